@@ -1,0 +1,53 @@
+// The capability set: what one session may do. Inert and serialisable (structured clone, JSON), so that it can be
+// sent to every thread and process that decides; `decision` builds the tries from it. Immutable; a change is a new
+// generation.
+import type { Effect, Mode, RuleInfo } from './verdict.ts';
+import type { FileAccess } from './action.ts';
+
+/**
+ * One file rule after variables and inheritance are resolved.
+ *
+ * `pattern` is an absolute byte path; `base` + `glob` split it: every component of `base` is literal, `glob` is the
+ * rest (`''` = the whole subtree of `base`, base included; otherwise components that may be `*`, `**`, or contain
+ * `*`/`?`). A rule with glob `''` on a file means that file.
+ */
+export interface FileRule {
+  readonly rule: number;
+  readonly effect: Effect;
+  readonly access: readonly FileAccess[];
+  readonly base: string;
+  readonly glob: string;
+  readonly label?: string;
+}
+
+/** `host` is `api.example.com`, `*.example.com`, `*`, an address, or a CIDR; `port` 0 means any. */
+export interface NetworkRule {
+  readonly rule: number;
+  readonly effect: Effect;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** Unix sockets outside the sandbox: exact path or a path with globs, as in FileRule. */
+export interface SocketRule {
+  readonly rule: number;
+  readonly effect: Effect;
+  readonly base: string;
+  readonly glob: string;
+}
+
+export interface CapabilitySet {
+  /** Grows with every change; a decision names the generation it was made under. */
+  readonly generation: number;
+  readonly mode: Mode;
+  /** SHA-256 (hex) of the canonical effective policy. */
+  readonly policyDigest: string;
+  readonly profile: { readonly name: string; readonly version: number };
+  /** Rules are referred to by index from the tables below. Index 0 is always `builtin/default-deny`. */
+  readonly rules: readonly RuleInfo[];
+  readonly files: readonly FileRule[];
+  /** Exec allow/never lists (path of the image really opened). */
+  readonly exec: readonly FileRule[];
+  readonly network: readonly NetworkRule[];
+  readonly sockets: readonly SocketRule[];
+}

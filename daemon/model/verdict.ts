@@ -1,0 +1,37 @@
+// What a decision says. Never a boolean: a verdict always names the rule and the reason.
+
+export type Effect = 'allow' | 'deny' | 'ask';
+
+/** Where a rule was written, for people: `profiles/coding-agent.yaml:14`. */
+export interface RuleSource {
+  readonly file: string;
+  /** 1-based; 0 when the rule is built in. */
+  readonly line: number;
+  /** Key path inside the document, such as `files[3].never`. */
+  readonly key: string;
+}
+
+/** One compiled rule, as records and explanations show it. */
+export interface RuleInfo {
+  /** Stable inside one policy digest: `coding-agent/files[3]`, `builtin/protected`, `builtin/default-deny`. */
+  readonly id: string;
+  readonly source: RuleSource;
+  /** The author's `because`, or a sentence of ours. */
+  readonly because?: string;
+  /** `never` rules beat everything, approvals and leases included. */
+  readonly never: boolean;
+}
+
+export interface Verdict {
+  readonly effect: Effect;
+  readonly rule: RuleInfo;
+  /** One sentence for people. */
+  readonly reason: string;
+  /** What must be done before the effect, such as a label to take on. Empty today for most rules. */
+  readonly obligations: readonly Obligation[];
+}
+
+export type Obligation = { readonly kind: 'label'; readonly label: string };
+
+/** enforce: denials hold. monitor: what would be denied is allowed and recorded as would-deny. */
+export type Mode = 'enforce' | 'monitor' | 'dry-run';
