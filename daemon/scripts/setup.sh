@@ -28,6 +28,8 @@ if ! [ -f "$stamp" ] || ! cmp -s package-lock.json "$stamp"; then
   [ -f "$gyp" ] || gyp=$(npm root -g)/npm/node_modules/node-gyp/bin/node-gyp.js
   (cd node_modules/node-pty && env -u npm_config_nodedir "$headers/bin/node" "$gyp" rebuild --nodedir="$headers" --loglevel=error >"$root/node_modules/.node-pty-build.log" 2>&1) ||
     { cat "$root/node_modules/.node-pty-build.log" >&2; exit 1; }
+  say "preparing tap"
+  bash daemon/scripts/node24.sh node_modules/.bin/tap build >/dev/null 2>&1
   cp package-lock.json "$stamp"
 fi
 say "bundling into dist/"
