@@ -34,3 +34,10 @@ export function matchComponent(pattern: string, name: string): boolean {
   while (pattern[p] === '*') p++;
   return p === pattern.length;
 }
+
+/** Components of a rule; a trailing `**` says nothing that covering what is below does not say already. */
+export function componentsOf(rule: { readonly base: string; readonly glob: string }): string[] {
+  const parts = `${rule.base}/${rule.glob}`.split('/').filter((part) => part !== '');
+  while (parts.at(-1) === '**') parts.pop();
+  return parts;
+}

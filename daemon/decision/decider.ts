@@ -25,7 +25,11 @@ function fileRule(set: CapabilitySet, rule: FileRule): PathRule {
   };
 }
 
-function singleSlot(set: CapabilitySet, rule: Pick<FileRule, 'rule' | 'effect' | 'base' | 'glob'>, what: string): PathRule {
+function singleSlot(
+  set: CapabilitySet,
+  rule: Pick<FileRule, 'rule' | 'effect' | 'base' | 'glob'>,
+  what: string,
+): PathRule {
   const never = set.rules[rule.rule]?.never === true;
   return {
     base: rule.base,
@@ -47,9 +51,18 @@ function both(file: Judgement, list: Judgement): Verdict {
 }
 
 export function createDecider(set: CapabilitySet): Decider {
-  const files = new PathTrie(3, set.files.map((rule) => fileRule(set, rule)));
-  const images = new PathTrie(1, set.exec.map((rule) => singleSlot(set, rule, 'exec')));
-  const sockets = new PathTrie(1, set.sockets.map((rule) => singleSlot(set, rule, 'connecting to this socket')));
+  const files = new PathTrie(
+    3,
+    set.files.map((rule) => fileRule(set, rule)),
+  );
+  const images = new PathTrie(
+    1,
+    set.exec.map((rule) => singleSlot(set, rule, 'exec')),
+  );
+  const sockets = new PathTrie(
+    1,
+    set.sockets.map((rule) => singleSlot(set, rule, 'connecting to this socket')),
+  );
   const network = new NetworkDecider(set);
   const none = (['read', 'write', 'exec'] as const).map((access) => defaultDeny(set, `${access} here`));
   const noImage = defaultDeny(set, 'running this program');

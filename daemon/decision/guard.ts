@@ -11,7 +11,9 @@ const cidr = (text: string): Cidr => {
   return parsed;
 };
 
-const metadata = ['169.254.169.254', '100.100.100.200', '168.63.129.16', '192.0.0.192', 'fd00:ec2::254'].map(cidr);
+const metadata = ['169.254.169.254', '100.100.100.200', '168.63.129.16', '192.0.0.192', 'fd00:ec2::254'].map(
+  cidr,
+);
 
 const table = (rows: readonly (readonly [string, string])[]): readonly (readonly [Cidr, string])[] =>
   rows.map(([range, reason]) => [cidr(range), reason]);
@@ -56,7 +58,16 @@ const quad = (high: number, low: number): Address => ({ version: 4, words: [high
 
 /** IPv4 addresses that an IPv6 address carries, with the name of the form. */
 function embedded(words: readonly number[]): readonly (readonly [Address, string])[] {
-  const [w0, w1, w2, w3, w4, w5, w6, w7] = words as [number, number, number, number, number, number, number, number];
+  const [w0, w1, w2, w3, w4, w5, w6, w7] = words as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
   const last = quad(w6, w7);
   const out: (readonly [Address, string])[] = [];
   // 64:ff9b::/96, RFC 6052
@@ -64,7 +75,8 @@ function embedded(words: readonly number[]): readonly (readonly [Address, string
   // 2002::/16, RFC 3056
   if (w0 === 0x2002) out.push([quad(w1, w2), '6to4']);
   // 2001::/32, RFC 4380: the server, then the client with every bit flipped
-  if (w0 === 0x2001 && w1 === 0) out.push([quad(w2, w3), 'Teredo'], [quad(w6 ^ 0xffff, w7 ^ 0xffff), 'Teredo']);
+  if (w0 === 0x2001 && w1 === 0)
+    out.push([quad(w2, w3), 'Teredo'], [quad(w6 ^ 0xffff, w7 ^ 0xffff), 'Teredo']);
   // ISATAP interface identifier, RFC 5214
   if ((w4 & 0xfdff) === 0 && w5 === 0x5efe) out.push([last, 'ISATAP']);
   // ::ffff:0:0/96, RFC 2765 (IPv4-translated)
@@ -80,7 +92,10 @@ export const isMetadata = (address: Address): boolean => metadata.some((entry) =
 export function isMetadataAddress(text: string): boolean {
   const address = parseAddress(text);
   if (!address) return false;
-  return isMetadata(address) || (address.version === 6 && embedded(address.words).some(([inner]) => isMetadata(inner)));
+  return (
+    isMetadata(address) ||
+    (address.version === 6 && embedded(address.words).some(([inner]) => isMetadata(inner)))
+  );
 }
 
 export function guardedReasonOf(address: Address): string | undefined {

@@ -41,7 +41,7 @@ export class HostTrie {
       if (dot < 0) break;
       end = dot;
     }
-    if (at?.exact) found.unshift(at.exact);
+    if (at.exact) found.unshift(at.exact);
     return found;
   }
 }

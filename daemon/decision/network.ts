@@ -97,5 +97,10 @@ export class NetworkDecider {
 }
 
 function guardVerdict(why: string): Verdict {
-  return { effect: 'deny', rule: guardRule, reason: `${why}: only a grant of the address itself allows it`, obligations: [] };
+  return {
+    effect: 'deny',
+    rule: guardRule,
+    reason: `${why}: only a grant of the address itself allows it`,
+    obligations: [],
+  };
 }

@@ -12,12 +12,14 @@
 // Of equal ones the stricter (deny, ask, allow), of equally strict ones the rule written first is named.
 // Every rule covers what it names and everything below.
 import type { NameException } from '../model/mod.ts';
+import { componentsOf, shapeOf } from './component.ts';
+import { EdgeTable, hashRange } from './edge-table.ts';
 import { stricter } from './judgement.ts';
 import type { Judgement } from './judgement.ts';
-import { matchComponent, shapeOf } from './component.ts';
+import { WildTable } from './wild-table.ts';
 
-/** never > protective > ordinary. */
-export type Precedence = 'never' | 'protective' | 'ordinary';
+const precedences = ['never', 'protective', 'ordinary'] as const;
+export type Precedence = (typeof precedences)[number];
 
 export interface PathRule {
   readonly base: string;
@@ -30,24 +32,23 @@ export interface PathRule {
 }
 
 class Node {
-  literal: Map<string, Node> | undefined;
-  any: Node | undefined;
-  prefixes: Map<number, Map<string, Node>> | undefined;
-  suffixes: Map<number, Map<string, Node>> | undefined;
-  patterns: Map<string, Node> | undefined;
-  /** The node after `**`: stays alive for every further component. */
-  deep: Node | undefined;
-  readonly loops: boolean;
+  readonly index: number;
   /** literals × 4096 + wilds: below the depth in a score. */
   readonly rank: number;
-  readonly never: (Judgement | undefined)[] = [];
-  readonly protective: (Judgement | undefined)[] = [];
-  readonly ordinary: (Judgement | undefined)[] = [];
+  /** A node after `**` stays alive for every further component. */
+  readonly loops: boolean;
+  hasLiterals = false;
+  any: Node | undefined;
+  wild: WildTable<Node> | undefined;
+  deep: Node | undefined;
+  /** By precedence × slot; undefined while no rule ends here. */
+  said: (Judgement | undefined)[] | undefined;
   /** Per slot: final components of rules one below that do not simply allow. */
   exceptions: Map<string, NameException>[] | undefined;
   /** The step at which this node was last entered: a `**` node can be reached twice in one step. */
   stamp = 0;
-  constructor(rank: number, loops: boolean) {
+  constructor(index: number, rank: number, loops: boolean) {
+    this.index = index;
     this.rank = rank;
     this.loops = loops;
   }
@@ -56,60 +57,28 @@ class Node {
 const literalRank = 4096;
 const depthRank = literalRank * literalRank;
 
-function grow<K>(map: Map<K, Node>, key: K, rank: number): Node {
-  let node = map.get(key);
-  if (!node) map.set(key, (node = new Node(rank, false)));
-  return node;
-}
-
-function growByLength(byLength: Map<number, Map<string, Node>>, text: string, rank: number): Node {
-  let map = byLength.get(text.length);
-  if (!map) byLength.set(text.length, (map = new Map()));
-  return grow(map, text, rank);
-}
-
-function child(node: Node, component: string): Node {
-  if (component === '**') return node.loops ? node : (node.deep ??= new Node(node.rank, true));
-  const shape = shapeOf(component);
-  const rank = node.rank + (shape === 'literal' ? literalRank : 1);
-  switch (shape) {
-    case 'literal':
-      return grow((node.literal ??= new Map()), component, rank);
-    case 'any':
-      return (node.any ??= new Node(rank, false));
-    case 'prefix':
-      return growByLength((node.prefixes ??= new Map()), component.slice(0, -1), rank);
-    case 'suffix':
-      return growByLength((node.suffixes ??= new Map()), component.slice(1), rank);
-    case 'pattern':
-      return grow((node.patterns ??= new Map()), component, rank);
-  }
-}
-
-/** Components of a rule; a trailing `**` says nothing that covering what is below does not say already. */
-export function componentsOf(rule: { readonly base: string; readonly glob: string }): string[] {
-  const parts = `${rule.base}/${rule.glob}`.split('/').filter((part) => part !== '');
-  while (parts.at(-1) === '**') parts.pop();
-  return parts;
-}
-
 export class PathTrie {
-  readonly #root = new Node(0, false);
   readonly #slots: number;
+  readonly #edges = new EdgeTable();
+  readonly #nodes: Node[] = [];
+  readonly #root: Node;
   #alive: Node[] = [];
   #next: Node[] = [];
   #step = 0;
   #slot = 0;
-  #never: Judgement | undefined;
-  #neverScore = -1;
-  #protective: Judgement | undefined;
-  #protectiveScore = -1;
-  #ordinary: Judgement | undefined;
-  #ordinaryScore = -1;
+  readonly #best: (Judgement | undefined)[] = precedences.map(() => undefined);
+  readonly #scores: number[] = precedences.map(() => -1);
 
   constructor(slots: number, rules: readonly PathRule[]) {
     this.#slots = slots;
+    this.#root = this.#node(0, false);
     for (const rule of rules) this.#insert(rule);
+  }
+
+  #node(rank: number, loops: boolean): Node {
+    const node = new Node(this.#nodes.length, rank, loops);
+    this.#nodes.push(node);
+    return node;
   }
 
   #insert(rule: PathRule): void {
@@ -118,14 +87,34 @@ export class PathTrie {
     let parent: Node | undefined;
     for (const part of parts) {
       parent = node;
-      node = child(node, part);
+      node = this.#child(node, part);
     }
+    const row = precedences.indexOf(rule.precedence) * this.#slots;
+    node.said ??= Array.from({ length: precedences.length * this.#slots }, () => undefined);
     for (const [i, slot] of rule.slots.entries()) {
       const judgement = rule.judgements[i]!;
-      node[rule.precedence][slot] = stricter(node[rule.precedence][slot], judgement);
+      node.said[row + slot] = stricter(node.said[row + slot], judgement);
       const plain = judgement.severity === 0 && judgement.verdict.obligations.length === 0;
-      if (parent && (!plain || rule.precedence === 'never')) this.#except(parent, slot, parts.at(-1)!);
+      if (parent && !plain) this.#except(parent, slot, parts.at(-1)!);
     }
+  }
+
+  #child(node: Node, component: string): Node {
+    if (component === '**') return node.loops ? node : (node.deep ??= this.#node(node.rank, true));
+    const shape = shapeOf(component);
+    if (shape === 'any') return (node.any ??= this.#node(node.rank + 1, false));
+    if (shape === 'literal') return this.#literal(node, component);
+    node.wild ??= new WildTable();
+    return node.wild.grow(component, shape, () => this.#node(node.rank + 1, false));
+  }
+
+  #literal(node: Node, name: string): Node {
+    const found = this.#edges.find(node.index, hashRange(name, 0, name.length), name, 0, name.length);
+    if (found >= 0) return this.#nodes[found]!;
+    const child = this.#node(node.rank + literalRank, false);
+    this.#edges.add(node.index, name, child.index);
+    node.hasLiterals = true;
+    return child;
   }
 
   #except(parent: Node, slot: number, name: string): void {
@@ -143,7 +132,10 @@ export class PathTrie {
    * The judgement of a child with a name that no rule mentions, and every name that some rule does mention with
    * something other than a plain allow.
    */
-  children(directory: string, slot: number): { judgement: Judgement | undefined; exceptions: NameException[] } {
+  children(
+    directory: string,
+    slot: number,
+  ): { judgement: Judgement | undefined; exceptions: NameException[] } {
     const depth = this.#walk(directory, slot);
     const exceptions = new Map<string, NameException>();
     for (const node of this.#alive) {
@@ -154,92 +146,82 @@ export class PathTrie {
   }
 
   #walk(path: string, slot: number): number {
-    this.#slot = slot;
-    this.#neverScore = this.#protectiveScore = this.#ordinaryScore = -1;
-    this.#never = this.#protective = this.#ordinary = undefined;
-    this.#alive.length = 0;
-    this.#step++;
-    this.#enter(this.#root, 0, this.#alive);
+    this.#begin(slot);
+    if (!isNormalised(path)) return this.#forget();
     let depth = 0;
     let start = 1;
     while (start < path.length && this.#alive.length > 0) {
       let end = path.indexOf('/', start);
       if (end < 0) end = path.length;
-      if (end > start) {
-        const name = path.slice(start, end);
-        if (name === '.' || name === '..') return this.#forget();
-        this.#advance(name, ++depth);
-      }
+      if (end > start) this.#advance(path, start, end, ++depth);
       start = end + 1;
     }
     return depth;
   }
 
+  #begin(slot: number): void {
+    this.#slot = slot;
+    this.#best.fill(undefined);
+    this.#scores.fill(-1);
+    this.#alive.length = 0;
+    this.#step++;
+    this.#enter(this.#root, 0, this.#alive);
+  }
+
   #forget(): number {
-    this.#never = this.#protective = this.#ordinary = undefined;
+    this.#best.fill(undefined);
     this.#alive.length = 0;
     return 0;
   }
 
-  #advance(name: string, depth: number): void {
+  #advance(path: string, start: number, end: number, depth: number): void {
+    const alive = this.#alive;
     const next = this.#next;
     next.length = 0;
     this.#step++;
-    for (const node of this.#alive) {
-      const exact = node.literal?.get(name);
-      if (exact) this.#enter(exact, depth, next);
+    const hash = hashRange(path, start, end);
+    for (const node of alive) {
+      if (node.hasLiterals) {
+        const exact = this.#edges.find(node.index, hash, path, start, end);
+        if (exact >= 0) this.#enter(this.#nodes[exact]!, depth, next);
+      }
       if (node.any) this.#enter(node.any, depth, next);
-      if (node.prefixes || node.suffixes || node.patterns) this.#wild(node, name, depth, next);
+      if (node.wild) node.wild.each(path.slice(start, end), (hit) => this.#enter(hit, depth, next));
       if (node.loops) this.#enter(node, depth, next);
     }
-    this.#next = this.#alive;
+    this.#next = alive;
     this.#alive = next;
-  }
-
-  #wild(node: Node, name: string, depth: number, next: Node[]): void {
-    for (const [length, map] of node.prefixes ?? []) {
-      const hit = length <= name.length ? map.get(name.slice(0, length)) : undefined;
-      if (hit) this.#enter(hit, depth, next);
-    }
-    for (const [length, map] of node.suffixes ?? []) {
-      const hit = length <= name.length ? map.get(name.slice(name.length - length)) : undefined;
-      if (hit) this.#enter(hit, depth, next);
-    }
-    for (const [pattern, hit] of node.patterns ?? []) {
-      if (matchComponent(pattern, name)) this.#enter(hit, depth, next);
-    }
   }
 
   #enter(node: Node, depth: number, next: Node[]): void {
     if (node.stamp === this.#step) return;
     node.stamp = this.#step;
     next.push(node);
-    if (!node.loops) this.#consider(node, depth);
+    if (node.said && !node.loops) this.#consider(node, depth);
     if (node.deep) this.#enter(node.deep, depth, next);
   }
 
   #consider(node: Node, depth: number): void {
+    if (!node.said) return;
     const score = depth * depthRank + node.rank;
-    const never = node.never[this.#slot];
-    if (never && score >= this.#neverScore) {
-      this.#never = score > this.#neverScore ? never : stricter(this.#never, never);
-      this.#neverScore = score;
-    }
-    const protective = node.protective[this.#slot];
-    if (protective && score >= this.#protectiveScore) {
-      this.#protective = score > this.#protectiveScore ? protective : stricter(this.#protective, protective);
-      this.#protectiveScore = score;
-    }
-    const ordinary = node.ordinary[this.#slot];
-    if (ordinary && score >= this.#ordinaryScore) {
-      this.#ordinary = score > this.#ordinaryScore ? ordinary : stricter(this.#ordinary, ordinary);
-      this.#ordinaryScore = score;
+    for (let row = 0; row < precedences.length; row++) {
+      const judgement = node.said[row * this.#slots + this.#slot];
+      const best = this.#scores[row]!;
+      if (!judgement || score < best) continue;
+      this.#best[row] = score > best ? judgement : stricter(this.#best[row], judgement);
+      this.#scores[row] = score;
     }
   }
 
   #pick(): Judgement | undefined {
-    if (this.#never) return this.#never;
-    if (this.#protective && this.#protective.severity > 0) return this.#protective;
-    return this.#ordinary;
+    const [never, protective, ordinary] = this.#best;
+    if (never) return never;
+    return protective && protective.severity > 0 ? protective : ordinary;
   }
 }
+
+const dots = /\/\.\.?(?:\/|$)/;
+
+/** A path with `.` or `..` was not normalised, and no rule speaks for it. */
+const isNormalised = (path: string): boolean =>
+  path.charCodeAt(0) === 47 && (!path.includes('/.') || !dots.test(path));

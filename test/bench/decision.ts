@@ -19,7 +19,10 @@ function random(seed: number): () => number {
 function setOf(count: number): CapabilitySet {
   const next = random(count);
   const source = { file: 'bench', line: 1, key: 'bench' };
-  const rules = [{ id: 'builtin/default-deny', source, never: false }, { id: 'bench', source, never: false }];
+  const rules = [
+    { id: 'builtin/default-deny', source, never: false },
+    { id: 'bench', source, never: false },
+  ];
   const access = ['read', 'write', 'exec'] as const;
   const files = Array.from({ length: count }, (_, i) => {
     const base = `/d${i % 40}/e${Math.floor(next() * 50)}/f${i}/g`;
@@ -29,7 +32,10 @@ function setOf(count: number): CapabilitySet {
   const network = Array.from({ length: count }, (_, i) => ({
     rule: 1,
     effect: 'allow' as const,
-    host: i % 3 === 0 ? `10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}` : `${i % 3 === 1 ? '*' : 'api'}.h${i}.example.com`,
+    host:
+      i % 3 === 0
+        ? `10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`
+        : `${i % 3 === 1 ? '*' : 'api'}.h${i}.example.com`,
     port: 443,
   }));
   return {
@@ -84,14 +90,21 @@ function rows(decider: Decider): Record<string, { p50: number; p99: number }> {
 }
 
 console.log('$ bash daemon/scripts/node24.sh test/bench/decision.ts');
-console.log(`${'decision'.padEnd(24)}${'rules'.padStart(9)}${'p50 µs'.padStart(10)}${'p99 µs'.padStart(10)}${'build ms'.padStart(10)}`);
+console.log(
+  `${'decision'.padEnd(24)}${'rules'.padStart(9)}${'p50 µs'.padStart(10)}${'p99 µs'.padStart(10)}${'build ms'.padStart(10)}`,
+);
 for (const size of sizes) {
   const set = setOf(size);
   const begin = performance.now();
   const decider = createDecider(set);
   const build = performance.now() - begin;
   for (const [name, { p50, p99 }] of Object.entries(rows(decider))) {
-    const cells = [String(size).padStart(9), p50.toFixed(2).padStart(10), p99.toFixed(2).padStart(10), build.toFixed(0).padStart(10)];
+    const cells = [
+      String(size).padStart(9),
+      p50.toFixed(2).padStart(10),
+      p99.toFixed(2).padStart(10),
+      build.toFixed(0).padStart(10),
+    ];
     console.log(`${name.padEnd(24)}${cells.join('')}`);
   }
 }
