@@ -72,5 +72,5 @@ function addPath(ruleset: number, path: string, rights: number): void {
 
 /** Restricts the calling thread and everything it starts. Needs NO_NEW_PRIVS or CAP_SYS_ADMIN. */
 export function restrictSelf(ruleset: number): void {
-  check(raw.n5(NR.landlockRestrictSelf, ruleset, 0, 0, 0), 'landlock_restrict_self');
+  check(raw.n4(NR.landlockRestrictSelf, ruleset, 0, 0, 0), 'landlock_restrict_self');
 }

@@ -71,7 +71,7 @@ export const libc = {
 
 /** syscall(2) with typed arguments; the name says them: n = long, p = pointer, after the number. */
 export const raw = {
-  n5: sys('long', 'long', 'long', 'long', 'long'),
+  n4: sys('long', 'long', 'long', 'long'),
   nnp: sys('long', 'long', 'void *'),
   pnn: sys('void *', 'long', 'long'),
   nppn: sys('long', 'void *', 'void *', 'long'),

@@ -4,19 +4,19 @@ import { check, errno, libc, NR, raw } from './libc.ts';
 
 /** Returns a pidfd or -errno. `thread` needs 6.9 (PIDFD_THREAD) when `pid` is not a thread-group leader. */
 export function pidfdOpen(pid: number, thread = false): number {
-  const fd = raw.n5(NR.pidfdOpen, pid, thread ? 0o200 : 0, 0, 0);
+  const fd = raw.n4(NR.pidfdOpen, pid, thread ? 0o200 : 0, 0, 0);
   return fd < 0 ? -errno() : fd;
 }
 /** A duplicate of descriptor `target` of the process; -errno on failure. Close-on-exec. */
 export function pidfdGetfd(pidfd: number, target: number): number {
-  const fd = raw.n5(NR.pidfdGetfd, pidfd, target, 0, 0);
+  const fd = raw.n4(NR.pidfdGetfd, pidfd, target, 0, 0);
   return fd < 0 ? -errno() : fd;
 }
 /** 0 or -errno. */
 export function pidfdSignal(pidfd: number, signal: number): number {
-  return raw.n5(NR.pidfdSendSignal, pidfd, signal, 0, 0) < 0 ? -errno() : 0;
+  return raw.n4(NR.pidfdSendSignal, pidfd, signal, 0, 0) < 0 ? -errno() : 0;
 }
-export const gettid = (): number => raw.n5(NR.gettid, 0, 0, 0, 0);
+export const gettid = (): number => raw.n4(NR.gettid, 0, 0, 0, 0);
 
 const scratch = new Arena(128);
 
