@@ -5,6 +5,7 @@ export * from './errno.ts';
 export * from './fanotify.ts';
 export * from './files.ts';
 export * from './io.ts';
+export { tryLock } from './lock.ts';
 export * as landlock from './landlock.ts';
 export * as mounts from './mounts.ts';
 export * as processes from './processes.ts';
