@@ -9,5 +9,6 @@ export { tryLock } from './lock.ts';
 export * as landlock from './landlock.ts';
 export * as mounts from './mounts.ts';
 export * as processes from './processes.ts';
+export * as procfs from './procfs.ts';
 export * as seccomp from './seccomp.ts';
 export * as sockets from './sockets.ts';
