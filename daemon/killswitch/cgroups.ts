@@ -1,7 +1,7 @@
-// The control groups of one session, found from its first process. A directory counts only when its name carries the
-// session's id: the switch must never reach beyond the session.
+// The control groups of one session, found from its first process. A directory counts only when it is one of ours
+// (`…/cordon/<name>`, one a session): the switch must never reach beyond the session.
 import { writeFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { procfs } from '../../native-bindings/linux/mod.ts';
 
 export interface SessionCgroups {
@@ -23,11 +23,11 @@ function mountPoint(mountinfo: string, fsType: string, option: string): string |
 }
 
 /** `procCgroup` is the text of /proc/<init>/cgroup, `mountinfo` that of /proc/self/mountinfo. */
-export function sessionCgroups(session: string, procCgroup: string, mountinfo: string): SessionCgroups {
+export function sessionCgroups(procCgroup: string, mountinfo: string): SessionCgroups {
   const found: { unified?: string; freezer?: string } = {};
   for (const line of procCgroup.split('\n')) {
     const [hierarchy, controllers, path] = line.split(':');
-    if (path === undefined || !basename(path).includes(session)) continue;
+    if (path === undefined || !/\/cordon\/[^/]+$/.test(path)) continue;
     const v2 = hierarchy === '0';
     if (!v2 && controllers !== 'freezer') continue;
     const mount = v2 ? mountPoint(mountinfo, 'cgroup2', '') : mountPoint(mountinfo, 'cgroup', 'freezer');
@@ -36,12 +36,9 @@ export function sessionCgroups(session: string, procCgroup: string, mountinfo: s
   return found;
 }
 
-export function findCgroups(session: string, initPid: number): SessionCgroups {
-  return sessionCgroups(
-    session,
-    procfs.readProc(`/proc/${initPid}/cgroup`),
-    procfs.readProc('/proc/self/mountinfo'),
-  );
+export function findCgroups(initPid: number): SessionCgroups {
+  if (initPid === 0) return {};
+  return sessionCgroups(procfs.readProc(`/proc/${initPid}/cgroup`), procfs.readProc('/proc/self/mountinfo'));
 }
 
 /** False when the file is not there or refuses. */

@@ -41,7 +41,7 @@ async function awaitDeath(target: Target, until: number): Promise<boolean> {
 export async function killSession(target: Target, reason: string): Promise<void> {
   const until = performance.now() + killDeadline;
   const { session, initPid, initPidfd, supervisorPidfd } = target;
-  const { unified, freezer } = findCgroups(session, initPid);
+  const { unified, freezer } = findCgroups(initPid);
   const asked = target.ask('kill', reason).catch(() => undefined);
   if (initPidfd !== undefined) processes.pidfdSignal(initPidfd, SIGKILL);
   writeControl(unified, 'cgroup.kill', '1');
@@ -66,7 +66,7 @@ export async function freezeSession(
   try {
     await target.ask(verb, reason);
   } catch (error) {
-    const { unified, freezer } = findCgroups(target.session, target.initPid);
+    const { unified, freezer } = findCgroups(target.initPid);
     const frozen = verb === 'freeze';
     const done =
       writeControl(unified, 'cgroup.freeze', frozen ? '1' : '0') ||
