@@ -14,6 +14,7 @@ const entries: Record<string, string> = {
   'open-thread': 'daemon/session/open-thread.ts',
   'notify-thread': 'daemon/session/notify-thread.ts',
   egress: 'daemon/session/egress-main.ts',
+  'doctor-probe': 'daemon/session/doctor-probe.ts',
   cordon: 'daemon/cli/main.ts',
   'agent-client': 'daemon/wire/agent-client.ts',
 };
@@ -34,7 +35,9 @@ await build({
   logLevel: 'warning',
   external: ['koffi', 'node-pty', 'better-sqlite3'],
   loader: { '.yaml': 'text', '.proto': 'text' },
-  banner: { js: "import { createRequire as __cr } from 'node:module'; const require = __cr(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as __cr } from 'node:module'; const require = __cr(import.meta.url);",
+  },
 });
 
 // Launchers: dist/cordon and dist/cordond run under the Node beside them.
