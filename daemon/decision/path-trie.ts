@@ -5,10 +5,10 @@
 //   1. a `never` rule that matches, however general;
 //   2. else the best matching protective rule, when it denies or asks (its allow only lifts the protection);
 //   3. else the best matching ordinary rule; 4. else nothing (the caller's default deny).
-// "Best" is the greatest (depth, literals, wilds):
+// "Best" is the greatest (depth, literals, partials, anys):
 //   depth    = how many components of the name the pattern accounts for, up to its last component other than `**`;
 //              `**` may match in several ways, the deepest counts;
-//   literals = literal components in the pattern; wilds = components with `*` or `?`.
+//   literals = literal components in the pattern; partials = components such as `*.sample` or `a?`; anys = `*`.
 // Of equal ones the stricter (deny, ask, allow), of equally strict ones the rule written first is named.
 // Every rule covers what it names and everything below.
 import type { NameException } from '../model/mod.ts';
@@ -33,7 +33,7 @@ export interface PathRule {
 
 class Node {
   readonly index: number;
-  /** literals × 4096 + wilds: below the depth in a score. */
+  /** Literals, partials, anys: eight bits each, below the depth in a score. */
   readonly rank: number;
   /** A node after `**` stays alive for every further component. */
   readonly loops: boolean;
@@ -54,8 +54,11 @@ class Node {
   }
 }
 
-const literalRank = 4096;
-const depthRank = literalRank * literalRank;
+const partialRank = 2 ** 8;
+const literalRank = 2 ** 16;
+const depthRank = 2 ** 24;
+/** So that no count runs into the next; `policy` refuses longer patterns. */
+const longestPattern = 255;
 
 export class PathTrie {
   readonly #slots: number;
@@ -83,6 +86,7 @@ export class PathTrie {
 
   #insert(rule: PathRule): void {
     const parts = componentsOf(rule);
+    if (parts.length > longestPattern) throw new RangeError(`a path rule has more than ${longestPattern} components`);
     let node = this.#root;
     let parent: Node | undefined;
     for (const part of parts) {
@@ -105,7 +109,7 @@ export class PathTrie {
     if (shape === 'any') return (node.any ??= this.#node(node.rank + 1, false));
     if (shape === 'literal') return this.#literal(node, component);
     node.wild ??= new WildTable();
-    return node.wild.grow(component, shape, () => this.#node(node.rank + 1, false));
+    return node.wild.grow(component, shape, () => this.#node(node.rank + partialRank, false));
   }
 
   #literal(node: Node, name: string): Node {

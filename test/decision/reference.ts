@@ -1,7 +1,7 @@
 // A decider written to be read, not to be fast: every rule is tried against every name. The tries are tested against it.
 import type { CapabilitySet, Effect, FileAccess, FileRule } from '../../daemon/model/mod.ts';
 
-type Key = readonly [depth: number, literals: number, wilds: number];
+type Key = readonly [depth: number, literals: number, partials: number, anys: number];
 
 const severity: Record<Effect, number> = { allow: 0, ask: 1, deny: 2 };
 
@@ -34,12 +34,13 @@ export function keyOf(rule: Pick<FileRule, 'base' | 'glob'>, path: string): Key 
   );
   if (found.length === 0) return undefined;
   const named = pattern.filter((part) => part !== '**');
-  const wilds = named.filter((part) => /[*?]/.test(part)).length;
-  return [Math.max(...found), named.length - wilds, wilds];
+  const wilds = named.filter((part) => /[*?]/.test(part));
+  const anys = wilds.filter((part) => part === '*').length;
+  return [Math.max(...found), named.length - wilds.length, wilds.length - anys, anys];
 }
 
 function compare(a: Key, b: Key): number {
-  return a[0] - b[0] || a[1] - b[1] || a[2] - b[2];
+  return a[0] - b[0] || a[1] - b[1] || a[2] - b[2] || a[3] - b[3];
 }
 
 function best(rules: readonly FileRule[], path: string): FileRule | undefined {
