@@ -162,6 +162,8 @@ t.test('sessions count what was allowed and denied, and are found live or recent
     layers: [],
     exitCode: 0,
     endReason: '',
+    policyDigest: '',
+    frozenByAdmin: false,
   };
   const row = {
     session,
