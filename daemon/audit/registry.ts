@@ -11,7 +11,10 @@ export interface SessionFacts {
   readonly home: string;
   readonly profile: string;
   readonly profileVersion: number;
+  /** In force. */
   readonly mode: string;
+  /** Asked for at launch; empty: the profile's. */
+  readonly requestedMode: string;
   /** Byte path, one char a byte. */
   readonly workspace: string;
   readonly argv: readonly string[];

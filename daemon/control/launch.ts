@@ -9,6 +9,7 @@ import { asCordonError, message } from '../wire/mod.ts';
 import type { Bodies, LaunchAnswer, Message } from '../wire/mod.ts';
 import type { Daemon } from './daemon.ts';
 import type { Actor } from './peer.ts';
+import type { PlanRequest } from './profiles.ts';
 import { checkMode } from './run-request.ts';
 import type { CheckedRun } from './run-request.ts';
 import { Session } from './session.ts';
@@ -27,25 +28,23 @@ const bytes = (path: string): Buffer => Buffer.from(path, 'latin1');
 export async function launch(daemon: Daemon, actor: Actor, run: CheckedRun): Promise<Message> {
   refuseWhenStopped(daemon, actor, run);
   refuseWhenFull(daemon, actor);
-  const plan = daemon.profiles.plan({
-    profile: run.profile,
-    user: run.account.name,
-    uid: run.account.uid,
-    home: daemon.homeOf(run.account),
-    workspace: run.workspace,
-    ...(run.mode === undefined ? {} : { mode: run.mode }),
-    generation: 1,
-  });
-  checkMode(actor, run.mode, daemon.profiles.ownMode(run.profile));
+  const request = planRequest(daemon, actor, run);
+  if (run.mode !== undefined) checkMode(actor, run.mode, daemon.profiles.ownMode(request));
+  const plan = daemon.profiles.plan(request);
   const link = await daemon.pool.take();
   const session = prepare(daemon, actor, run, plan, link);
   try {
     session.agents = await daemon.openAgentSocket(session);
     // Nothing is awaited between this look at the switch and the launch: a kill that comes later finds the session.
     refuseWhenStopped(daemon, actor, run);
-    const asked = link.connection.askFor('launch', launchBody(daemon, actor, run, plan, session), 'launchAnswer', {
-      deadline: launchDeadline,
-    });
+    const asked = link.connection.askFor(
+      'launch',
+      launchBody(daemon, actor, run, plan, session),
+      'launchAnswer',
+      {
+        deadline: launchDeadline,
+      },
+    );
     began(daemon, session, plan, await asked);
   } catch (error) {
     const known = asCordonError(error);
@@ -57,6 +56,23 @@ export async function launch(daemon: Daemon, actor: Actor, run: CheckedRun): Pro
     setImmediate(() => daemon.pool.fill());
   }
   return message('runAnswer', { session: session.id, attachPath: daemon.paths.attachSocket(session.id) });
+}
+
+function planRequest(
+  daemon: Daemon,
+  actor: Actor,
+  { account, profile, workspace, mode }: CheckedRun,
+): PlanRequest {
+  return {
+    profile,
+    user: account.name,
+    uid: account.uid,
+    home: daemon.homeOf(account),
+    workspace,
+    ...(mode === undefined ? {} : { mode }),
+    generation: 1,
+    reader: actor.uid,
+  };
 }
 
 function refuseWhenStopped({ launchStop }: Daemon, actor: Actor, run: CheckedRun): void {
@@ -91,6 +107,7 @@ function prepare(daemon: Daemon, actor: Actor, run: CheckedRun, plan: Plan, link
       profile: run.profile,
       profileVersion: capabilitySet.profile.version,
       mode: capabilitySet.mode,
+      requestedMode: run.mode ?? '',
       workspace: run.workspace,
       argv: run.argv.map((word) => toText(Buffer.from(word).toString('latin1'))),
       supervisorPid: link.pid,
@@ -147,12 +164,12 @@ function launchBody(
 function began(daemon: Daemon, session: Session, plan: Plan, { initPid, layers }: LaunchAnswer): void {
   const pidfd = initPid === 0 ? -1 : processes.pidfdOpen(initPid);
   if (pidfd >= 0) session.initPidfd = pidfd;
-  daemon.sessions.update(session, session.ending ? session.state : 'running', {
+  daemon.sessions.update(session, session.state === 'starting' ? 'running' : session.state, {
     initPid: pidfd >= 0 ? initPid : 0,
     initStart: pidfd >= 0 ? procfs.startTime(initPid) : '',
     layers: layers.map(({ layer, effective, detail }) => ({ layer, effective, detail })),
   });
-  if (session.ending || session.state === 'killed')
+  if (session.state === 'killed')
     throw new CordonError('killed', `session ${session.id} was killed while it started`);
   const mayLack: ReadonlySet<string> = new Set(plan.mayLack);
   const missing = layers.find(({ layer, effective }) => !effective && !mayLack.has(layer));

@@ -12,6 +12,8 @@ export interface PlanRequest {
   /** Undefined: the profile's own. */
   readonly mode?: Mode;
   readonly generation: number;
+  /** Uid on whose behalf a profile given as a file is read: it must be that user's, or root's. Absent: root. */
+  readonly reader?: number;
 }
 
 export interface Change {
@@ -24,8 +26,8 @@ export interface Change {
 export interface Profiles {
   /** Throws CordonError('policy-invalid' | 'not-found'). Same request, same files: the same plan but for generation. */
   plan(request: PlanRequest): Plan;
-  /** The mode the profile itself says. Throws as `plan`. */
-  ownMode(profile: string): Mode;
+  /** The mode the profile itself says, whatever `request.mode` is. Throws as `plan`. */
+  ownMode(request: PlanRequest): Mode;
   /** The effective policy as JSON, for `cordon policy show`. */
   show(request: PlanRequest): string;
   smallestChange(record: SessionRecord, request: PlanRequest): Change;

@@ -51,11 +51,18 @@ export function checkRun(
 function agentAccount(actor: Actor, user: string, accounts: Accounts): Account {
   const account = user === '' ? accounts.byUid(actor.uid) : accounts.byName(user);
   if (account === undefined)
-    throw bad(`user ${user === '' ? actor.name : user} has no entry in /etc/passwd`, 'name an existing user: --user NAME');
+    throw bad(
+      `user ${user === '' ? actor.name : user} has no entry in /etc/passwd`,
+      'name an existing user: --user NAME',
+    );
   if (account.uid !== actor.uid && !actor.admin)
-    throw new CordonError('not-permitted', `only root and administrators run agents as another user (${account.name})`, {
-      fix: 'leave out --user, or join the admin group',
-    });
+    throw new CordonError(
+      'not-permitted',
+      `only root and administrators run agents as another user (${account.name})`,
+      {
+        fix: 'leave out --user, or join the admin group',
+      },
+    );
   if (account.uid === 0)
     throw new CordonError('not-permitted', 'agents never run as root', {
       fix: 'name the user the agent is to be: cordon run --user NAME …',
@@ -64,7 +71,8 @@ function agentAccount(actor: Actor, user: string, accounts: Accounts): Account {
 }
 
 function checkWords({ argv, environment }: RunRequest): void {
-  if (argv.length === 0 || argv[0]?.length === 0) throw bad('no command was given', 'cordon run -- COMMAND …');
+  if (argv.length === 0 || argv[0]?.length === 0)
+    throw bad('no command was given', 'cordon run -- COMMAND …');
   if ([...argv, ...environment].some((word) => word.includes(0)))
     throw bad('an argument or variable contains a NUL byte', 'remove it');
 }
@@ -78,16 +86,20 @@ function directory(bytes: Uint8Array, name: string): BytePath {
     throw bad(`the ${name} is not an absolute path`, `give an absolute path of at most ${maxPath} bytes`);
   try {
     const real = realpathSync.native(Buffer.from(bytes), { encoding: 'buffer' });
-    if (!statSync(real).isDirectory()) throw bad(`the ${name} ${given} is not a directory`, 'name a directory');
+    if (!statSync(real).isDirectory())
+      throw bad(`the ${name} ${given} is not a directory`, 'name a directory');
     return normalise(latin1(real));
   } catch (error) {
     if (error instanceof CordonError) throw error;
     const { code } = error as NodeJS.ErrnoException;
-    throw bad(`the ${name} ${given} cannot be used: ${code ?? 'unknown error'}`, 'name an existing directory');
+    throw bad(
+      `the ${name} ${given} cannot be used: ${code ?? 'unknown error'}`,
+      'name an existing directory',
+    );
   }
 }
 
-function profileName(given: string, fallback: string): string {
+export function profileName(given: string, fallback: string): string {
   const profile = given === '' ? fallback : given;
   if (profile.startsWith('/') && profile.length <= maxPath && !profile.includes('\0')) return profile;
   if (/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(profile)) return profile;
@@ -96,16 +108,25 @@ function profileName(given: string, fallback: string): string {
   });
 }
 
-function requestedMode(mode: string): Mode | undefined {
-  if (mode === '') return undefined;
-  if (mode === 'enforce' || mode === 'monitor' || mode === 'dry-run') return mode;
-  throw bad(`there is no mode ${JSON.stringify(mode.slice(0, 20))}`, 'use enforce, monitor or dry-run');
+/** Undefined for a word that is no mode. */
+export function modeNamed(word: string): Mode | undefined {
+  return word === 'enforce' || word === 'monitor' || word === 'dry-run' ? word : undefined;
+}
+
+function requestedMode(word: string): Mode | undefined {
+  const mode = modeNamed(word);
+  if (mode !== undefined || word === '') return mode;
+  throw bad(`there is no mode ${JSON.stringify(word.slice(0, 20))}`, 'use enforce, monitor or dry-run');
 }
 
 /** `enforce` narrows and is anybody's; any other mode than the profile's own loosens and is an administrator's. */
-export function checkMode(actor: Actor, requested: Mode | undefined, own: Mode): void {
-  if (requested === undefined || requested === own || requested === 'enforce' || actor.admin) return;
-  throw new CordonError('not-permitted', `the profile says ${own}; only an administrator may loosen that to ${requested}`, {
-    fix: 'leave out --mode, or ask an administrator',
-  });
+export function checkMode(actor: Actor, requested: Mode, own: Mode): void {
+  if (requested === own || requested === 'enforce' || actor.admin) return;
+  throw new CordonError(
+    'not-permitted',
+    `the profile says ${own}; only an administrator may loosen that to ${requested}`,
+    {
+      fix: 'leave out --mode, or ask an administrator',
+    },
+  );
 }

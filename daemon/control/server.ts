@@ -113,17 +113,19 @@ function begin<Context, State extends string>(
 ): Connection {
   const { limits } = door;
   let inFlight = 0;
-  let silent: NodeJS.Timeout | undefined;
   const onMessage = (incoming: Incoming): void => {
     clearTimeout(silent);
     if (!rates.take(actor.uid, performance.now()) || inFlight >= limits.inFlight)
-      throw new CordonError('limit', `flood: more than ${limits.rate} messages a second, or ${limits.inFlight} at once`);
+      throw new CordonError(
+        'limit',
+        `flood: more than ${limits.rate} messages a second, or ${limits.inFlight} at once`,
+      );
     inFlight += 1;
     void dispatch(door.table, state(), context, { connection, incoming }).finally(() => (inFlight -= 1));
   };
   const connection = new Connection(socket, { onMessage, frameDeadline: limits.deadline });
   const { context, state } = door.open(actor, connection);
-  silent = setTimeout(
+  const silent = setTimeout(
     () => connection.close({ why: 'half-frame', detail: 'it said nothing in time' }),
     limits.deadline,
   ).unref();

@@ -40,7 +40,8 @@ export class Session {
   release(): void {
     this.agents?.close();
     this.link?.close();
-    for (const fd of [this.fanotifyFd, this.initPidfd, this.supervisorPidfd]) if (fd !== undefined) closeSync(fd);
+    for (const fd of [this.fanotifyFd, this.initPidfd, this.supervisorPidfd])
+      if (fd !== undefined) closeSync(fd);
     this.agents = this.link = this.fanotifyFd = this.initPidfd = this.supervisorPidfd = undefined;
   }
 }

@@ -46,7 +46,17 @@ export class Sessions {
   /** A new session, on record before anything of it exists. */
   add(session: Session): void {
     const { id, uid, owner, state, started, ended, facts } = session;
-    this.#audit.registry.add({ session: id, uid, owner, state, started, ended, allowed: 0, denied: 0, facts });
+    this.#audit.registry.add({
+      session: id,
+      uid,
+      owner,
+      state,
+      started,
+      ended,
+      allowed: 0,
+      denied: 0,
+      facts,
+    });
     this.#audit.spool.register(id, this.#paths.journal(id));
     this.#live.set(id, session);
   }
@@ -118,7 +128,8 @@ export class Sessions {
       initPidfd,
       supervisorPidfd,
       ask: async (verb, reason) => {
-        if (session.link === undefined) throw new CordonError('unavailable', `the supervisor of ${id} is away`);
+        if (session.link === undefined)
+          throw new CordonError('unavailable', `the supervisor of ${id} is away`);
         await session.link.askFor('sessionControl', { verb, reason }, 'ack', { deadline: askDeadline });
       },
     };
@@ -144,7 +155,8 @@ export class Sessions {
   /** Its death is the sandbox's: at once, and not at the next look. A supervisor that lives reconnects. */
   async #linkLost(session: Session): Promise<void> {
     session.link = undefined;
-    for (let i = 0; i < 40 && session.link === undefined && !session.ending; i++) {
+    const away = (): boolean => session.link === undefined && !session.ending;
+    for (let i = 0; i < 40 && away(); i++) {
       this.reap();
       await delay(5);
     }

@@ -18,7 +18,10 @@ export interface SupervisorLink {
 /** Throws unless the process that connected is root's and the one the hello speaks of. */
 export function linkOf(actor: Actor, connection: Connection, hello: SupervisorHello): SupervisorLink {
   if (actor.uid !== 0 || hello.pid !== actor.pid)
-    throw new CordonError('protocol', `process ${actor.pid} of uid ${actor.uid} claims to be supervisor ${hello.pid}`);
+    throw new CordonError(
+      'protocol',
+      `process ${actor.pid} of uid ${actor.uid} claims to be supervisor ${hello.pid}`,
+    );
   const pidfd = openPeer(connection.socket, actor.pid);
   if (pidfd < 0) throw new CordonError('protocol', `supervisor ${actor.pid} is gone`);
   return { connection, pid: actor.pid, start: procfs.startTime(actor.pid), pidfd, hello };
