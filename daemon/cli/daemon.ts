@@ -17,7 +17,9 @@ export interface Daemon {
 const open = async (path: string): Promise<Connection> =>
   connect(path).catch((error: unknown) => {
     const cause: unknown = error instanceof CordonError ? error.facts.cause : undefined;
-    throw cause instanceof Error && 'code' in cause ? unreachable(path, cause as NodeJS.ErrnoException) : error;
+    throw cause instanceof Error && 'code' in cause
+      ? unreachable(path, cause as NodeJS.ErrnoException)
+      : error;
   });
 
 export const daemonAt = (path: string): Daemon => ({

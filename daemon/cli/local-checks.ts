@@ -26,19 +26,35 @@ function kernelCheck(): DoctorCheck {
   return claim('kernel', fits, `Linux ${release()}`, 'Cordon needs Linux 6.1 or later.');
 }
 
-export function localChecks(): DoctorCheck[] {
+/** securityfs is often not mounted or not readable for users: then only the daemon can tell. */
+function landlockCheck(): DoctorCheck {
   const modules = read('/sys/kernel/security/lsm');
+  const check = claim(
+    'landlock',
+    modules.includes('landlock'),
+    modules,
+    'Add landlock to the lsm= kernel parameter.',
+  );
+  return modules.startsWith('unreadable') ? { ...check, state: 'warn', fix: '' } : check;
+}
+
+export function localChecks(): DoctorCheck[] {
   const actions = read('/proc/sys/kernel/seccomp/actions_avail');
   const filesystems = read('/proc/filesystems');
   return [
     kernelCheck(),
+    landlockCheck(),
     claim(
-      'landlock',
-      modules.includes('landlock') || modules.startsWith('unreadable'),
-      modules,
-      'Add landlock to the lsm= kernel parameter.',
+      'seccomp-notify',
+      actions.includes('user_notif'),
+      actions,
+      'The kernel needs CONFIG_SECCOMP_FILTER.',
     ),
-    claim('seccomp-notify', actions.includes('user_notif'), actions, 'The kernel needs CONFIG_SECCOMP_FILTER.'),
-    claim('cgroup', filesystems.includes('cgroup2'), 'cgroup2 known to the kernel', 'The kernel needs CONFIG_CGROUPS.'),
+    claim(
+      'cgroup',
+      filesystems.includes('cgroup2'),
+      'cgroup2 known to the kernel',
+      'The kernel needs CONFIG_CGROUPS.',
+    ),
   ];
 }

@@ -28,7 +28,9 @@ function read(args: readonly string[]): Request {
 
 const request = read(process.argv.slice(2));
 if (request.run) {
-  void run(request.json ? ['--json', ...request.rest] : request.rest, request.socket).then((status) => process.exit(status));
+  void run(request.json ? ['--json', ...request.rest] : request.rest, request.socket).then((status) =>
+    process.exit(status),
+  );
 } else {
   void import('./program.ts').then(({ main }) => main(process.argv.slice(2)));
 }

@@ -1,7 +1,17 @@
 // SessionRecords as the daemon sends them: JSON of its own making, checked once here.
 import { CordonError, type SessionRecord } from '../model/mod.ts';
 
-const texts = ['id', 'session', 'kind', 'operation', 'object', 'disposition', 'mode', 'layer', 'reason'] as const;
+const texts = [
+  'id',
+  'session',
+  'kind',
+  'operation',
+  'object',
+  'disposition',
+  'mode',
+  'layer',
+  'reason',
+] as const;
 
 const isRecord = (value: unknown): value is SessionRecord =>
   typeof value === 'object' &&

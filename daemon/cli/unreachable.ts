@@ -6,7 +6,10 @@ const startHint = 'Start it: systemctl start cordon — or, as root, from a sour
 const reasons: Readonly<Record<string, readonly [string, string]>> = {
   ENOENT: ['does not exist', startHint],
   ECONNREFUSED: ['exists, but nobody listens on it', startHint],
-  EACCES: ['may not be opened by this user', 'Ask an administrator to check the permissions of its directory.'],
+  EACCES: [
+    'may not be opened by this user',
+    'Ask an administrator to check the permissions of its directory.',
+  ],
 };
 
 export function unreachable(path: string, error: NodeJS.ErrnoException): CordonError {

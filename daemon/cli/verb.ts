@@ -19,7 +19,7 @@ export interface VerbContext {
   /** Unix time in milliseconds. */
   readonly now: number;
   /** Lines for people, or one line of JSON. */
-  out(...lines: readonly string[]): void;
+  readonly out: (...lines: readonly string[]) => void;
 }
 
 /** Resolves with the exit status. */

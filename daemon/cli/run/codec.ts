@@ -52,11 +52,19 @@ export const item = (field: number, value: Buffer): Buffer[] => [
 /** One length-prefixed frame with one Envelope. */
 export function frame(request: number, kind: number, fields: readonly Buffer[]): Buffer {
   const message = Buffer.concat(fields);
-  const envelope = Buffer.concat([...number(1, protocolVersion), ...number(2, request), ...item(kind, message)]);
+  const envelope = Buffer.concat([
+    ...number(1, protocolVersion),
+    ...number(2, request),
+    ...item(kind, message),
+  ]);
   if (envelope.length > maxFrame) {
-    throw new CordonError('limit', `the request is ${envelope.length} bytes; a message holds at most ${maxFrame}`, {
-      fix: 'Pass fewer or shorter arguments and environment variables.',
-    });
+    throw new CordonError(
+      'limit',
+      `the request is ${envelope.length} bytes; a message holds at most ${maxFrame}`,
+      {
+        fix: 'Pass fewer or shorter arguments and environment variables.',
+      },
+    );
   }
   const length = Buffer.alloc(4);
   length.writeUInt32BE(envelope.length);
@@ -118,12 +126,12 @@ export function bytesOf(message: Fields, field: number): Buffer {
   return value;
 }
 
-export const textOf = (message: Fields, field: number): string => bytesOf(message, field).toString("utf8");
+export const textOf = (message: Fields, field: number): string => bytesOf(message, field).toString('utf8');
 
 export const textsOf = (message: Fields, field: number): string[] =>
   (message.get(field) ?? []).map((value) => {
     if (typeof value === 'number') throw malformed();
-    return value.toString("utf8");
+    return value.toString('utf8');
   });
 
 /** The Envelope inside a frame. The body is the last field with a number of 10 or more. */

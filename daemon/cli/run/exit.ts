@@ -28,7 +28,8 @@ const textIn = (from: unknown, key: string): string => {
 
 function readBlock(json: string): Block {
   const record: unknown = JSON.parse(json);
-  const rule: unknown = typeof record === 'object' && record !== null ? Reflect.get(record, 'rule') : undefined;
+  const rule: unknown =
+    typeof record === 'object' && record !== null ? Reflect.get(record, 'rule') : undefined;
   return {
     id: textIn(record, 'id'),
     operation: textIn(record, 'operation'),
@@ -50,7 +51,8 @@ export function readSessionExit(message: Buffer): SessionExit {
 }
 
 /** An exit status is one byte; anything that does not fit is a failure of ours. */
-export const exitStatus = (exit: SessionExit): number => (exit.code >= 0 && exit.code <= 255 ? exit.code : 125);
+export const exitStatus = (exit: SessionExit): number =>
+  exit.code >= 0 && exit.code <= 255 ? exit.code : 125;
 
 /** Lines for stderr: why the command did not start, and what was blocked. Nothing when there is nothing to say. */
 export function summaryText(session: string, exit: SessionExit): string {

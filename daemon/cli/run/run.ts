@@ -57,7 +57,9 @@ function attach(session: Launched, terminal: OwnTerminal | undefined): Promise<S
       onFailure: reject,
       onClose: () => {
         terminal?.calm();
-        reject(lost(`the supervisor of session ${session.session} ended unexpectedly, and the session with it`));
+        reject(
+          lost(`the supervisor of session ${session.session} ended unexpectedly, and the session with it`),
+        );
       },
       onEnvelope: (envelope: Envelope) => {
         if (envelope.kind === body.terminalOutput) {
@@ -85,7 +87,10 @@ function attach(session: Launched, terminal: OwnTerminal | undefined): Promise<S
 
 function patienceNotice(options: RunOptions): () => void {
   if (options.json || options.quiet || !isatty(2)) return () => undefined;
-  const timer = setTimeout(() => writeDirect(2, 'cordon: waiting for cordond to start the session…\n'), patience);
+  const timer = setTimeout(
+    () => writeDirect(2, 'cordon: waiting for cordond to start the session…\n'),
+    patience,
+  );
   return () => {
     clearTimeout(timer);
   };

@@ -8,7 +8,8 @@ import type { WindowSize } from './request.ts';
 /** Bytes of terminal input in one message, far below the frame cap. */
 const inputChunk = 65_536;
 /** For a session that ended without its program: no mouse reports, no bracketed paste, main screen, cursor, colours. */
-const calm = '\u001b[?1000l\u001b[?1002l\u001b[?1003l\u001b[?1006l\u001b[?2004l\u001b[?1049l\u001b[?25h\u001b[0m\r\n';
+const calm =
+  '\u001b[?1000l\u001b[?1002l\u001b[?1003l\u001b[?1006l\u001b[?2004l\u001b[?1049l\u001b[?25h\u001b[0m\r\n';
 
 export interface OwnTerminal {
   size(): WindowSize;
@@ -16,7 +17,7 @@ export interface OwnTerminal {
   start(link: Link): void;
   write(data: Buffer, link: Link): void;
   /** Raw mode off, nothing read any more. Safe to call at any time and more than once. */
-  restore(): void;
+  readonly restore: () => void;
   /** As `restore`, and undoes what a program that died left switched on. */
   calm(): void;
   /** Restore, stop as job control asked, and carry on when continued. */

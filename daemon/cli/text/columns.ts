@@ -28,7 +28,11 @@ export type Paint = (text: string, column: number, row: number) => string;
  * Rows as lines: every column as wide as its widest cell, two spaces between, nothing after the last.
  * An empty heading means no heading line.
  */
-export function columns(heading: readonly string[], rows: readonly (readonly string[])[], paint?: Paint): string[] {
+export function columns(
+  heading: readonly string[],
+  rows: readonly (readonly string[])[],
+  paint?: Paint,
+): string[] {
   const safe = rows.map((row) => row.map(printable));
   const all = heading.length === 0 ? safe : [heading, ...safe];
   const widths: number[] = [];
@@ -44,5 +48,8 @@ export function columns(heading: readonly string[], rows: readonly (readonly str
       .join('  ')
       .trimEnd();
   const head = heading.length === 0 ? [] : [line(heading, (cell) => cell)];
-  return [...head, ...safe.map((row, index) => line(row, (cell, column) => paint?.(cell, column, index) ?? cell))];
+  return [
+    ...head,
+    ...safe.map((row, index) => line(row, (cell, column) => paint?.(cell, column, index) ?? cell)),
+  ];
 }

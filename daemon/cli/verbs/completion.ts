@@ -3,7 +3,9 @@ import { verbs } from '../table.ts';
 import type { Verb, VerbAction } from '../verb.ts';
 
 const flagsOf = (verb: Verb): string[] =>
-  ['--json', '--help', ...verb.options.map((option) => option.flags)].flatMap((flags) => flags.match(/--[a-z-]+/g) ?? []);
+  ['--json', '--help', ...verb.options.map((option) => option.flags)].flatMap(
+    (flags) => flags.match(/--[a-z-]+/g) ?? [],
+  );
 
 const firstWords = [...new Set(verbs.map((verb) => verb.name.split(' ')[0] ?? ''))];
 
@@ -14,7 +16,9 @@ function cases(): string[] {
 function groupCases(): string[] {
   const groups = firstWords.filter((word) => verbs.some((verb) => verb.name.startsWith(`${word} `)));
   return groups.map((group) => {
-    const seconds = verbs.filter((verb) => verb.name.startsWith(`${group} `)).map((verb) => verb.name.split(' ')[1]);
+    const seconds = verbs
+      .filter((verb) => verb.name.startsWith(`${group} `))
+      .map((verb) => verb.name.split(' ')[1]);
     return `    '${group}') words='${seconds.join(' ')}' ;;`;
   });
 }

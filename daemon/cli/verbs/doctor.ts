@@ -6,10 +6,15 @@ import { columns, type Paint } from '../text/columns.ts';
 import { printable } from '../text/printable.ts';
 import type { VerbAction, VerbContext } from '../verb.ts';
 
-async function daemonChecks({ daemon }: VerbContext): Promise<{ reached: boolean; checks: readonly DoctorCheck[] }> {
+async function daemonChecks({
+  daemon,
+}: VerbContext): Promise<{ reached: boolean; checks: readonly DoctorCheck[] }> {
   try {
     const answer = await daemon.ask('doctor', {}, 'doctorAnswer');
-    return { reached: true, checks: [{ name: 'daemon', state: 'ok', detail: daemon.path, fix: '' }, ...answer.checks] };
+    return {
+      reached: true,
+      checks: [{ name: 'daemon', state: 'ok', detail: daemon.path, fix: '' }, ...answer.checks],
+    };
   } catch (error) {
     if (!(error instanceof CordonError) || error.code !== 'unavailable') throw error;
     const down = { name: 'daemon', state: 'fail', detail: error.message, fix: error.facts.fix ?? '' };
@@ -23,7 +28,11 @@ function lines(checks: readonly DoctorCheck[], { colours }: VerbContext): string
     if (column !== 0) return cell;
     return state === 'ok' ? colours.green(cell) : state === 'warn' ? colours.yellow(cell) : colours.red(cell);
   };
-  const rows = columns([], checks.map((check) => [check.state, check.name, check.detail]), paint);
+  const rows = columns(
+    [],
+    checks.map((check) => [check.state, check.name, check.detail]),
+    paint,
+  );
   return checks.flatMap((check, index) => [
     rows[index] ?? '',
     ...(check.fix === '' || check.state === 'ok' ? [] : [`      → ${printable(check.fix)}`]),
@@ -37,7 +46,9 @@ export const doctor: VerbAction = async (context) => {
   else {
     context.out(...lines(checks, context));
     if (!reached) context.out('cordond does not run: only what can be read without it was checked.');
-    context.out(failed === 0 ? 'Everything needed is in force.' : `${failed} of ${checks.length} checks failed.`);
+    context.out(
+      failed === 0 ? 'Everything needed is in force.' : `${failed} of ${checks.length} checks failed.`,
+    );
   }
   return failed === 0 ? 0 : 1;
 };

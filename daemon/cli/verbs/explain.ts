@@ -19,17 +19,24 @@ const verdicts: Readonly<Record<SessionRecord['disposition'], string>> = {
 type Process = NonNullable<SessionRecord['process']>;
 
 const processText = (process: Process): string =>
-  printable(`${programName(process)} (pid ${process.pid}${process.exe === undefined ? '' : `, ${process.exe}`})`);
+  printable(
+    `${programName(process)} (pid ${process.pid}${process.exe === undefined ? '' : `, ${process.exe}`})`,
+  );
 
 /** The actor first, each ancestor one step further in. */
 function processTree(record: SessionRecord): string[] {
   const chain = [...(record.process === undefined ? [] : [record.process]), ...(record.tree ?? [])];
   if (chain.length === 0) return ['not known'];
-  return chain.map((process, depth) => (depth === 0 ? '' : `${'   '.repeat(depth - 1)}└─ `) + processText(process));
+  return chain.map(
+    (process, depth) => (depth === 0 ? '' : `${'   '.repeat(depth - 1)}└─ `) + processText(process),
+  );
 }
 
 const factRows = (record: SessionRecord, answer: ExplainAnswer): (readonly [string, readonly string[]])[] => [
-  ['when', [`${clockText(record.time)}, session ${record.session}, ${record.mode}, generation ${record.generation}`]],
+  [
+    'when',
+    [`${clockText(record.time)}, session ${record.session}, ${record.mode}, generation ${record.generation}`],
+  ],
   ['rule', [answer.rule === '' ? ruleText(record.rule) : answer.rule]],
   ['reason', [record.reason]],
   ['layer', [answer.layer === '' ? record.layer : `${record.layer}: ${answer.layer}`]],
@@ -40,7 +47,10 @@ const factRows = (record: SessionRecord, answer: ExplainAnswer): (readonly [stri
 
 function changeLines(answer: ExplainAnswer, colours: Colours): string[] {
   if (answer.change === '') {
-    return [colours.bold('Nothing local can allow this.'), 'Only the author of the profile can take the rule out.'];
+    return [
+      colours.bold('Nothing local can allow this.'),
+      'Only the author of the profile can take the rule out.',
+    ];
   }
   const file = answer.changeFile === '' ? 'the profile' : answer.changeFile;
   return [
@@ -53,12 +63,15 @@ export function explainLines(record: SessionRecord, answer: ExplainAnswer, colou
   const rows = factRows(record, answer).flatMap(([name, values]) =>
     values.map((value, index) => [index === 0 ? name : '', value]),
   );
-  const verdict = record.disposition === 'denied' ? colours.red(verdicts.denied) : verdicts[record.disposition];
+  const verdict =
+    record.disposition === 'denied' ? colours.red(verdicts.denied) : verdicts[record.disposition];
   return [
     `${colours.bold(printable(record.id))} ${verdict}: ${printable(`${record.operation} ${record.object}`)}`,
     ...columns([], rows).map((line) => `  ${line}`),
     '',
-    ...(record.disposition === 'allowed' || record.disposition === 'observed' ? [] : changeLines(answer, colours)),
+    ...(record.disposition === 'allowed' || record.disposition === 'observed'
+      ? []
+      : changeLines(answer, colours)),
     ...answer.notes.map((note) => `Note: ${printable(note)}`),
   ];
 }

@@ -4,7 +4,18 @@ import { spanText } from '../text/time.ts';
 import { isSet, type VerbAction, type VerbContext } from '../verb.ts';
 import type { SessionInfo } from '../../wire/mod.ts';
 
-const heading = ['SESSION', 'STATE', 'USER', 'PROFILE', 'MODE', 'PROCESSES', 'ALLOWED', 'DENIED', 'TIME', 'COMMAND'];
+const heading = [
+  'SESSION',
+  'STATE',
+  'USER',
+  'PROFILE',
+  'MODE',
+  'PROCESSES',
+  'ALLOWED',
+  'DENIED',
+  'TIME',
+  'COMMAND',
+];
 
 const row = (session: SessionInfo, now: number): string[] => [
   session.session,
@@ -20,7 +31,11 @@ const row = (session: SessionInfo, now: number): string[] => [
 ];
 
 function layerLines(session: SessionInfo, { colours }: VerbContext): string[] {
-  const rows = session.layers.map((layer) => [layer.layer, layer.effective ? 'in force' : 'MISSING', layer.detail]);
+  const rows = session.layers.map((layer) => [
+    layer.layer,
+    layer.effective ? 'in force' : 'MISSING',
+    layer.detail,
+  ]);
   const paint: Paint = (cell, column, index) => {
     if (column !== 1) return cell;
     return session.layers[index]?.effective === true ? colours.green(cell) : colours.red(cell);

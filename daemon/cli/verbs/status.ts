@@ -10,7 +10,17 @@ export const status: VerbAction = async ({ daemon, json, colours, now, out }) =>
   const { version, pid, started, sessions, killed, records, denied } = answer;
   const uptime = Math.max(0, now - started);
   if (json) {
-    const facts = { version, pid, started, uptime, sessions, killed, records, denied, more: more(answer.json) };
+    const facts = {
+      version,
+      pid,
+      started,
+      uptime,
+      sessions,
+      killed,
+      records,
+      denied,
+      more: more(answer.json),
+    };
     out(JSON.stringify(facts));
     return 0;
   }
@@ -21,6 +31,10 @@ export const status: VerbAction = async ({ daemon, json, colours, now, out }) =>
     ['sessions', String(sessions)],
     ['records', `${records}, ${denied} of them denied`],
   ];
-  out(...columns([], rows, (cell, column, row) => (killed && row === 1 && column === 1 ? colours.red(cell) : cell)));
+  out(
+    ...columns([], rows, (cell, column, row) =>
+      killed && row === 1 && column === 1 ? colours.red(cell) : cell,
+    ),
+  );
   return 0;
 };
