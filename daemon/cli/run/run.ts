@@ -3,6 +3,7 @@
 // With a terminal at both ends, the session has a terminal of its own and bytes are relayed. Otherwise the supervisor
 // takes our descriptors 0, 1 and 2 from this process (pidfd_getfd(2)) and no byte passes through here: nothing in this
 // path may read from descriptor 0, or touch process.stdin.
+import { constants } from 'node:os';
 import { isatty } from 'node:tty';
 import { cliEnvironment } from '../../config/cli-env.ts';
 import { CordonError } from '../../model/errors.ts';
@@ -13,7 +14,7 @@ import { exitStatus, readSessionExit, summaryJson, summaryText, type SessionExit
 import { openLink, type Link } from './link.ts';
 import { agentUser, attachMessage, runRequest } from './request.ts';
 import { forwardSignals } from './signals.ts';
-import { ownTerminal, type OwnTerminal } from './terminal.ts';
+import type { OwnTerminal } from './terminal.ts';
 import { writeDirect } from '../text/direct.ts';
 
 /** After this many milliseconds of silence people are told what is being waited for. */
@@ -56,7 +57,6 @@ function attach(session: Launched, terminal: OwnTerminal | undefined): Promise<S
     const link: Link = openLink(session.attachPath, {
       onFailure: reject,
       onClose: () => {
-        terminal?.calm();
         reject(
           lost(`the supervisor of session ${session.session} ended unexpectedly, and the session with it`),
         );
@@ -78,7 +78,8 @@ function attach(session: Launched, terminal: OwnTerminal | undefined): Promise<S
         else terminal.suspend(link);
       },
       giveUp: (signal) => {
-        reject(lost(`${signal} came twice; session ${session.session} was left`));
+        const reason = `${signal} came twice; session ${session.session} was left`;
+        resolve({ code: 128 + constants.signals[signal], signal, reason, denied: 0, blocks: [] });
       },
     });
     terminal?.start(link);
@@ -96,31 +97,48 @@ function patienceNotice(options: RunOptions): () => void {
   };
 }
 
-async function runSession(options: RunOptions, terminal: OwnTerminal | undefined): Promise<number> {
+async function session(
+  options: RunOptions,
+  terminal: OwnTerminal | undefined,
+): Promise<[string, SessionExit]> {
   const environment = cliEnvironment();
   const user = agentUser(options, process.getuid?.() ?? 0, environment.sudoUser);
   const message = runRequest(options, user, terminal?.size());
   const noticed = patienceNotice(options);
-  const session = await launch(options.socket ?? environment.socket, message).finally(noticed);
-  const exit = await attach(session, terminal);
-  terminal?.restore();
-  if (options.json) writeDirect(2, summaryJson(session.session, exit));
-  else if (!options.quiet) writeDirect(2, summaryText(session.session, exit));
-  return exitStatus(exit);
+  const launched = await launch(options.socket ?? environment.socket, message).finally(noticed);
+  return [launched.session, await attach(launched, terminal)];
+}
+
+/** Runs the session with our terminal behind it when there is one, which afterwards is as it was. */
+async function withTerminal(options: RunOptions): Promise<[string, SessionExit]> {
+  if (!isatty(0) || !isatty(1)) return session(options, undefined);
+  const { ownTerminal } = await import('./terminal.ts');
+  const terminal = ownTerminal();
+  process.on('exit', terminal.restore);
+  let ended = false;
+  try {
+    const result = await session(options, terminal);
+    ended = true;
+    return result;
+  } finally {
+    await terminal.settled();
+    terminal.restore();
+    if (!ended) terminal.calm();
+  }
 }
 
 /** Runs, reports, and returns our exit status; never throws. */
 export async function run(args: readonly string[], socket: string | undefined): Promise<number> {
-  const json = args.slice(0, args.indexOf('--') === -1 ? undefined : args.indexOf('--')).includes('--json');
-  let terminal: OwnTerminal | undefined;
+  const command = args.indexOf('--');
+  let json = args.slice(0, command === -1 ? undefined : command).includes('--json');
   try {
     const options = parseRun(args);
-    terminal = isatty(0) && isatty(1) ? ownTerminal() : undefined;
-    const restore = terminal?.restore;
-    if (restore !== undefined) process.on('exit', restore);
-    return await runSession({ ...options, socket: options.socket ?? socket }, terminal);
+    json = options.json;
+    const [id, exit] = await withTerminal({ ...options, socket: options.socket ?? socket });
+    if (json) writeDirect(2, summaryJson(id, exit));
+    else if (!options.quiet) writeDirect(2, summaryText(id, exit));
+    return exitStatus(exit);
   } catch (error) {
-    terminal?.restore();
     writeDirect(2, reportFailure(error, json));
     return exitCordonFailed;
   }

@@ -1,6 +1,7 @@
 // Our own terminal while an agent has one of its own behind it: raw mode, bytes in and out, window size, and always
 // back to what it was.
-import { ReadStream, WriteStream } from 'node:tty';
+import { spawn } from 'node:child_process';
+import { ReadStream } from 'node:tty';
 import { body, bytes, flag, number } from './codec.ts';
 import type { Link } from './link.ts';
 import type { WindowSize } from './request.ts';
@@ -16,17 +17,36 @@ export interface OwnTerminal {
   /** Raw mode on, keys and window changes to the session. */
   start(link: Link): void;
   write(data: Buffer, link: Link): void;
-  /** Raw mode off, nothing read any more. Safe to call at any time and more than once. */
+  /** Raw mode off, nothing read any more. Safe to call more than once, but only after `settled`. */
   readonly restore: () => void;
-  /** As `restore`, and undoes what a program that died left switched on. */
+  /** Resolves when nothing of ours is changing the terminal's mode any more. */
+  settled(): Promise<void>;
+  /** Undoes what a program that died left switched on. */
   calm(): void;
   /** Restore, stop as job control asked, and carry on when continued. */
   suspend(link: Link): void;
 }
 
+/**
+ * libuv's raw mode leaves output processing on (ONLCR), so that the line feed of a full-screen program would become
+ * CR LF: the session's own terminal has done that already where it is wanted. Leaving raw mode undoes this too.
+ */
+function plainOutput(): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      resolve();
+    };
+    spawn('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] })
+      .once('close', done)
+      .once('error', done);
+  });
+}
+
 export function ownTerminal(): OwnTerminal {
-  const output = new WriteStream(1);
+  // A tty.WriteStream here. Only this one learns of SIGWINCH.
+  const output = process.stdout;
   let input: ReadStream | undefined;
+  let settled = Promise.resolve();
   const size = (): WindowSize => ({ rows: output.rows, columns: output.columns });
   const onData = (link: Link, data: Buffer): void => {
     for (let at = 0; at < data.length; at += inputChunk) {
@@ -42,6 +62,15 @@ export function ownTerminal(): OwnTerminal {
     const { rows, columns } = size();
     link.send(0, body.terminalResize, [...number(1, rows), ...number(2, columns)]);
   };
+  /** Nothing of the session is read, so nothing shown, before the mode is right. */
+  const enterRaw = (link: Link): void => {
+    input?.setRawMode(true);
+    link.socket.pause();
+    settled = plainOutput().then(() => {
+      link.socket.resume();
+    });
+    input?.resume();
+  };
   const restore = (): void => {
     if (input === undefined || input.destroyed) return;
     input.setRawMode(false);
@@ -52,7 +81,6 @@ export function ownTerminal(): OwnTerminal {
     restore,
     start(link) {
       input = new ReadStream(0);
-      input.setRawMode(true);
       input.on('data', (data: Buffer) => {
         onData(link, data);
       });
@@ -63,6 +91,7 @@ export function ownTerminal(): OwnTerminal {
       output.on('resize', () => {
         resize(link);
       });
+      enterRaw(link);
       resize(link);
     },
     write(data, link) {
@@ -70,18 +99,19 @@ export function ownTerminal(): OwnTerminal {
       link.socket.pause();
       output.once('drain', () => link.socket.resume());
     },
+    settled: () => settled,
     calm() {
-      restore();
-      output.write(calm);
+      if (input !== undefined) output.write(calm);
     },
     suspend(link) {
-      restore();
       process.once('SIGCONT', () => {
-        input?.setRawMode(true);
-        input?.resume();
+        enterRaw(link);
         resize(link);
       });
-      process.kill(process.pid, 'SIGSTOP');
+      void settled.then(() => {
+        restore();
+        process.kill(process.pid, 'SIGSTOP');
+      });
     },
   };
 }
