@@ -7,7 +7,7 @@ import { CordonError } from '../model/mod.ts';
 import { maxEnvelope, protocolVersion } from './message.ts';
 import type { Envelope, Kind, Message } from './message.ts';
 import { bodyTable, fieldTables } from './messages.gen.ts';
-import type { Bodies, FieldRow } from './messages.gen.ts';
+import type { Bodies, BodyRow, FieldRow } from './messages.gen.ts';
 
 type Reader = protobuf.Reader;
 type Writer = protobuf.Writer;
@@ -26,7 +26,7 @@ const tables = new Map(
     { rows, byNumber: new Map(rows.map((row) => [row.no, row])) },
   ]),
 );
-const bodyByKind = new Map<string, (typeof bodyTable)[number]>(bodyTable.map((row) => [row.kind, row]));
+const bodyByKind = new Map<string, BodyRow>(bodyTable.map((row) => [row.kind, row]));
 const bodyByNumber = new Map(bodyTable.map((row) => [row.no, row]));
 
 const wireTypes: Readonly<Record<string, number>> = { bool: 0, uint32: 0, int32: 0, uint64: 0, double: 1 };

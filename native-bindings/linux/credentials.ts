@@ -18,14 +18,14 @@ export const noNewPrivileges = (): void =>
 /** Not dumpable: /proc/self is root's, and nobody without CAP_SYS_PTRACE attaches. Whole process. */
 export const notDumpable = (): void => void check(libc.prctl(PR.SET_DUMPABLE, 0, 0, 0, 0), 'prctl DUMPABLE');
 
-/** File access as this user from now on; the kernel drops the file capabilities from the effective set with it. */
-export function setFileIdentity(uid: number, gid: number): void {
+/**
+ * The calling thread acts as this user: effective and file-system ids, no supplementary groups. Real and saved ids stay
+ * root's, so that the user can neither signal nor trace it. The effective capability set is emptied by the kernel.
+ */
+export function actAs(uid: number, gid: number): void {
   check(raw.pnn(NR.setgroups, null, 0, 0), 'setgroups');
-  libc.setfsgid(gid);
-  libc.setfsuid(uid);
-  // setfsuid(2) reports no error: asking again returns the value in force.
-  if (libc.setfsuid(uid) !== uid || libc.setfsgid(gid) !== gid)
-    throw new Error('setfsuid did not take effect');
+  check(raw.n4(NR.setresgid, -1, gid, -1, 0), 'setresgid');
+  check(raw.n4(NR.setresuid, -1, uid, -1, 0), 'setresuid');
 }
 
 /** Keeps only these capabilities, effective and permitted. */

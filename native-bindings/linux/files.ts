@@ -66,6 +66,15 @@ const arm = process.arch === 'arm64';
 
 export class Files {
   private readonly arena = new Arena(16384);
+  private readonly proc: number;
+  /** `proc`: a descriptor of the procfs in which this process is visible, for threads whose root has another /proc. */
+  constructor(proc = -100) {
+    this.proc = proc;
+  }
+  /** Name of one of our own descriptors, relative to `proc`: follows to the very object. */
+  selfPath(fd: number): string {
+    return this.proc < 0 ? `/proc/self/fd/${fd}` : `self/fd/${fd}`;
+  }
 
   private out(result: number): number {
     return result < 0 ? -errno() : result;
@@ -91,7 +100,7 @@ export class Files {
   }
   /** Where a descriptor of this process points, as the kernel prints it; '' when unreadable. */
   pathOf(fd: number): string {
-    return this.readlink(-100, `/proc/self/fd/${String(fd)}`);
+    return this.readlink(this.proc, this.selfPath(fd));
   }
   /** '' when it is no link or cannot be read. */
   readlink(dirfd: number, path: string): string {
@@ -124,8 +133,9 @@ export class Files {
   mkdirat(dirfd: number, name: string, mode: number): number {
     return this.out(libc.mkdirat(dirfd, this.arena.cstring(PATH1, name, 4097), mode));
   }
-  mknodat(dirfd: number, name: string, mode: number): number {
-    return this.out(libc.mknodat(dirfd, this.arena.cstring(PATH1, name, 4097), mode, 0));
+  /** `device` as makedev(3) for small numbers: major << 8 | minor. */
+  mknodat(dirfd: number, name: string, mode: number, device = 0): number {
+    return this.out(libc.mknodat(dirfd, this.arena.cstring(PATH1, name, 4097), mode, device));
   }
   unlinkat(dirfd: number, name: string, flags: number): number {
     return this.out(libc.unlinkat(dirfd, this.arena.cstring(PATH1, name, 4097), flags));
@@ -142,11 +152,11 @@ export class Files {
     const a = this.arena.cstring(PATH1, target, 4097);
     return this.out(libc.symlinkat(a, dirfd, this.arena.cstring(PATH2, name, 4097)));
   }
-  truncate(path: string, length: bigint): number {
-    return this.out(libc.truncate(this.arena.cstring(PATH1, path, 4097), length));
+  ftruncate(fd: number, length: bigint): number {
+    return this.out(libc.ftruncate(fd, length));
   }
-  chmod(path: string, mode: number): number {
-    return this.out(libc.chmod(this.arena.cstring(PATH1, path, 4097), mode));
+  fchmodat(dirfd: number, path: string, mode: number): number {
+    return this.out(libc.fchmodat(dirfd, this.arena.cstring(PATH1, path, 4097), mode, 0));
   }
   fchownat(dirfd: number, path: string, uid: number, gid: number, flags: number): number {
     return this.out(libc.fchownat(dirfd, this.arena.cstring(PATH1, path, 4097), uid, gid, flags));
@@ -163,18 +173,32 @@ export class Files {
       ),
     );
   }
-  setxattr(path: string, name: string, value: Uint8Array, flags: number): number {
+  fsetxattr(fd: number, name: string, value: Uint8Array, flags: number): number {
     const block = new Arena(Math.max(value.length, 1));
     block.bytes.set(value);
-    const a = this.arena.cstring(PATH1, path, 4097);
     const result = this.out(
-      libc.setxattr(a, this.arena.cstring(PATH2, name, 256), block.address, value.length, flags),
+      libc.fsetxattr(fd, this.arena.cstring(PATH2, name, 256), block.address, value.length, flags),
     );
     block.free();
     return result;
   }
-  removexattr(path: string, name: string): number {
-    const a = this.arena.cstring(PATH1, path, 4097);
-    return this.out(libc.removexattr(a, this.arena.cstring(PATH2, name, 256)));
+  fremovexattr(fd: number, name: string): number {
+    return this.out(libc.fremovexattr(fd, this.arena.cstring(PATH2, name, 256)));
+  }
+  /** Writes a short byte string whole; false when it did not fit in one write(2). */
+  writeAll(fd: number, text: string): boolean {
+    return libc.write(fd, this.arena.cstring(LINK, text, 4096), text.length) === text.length;
+  }
+  /** umask(2): of the calling thread only where it does not share its fs struct (after unshare of CLONE_FS or CLONE_NEWNS). */
+  umask(mask: number): number {
+    return libc.umask(mask);
+  }
+  /** The whole of a small file such as /proc/PID/status; '' when it cannot be read. */
+  readSmall(dirfd: number, path: string): string {
+    const fd = this.openat(dirfd, path, O.RDONLY | O.CLOEXEC);
+    if (fd < 0) return '';
+    const n = libc.read(fd, this.arena.at(LINK), 4096);
+    libc.close(fd);
+    return n <= 0 ? '' : this.arena.bytes.latin1Slice(LINK, LINK + n);
   }
 }

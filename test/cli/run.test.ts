@@ -127,7 +127,7 @@ t.test('what was blocked is summed up on stderr, and nothing on stdout', async (
   const json = await cordon(['--socket', daemon.admin, 'run', ...asUser, '--json', '--', 'x']);
   await daemon.close();
   golden(t, 'run-summary.txt', text.stderr);
-  golden(t, 'run-summary.json', json.stderr);
+  golden(t, 'run-summary-json.txt', json.stderr);
   t.equal(quiet.stderr, '');
   for (const outcome of [text, quiet, json]) t.match(outcome, { stdout: '', status: 1 });
 });

@@ -37,7 +37,7 @@ const cases: readonly Case[] = [
     title: 'sessions as JSON carry every fact',
     args: ['sessions', '--json'],
     answer: ['sessionsAnswer', { sessions: [samples.session] }],
-    golden: 'sessions.json',
+    golden: 'sessions-json.txt',
   },
   {
     title: 'no sessions is said in words',
@@ -62,7 +62,7 @@ const cases: readonly Case[] = [
     title: 'blocks as JSON are the records themselves',
     args: ['--json', 'blocks'],
     answer: ['recordsAnswer', { records: [JSON.stringify(samples.deniedRead)] }],
-    golden: 'blocks.json',
+    golden: 'blocks-json.txt',
   },
   {
     title: 'no blocks is said in words',
@@ -87,7 +87,7 @@ const cases: readonly Case[] = [
     title: 'explain as JSON carries record and change',
     args: ['explain', 'abcd1234-18', '--json'],
     answer: ['explainAnswer', samples.explainedChange],
-    golden: 'explain-change.json',
+    golden: 'explain-change-json.txt',
   },
   {
     title: 'doctor shows every check with its fix, and fails when one fails',
@@ -114,7 +114,7 @@ const cases: readonly Case[] = [
     title: 'resume as JSON carries what was resumed',
     args: ['resume', '--all', '--json'],
     answer: ['controlAnswer', { sessions: [], milliseconds: 1 }],
-    golden: 'resume.json',
+    golden: 'resume-json.txt',
     asked: ['control', { verb: 'resume', all: true }],
   },
   {
@@ -138,7 +138,7 @@ const cases: readonly Case[] = [
       'recordsAnswer',
       { records: [samples.deniedRead, samples.allowedRename].map((r) => JSON.stringify(r)) },
     ],
-    golden: 'audit-tail.jsonl',
+    golden: 'audit-tail-json.txt',
   },
 ];
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import t from 'tap';
 import fc from 'fast-check';
 import protobuf from 'protobufjs';
-import { generate } from '../../daemon/scripts/protocol.ts';
+import { generate } from '../../daemon/wire/generate.ts';
 import { CordonError } from '../../daemon/model/mod.ts';
 import { decodeEnvelope, encodeEnvelope, isAnswer, maxEnvelope, message } from '../../daemon/wire/mod.ts';
 import type { Envelope, Kind } from '../../daemon/wire/mod.ts';
@@ -47,7 +47,7 @@ const plain = (value: unknown): unknown =>
         : value;
 
 t.test('messages.gen.ts is what cordon.proto generates', async (t) => {
-  t.equal(wire('messages.gen.ts'), await generate(wire('cordon.proto')), 'run daemon/scripts/protocol.ts');
+  t.equal(wire('messages.gen.ts'), generate(wire('cordon.proto')), 'run daemon/wire/generate.ts');
 });
 
 t.test('every message survives encoding and decoding', async (t) => {
