@@ -1,5 +1,7 @@
 // SessionRecords as the daemon sends them: JSON of its own making, checked once here.
 import { CordonError, type SessionRecord } from '../model/mod.ts';
+import { isKind, type Bodies } from '../wire/mod.ts';
+import type { Daemon } from './daemon.ts';
 
 const texts = [
   'id',
@@ -25,6 +27,16 @@ export function parseRecord(json: string): SessionRecord {
   throw new CordonError('protocol', 'cordond sent a record that is not one', {
     fix: 'Check that cordon and cordond are of the same version.',
   });
+}
+
+/** Records as they come, in as many answers as the daemon needs. */
+export async function* recordsOf(
+  daemon: Daemon,
+  request: Partial<Bodies['records']>,
+): AsyncGenerator<SessionRecord, void> {
+  for await (const message of daemon.stream('records', request)) {
+    if (isKind(message, 'recordsAnswer')) yield* message.body.records.map(parseRecord);
+  }
 }
 
 /** `/usr/bin/cat` → `cat`; what is not known is a dash. */

@@ -1,7 +1,7 @@
 // What to say when cordond's socket cannot be reached.
 import { CordonError } from '../model/errors.ts';
 
-const startHint = 'Start it: systemctl start cordon — or, as root, from a source tree: dist/cordond';
+const startHint = 'Start it: systemctl start cordond — or, as root, from a source tree: dist/cordond';
 
 const reasons: Readonly<Record<string, readonly [string, string]>> = {
   ENOENT: ['does not exist', startHint],

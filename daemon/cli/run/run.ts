@@ -28,7 +28,7 @@ interface Launched {
 
 function lost(what: string): CordonError {
   return new CordonError('unavailable', what, {
-    fix: 'See what happened: cordon sessions; cordon doctor; the log of cordond (journalctl -u cordon)',
+    fix: 'See what happened: cordon sessions; cordon doctor; the log of cordond (journalctl -u cordond)',
   });
 }
 

@@ -1,7 +1,6 @@
 // `cordon audit tail [-f]`: every record, as it comes.
 import type { SessionRecord } from '../../model/mod.ts';
-import { isKind } from '../../wire/mod.ts';
-import { parseRecord, programName } from '../record.ts';
+import { programName, recordsOf } from '../record.ts';
 import type { Colours } from '../text/colour.ts';
 import { printable } from '../text/printable.ts';
 import { clockText } from '../text/time.ts';
@@ -39,11 +38,8 @@ export const auditTail: VerbAction = async (context) => {
     deniedOnly: false,
     follow: isSet(context, 'follow'),
   };
-  for await (const message of daemon.stream('records', request)) {
-    if (!isKind(message, 'recordsAnswer')) continue;
-    for (const record of message.body.records.map(parseRecord)) {
-      out(json ? JSON.stringify(record) : recordLine(record, colours));
-    }
+  for await (const record of recordsOf(daemon, request)) {
+    out(json ? JSON.stringify(record) : recordLine(record, colours));
   }
   return 0;
 };

@@ -1,7 +1,8 @@
 // `cordon blocks`: what was denied (or, in monitor mode, would have been).
 import type { SessionRecord } from '../../model/mod.ts';
 import { CordonError } from '../../model/mod.ts';
-import { parseRecord, programName } from '../record.ts';
+import { withProgress } from '../progress.ts';
+import { programName, recordsOf } from '../record.ts';
 import { columns } from '../text/columns.ts';
 import { clockText, parseSince } from '../text/time.ts';
 import { textOption, type VerbAction, type VerbContext } from '../verb.ts';
@@ -21,6 +22,12 @@ export const sinceOption = (context: VerbContext): number => {
   return text === undefined ? 0 : parseSince(text, context.now);
 };
 
+async function collect<T>(from: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const each of from) all.push(each);
+  return all;
+}
+
 const row = (record: SessionRecord): string[] => [
   record.id,
   clockText(record.time),
@@ -38,8 +45,7 @@ export const blocks: VerbAction = async (context) => {
     limit: limitOption(context, defaultLimit),
     deniedOnly: true,
   };
-  const answer = await daemon.ask('records', request, 'recordsAnswer');
-  const records = answer.records.map(parseRecord);
+  const records = await withProgress('reading records', collect(recordsOf(daemon, request)));
   if (json) {
     out(JSON.stringify({ blocks: records }));
     return 0;
