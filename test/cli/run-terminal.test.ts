@@ -177,6 +177,21 @@ t.test('while stopped by SIGTSTP the terminal is itself, and raw again after SIG
   t.equal(terminal.settings('after'), terminal.settings('before'));
 });
 
+t.test('a terminal that hangs up is told to the session, which then ends as it likes', async (t) => {
+  const asked: string[] = [];
+  const daemon = await terminalDaemon(t, ({ message }, connection) => {
+    if (isKind(message, 'forwardSignal')) asked.push(message.body.signal);
+    if (isKind(message, 'terminalInput') && message.body.end) asked.push('end of input');
+    if (asked.length === 2) connection.notify('sessionExit', { code: 129 });
+  });
+  const terminal = onTerminal(t, daemon, []);
+  const { tty, pid } = await terminal.running;
+  await until('raw mode', () => (isRaw(tty) ? true : undefined));
+  terminal.script.kill('SIGKILL');
+  await until('the CLI to end', () => (spawnSync('ps', ['-p', String(pid)]).status === 0 ? undefined : true));
+  t.strictSame(asked.toSorted(), ['SIGHUP', 'end of input']);
+});
+
 t.test('much output is shown whole and in order', async (t) => {
   const lines = Array.from({ length: 20_000 }, (_, index) => `line ${index}\r\n`).join('');
   const daemon = await terminalDaemon(t, ({ message }, connection) => {

@@ -22,10 +22,12 @@ export interface LinkEvents {
 /** Failure as the daemon sent it. */
 export function failureOf(message: Buffer): CordonError {
   const failure = fields(message);
-  const file = textOf(failure, 4);
+  const [file, line, key] = [textOf(failure, 4), numberOf(failure, 5), textOf(failure, 6)];
   return new CordonError(textOf(failure, 1) as CordonError['code'], textOf(failure, 2), {
     fix: textOf(failure, 3),
-    ...(file === '' ? {} : { file, line: numberOf(failure, 5), key: textOf(failure, 6) }),
+    ...(file === '' ? {} : { file }),
+    ...(line === 0 ? {} : { line }),
+    ...(key === '' ? {} : { key }),
   });
 }
 

@@ -86,7 +86,7 @@ export function ownTerminal(): OwnTerminal {
       });
       // A terminal that hung up: its session learns of it as of an end of input.
       const ended = (): boolean => link.send(0, body.terminalInput, flag(2, true));
-      input.once('end', ended).once('error', ended);
+      input.once('end', ended).on('error', ended);
       output.on('error', restore);
       output.on('resize', () => {
         resize(link);
