@@ -86,7 +86,8 @@ export class PathTrie {
 
   #insert(rule: PathRule): void {
     const parts = componentsOf(rule);
-    if (parts.length > longestPattern) throw new RangeError(`a path rule has more than ${longestPattern} components`);
+    if (parts.length > longestPattern)
+      throw new RangeError(`a path rule has more than ${longestPattern} components`);
     let node = this.#root;
     let parent: Node | undefined;
     for (const part of parts) {
