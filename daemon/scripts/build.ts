@@ -34,7 +34,9 @@ await build({
   logLevel: 'warning',
   external: ['koffi', 'node-pty', 'better-sqlite3'],
   loader: { '.yaml': 'text', '.proto': 'text' },
-  banner: { js: "import { createRequire as __cr } from 'node:module'; const require = __cr(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as __cr } from 'node:module'; const require = __cr(import.meta.url);",
+  },
 });
 
 // Launchers: dist/cordon and dist/cordond run under the Node beside them.

@@ -19,11 +19,19 @@ for await (const line of createInterface({ input: process.stdin })) {
     const isSuite = /# time=/.test(line) || /\{$/.test(line.trim());
     const skip = /# (SKIP|TODO)/i.exec(line);
     if (indent === 0) console.log(`${m[1] ? 'FAIL' : ' ok '} ${file}`);
-    if (skip) { skipped++; console.log(`     skip: ${line.trim()}`); }
-    else if (m[1]) { if (!isSuite || indent === 0) failed++; failures.push(`${file}: ${line.trim()}`); tail = failures; }
-    else if (!isSuite) passed++;
+    if (skip) {
+      skipped++;
+      console.log(`     skip: ${line.trim()}`);
+    } else if (m[1]) {
+      if (!isSuite || indent === 0) failed++;
+      failures.push(`${file}: ${line.trim()}`);
+      tail = failures;
+    } else if (!isSuite) passed++;
   } else if (tail && indent >= 2) tail.push(line);
-  else if (/^Bail out!/.test(line.trim())) { failed++; failures.push(line); }
+  else if (/^Bail out!/.test(line.trim())) {
+    failed++;
+    failures.push(line);
+  }
 }
 if (failures.length > 0) console.log(`\n${failures.join('\n')}\n`);
 console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);

@@ -1,0 +1,111 @@
+// Resource limits and freezing by cgroup: version 2 where it has the controllers, else version 1 (and hybrids).
+// One group a session, named `cordon/<name>`, made before the session is known.
+import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import type { Limits } from '../model/mod.ts';
+import { parseMountInfo } from './mount-table.ts';
+
+const controllers = ['pids', 'memory', 'cpu', 'freezer'] as const;
+type Controller = (typeof controllers)[number];
+
+interface Hierarchy {
+  readonly version: 1 | 2;
+  /** Directory of the controller's hierarchy. */
+  readonly roots: ReadonlyMap<Controller, string>;
+}
+
+/** Finds the hierarchies of this machine from mountinfo text (latin1). Throws when there is none that can limit. */
+export function findHierarchy(mountInfo: string): Hierarchy {
+  const table = parseMountInfo(mountInfo);
+  for (const mount of table.filter((m) => m.type === 'cgroup2')) {
+    const has = readFileSync(`${mount.target}/cgroup.controllers`, 'utf8').split(/\s+/);
+    if (has.includes('pids') && has.includes('memory'))
+      return { version: 2, roots: new Map(controllers.map((c) => [c, mount.target])) };
+  }
+  const roots = new Map<Controller, string>();
+  for (const controller of controllers) {
+    const mount = table.find(
+      (m) => m.type === 'cgroup' && m.target.split('/').at(-1)?.split(',').includes(controller),
+    );
+    if (mount !== undefined) roots.set(controller, mount.target);
+  }
+  if (!roots.has('pids') || !roots.has('memory'))
+    throw new Error('no cgroup hierarchy with pids and memory is mounted');
+  return { version: 1, roots };
+}
+
+export class SessionCgroup {
+  private readonly hierarchy: Hierarchy;
+  private readonly directories: ReadonlyMap<Controller, string>;
+  constructor(hierarchy: Hierarchy, name: string) {
+    this.hierarchy = hierarchy;
+    this.directories = new Map([...hierarchy.roots].map(([c, root]) => [c, `${root}/cordon/${name}`]));
+    if (hierarchy.version === 2) delegate(hierarchy.roots.get('pids') ?? '');
+    for (const directory of new Set(this.directories.values())) mkdirSync(directory, { recursive: true });
+  }
+  get version(): 1 | 2 {
+    return this.hierarchy.version;
+  }
+  private write(controller: Controller, file: string, value: string): void {
+    const directory = this.directories.get(controller);
+    if (directory !== undefined) writeFileSync(`${directory}/${file}`, value);
+  }
+  /** Limits of everything inside; two tasks are ours (pid 1 and, in version 1, the launch thread). */
+  limit(limits: Limits): void {
+    const v2 = this.hierarchy.version === 2;
+    this.write('pids', 'pids.max', String(limits.processes + 2));
+    if (limits.memory > 0)
+      this.write('memory', v2 ? 'memory.max' : 'memory.limit_in_bytes', String(limits.memory));
+    if (limits.cpuPercent > 0) {
+      const quota = String(limits.cpuPercent * 1000);
+      if (v2) this.write('cpu', 'cpu.max', `${quota} 100000`);
+      else this.write('cpu', 'cpu.cfs_quota_us', quota);
+    }
+  }
+  /** Version 1 only: one thread of ours, so that what it starts is born inside. Version 2 moves whole processes. */
+  addThread(tid: number): void {
+    if (this.hierarchy.version === 1)
+      for (const directory of this.directories.values()) writeFileSync(`${directory}/tasks`, String(tid));
+  }
+  addProcess(pid: number): void {
+    for (const directory of new Set(this.directories.values()))
+      writeFileSync(`${directory}/cgroup.procs`, String(pid));
+  }
+  freeze(frozen: boolean): void {
+    if (this.hierarchy.version === 2) this.write('freezer', 'cgroup.freeze', frozen ? '1' : '0');
+    else this.write('freezer', 'freezer.state', frozen ? 'FROZEN' : 'THAWED');
+  }
+  /** Tasks inside, ours not counted. */
+  processes(): number {
+    try {
+      return Math.max(
+        0,
+        Number(readFileSync(`${this.directories.get('pids') ?? ''}/pids.current`, 'utf8')) - 2,
+      );
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
+      throw error;
+    }
+  }
+  /** True when a limit was hit since the start: for the record. */
+  hits(): readonly string[] {
+    const events = `${this.directories.get('pids') ?? ''}/pids.events`;
+    return existsSync(events) && /max [1-9]/.test(readFileSync(events, 'utf8')) ? ['processes'] : [];
+  }
+  /** Removes the group. Throws EBUSY while tasks are inside. */
+  remove(): void {
+    for (const directory of new Set(this.directories.values())) {
+      try {
+        rmdirSync(directory);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      }
+    }
+  }
+}
+
+function delegate(root: string): void {
+  for (const directory of [root, `${root}/cordon`]) {
+    mkdirSync(directory, { recursive: true });
+    writeFileSync(`${directory}/cgroup.subtree_control`, '+pids +memory +cpu');
+  }
+}

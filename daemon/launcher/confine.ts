@@ -1,0 +1,36 @@
+// What the launch thread takes on before it starts the agent; every child inherits it. Order: Landlock, capabilities,
+// NO_NEW_PRIVS, seccomp. After `confine` the thread can start the agent and nothing else of use.
+import { credentials, landlock, seccomp } from '../../native-bindings/linux/mod.ts';
+
+const { FS } = landlock;
+const READ = FS.EXECUTE | FS.READ_FILE | FS.READ_DIR;
+const DEVICE = FS.READ_FILE | FS.WRITE_FILE | FS.READ_DIR | FS.IOCTL_DEV;
+
+/**
+ * The agent's own file rights. Nothing can be created, removed or renamed by it anywhere; it may open for writing only
+ * devices, and, below `fifos`, what the read-only mounts do not stop: named pipes.
+ */
+export function agentRules(fifos: readonly string[]): landlock.PathRule[] {
+  return [
+    { path: '/', rights: READ },
+    { path: '/dev', rights: DEVICE },
+    ...fifos.map((path) => ({ path, rights: FS.WRITE_FILE })),
+  ];
+}
+
+export interface Confinement {
+  readonly landlockAbi: number;
+  readonly rules: readonly landlock.PathRule[];
+  readonly filter: seccomp.Filter;
+}
+
+/** Returns the seccomp listener. Any failure throws: nothing has been started. */
+export function confine(c: Confinement): number {
+  credentials.noNewPrivileges();
+  if (c.landlockAbi > 0) {
+    const scoped = landlock.SCOPE.ABSTRACT_UNIX_SOCKET | landlock.SCOPE.SIGNAL;
+    landlock.restrictSelf(landlock.createRuleset(c.rules, c.landlockAbi, c.landlockAbi >= 6 ? scoped : 0));
+  }
+  credentials.emptyBoundingSet();
+  return c.filter.install(seccomp.FILTER_FLAG.NEW_LISTENER | seccomp.FILTER_FLAG.WAIT_KILLABLE_RECV);
+}

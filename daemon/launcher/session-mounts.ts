@@ -1,0 +1,96 @@
+// The mounts that depend on the session: decoys over what may never be read, the agent socket, the resolver's file.
+// Runs on the launch thread, in the sandbox's tree. Returns what was mounted, to be watched.
+import { Files, S, mounts } from '../../native-bindings/linux/mod.ts';
+import { exists, touch } from './tree.ts';
+
+const { MOUNT_ATTR } = mounts;
+const SEALED = MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | MOUNT_ATTR.NOEXEC;
+
+/** A place hidden behind a decoy: the names are there to be tried (and the attempt recorded), the contents are not. */
+export interface Mask {
+  readonly path: string;
+  readonly directory: boolean;
+  /** For a directory: names of its entries, at most 256. */
+  readonly names: readonly string[];
+}
+
+export interface SessionMounts {
+  readonly masks: readonly Mask[];
+  /** Descriptor of a detached mount of the session's agent socket, or -1. */
+  readonly agentSocket: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+
+/** Mounts everything; returns the mount points of the decoys. */
+export function mountForSession(session: SessionMounts): string[] {
+  const files = new Files();
+  const umask = files.umask(0o022);
+  mounts.setAttributes('/run', 0, MOUNT_ATTR.RDONLY);
+  try {
+    prepareRun(files, session);
+    return session.masks.map((mask, i) => mountDecoy(files, mask, i));
+  } finally {
+    mounts.setAttributes('/run', MOUNT_ATTR.RDONLY, 0);
+    files.umask(umask);
+  }
+}
+
+function prepareRun(files: Files, session: SessionMounts): void {
+  const runtime = `/run/user/${session.uid}`;
+  if (files.mkdirat(-100, runtime, 0o700) === 0) files.fchownat(-100, runtime, session.uid, session.gid, 0);
+  files.mkdirat(-100, '/run/cordon/decoys', 0o755);
+  writeResolver(files);
+  if (session.agentSocket >= 0) {
+    touch(files, '/run/cordon/agent.sock', 0o666);
+    mounts.moveMount(session.agentSocket, '/run/cordon/agent.sock');
+  }
+}
+
+/** The only resolver is ours, at 127.0.0.1 in the sandbox's network namespace. */
+function writeResolver(files: Files): void {
+  if (!exists(files, '/etc/resolv.conf')) return; // resolv.conf(5): without the file, the local machine is asked
+  touch(files, '/run/cordon/resolv.conf', 0o644);
+  const fd = files.open('/run/cordon/resolv.conf', 1);
+  files.writeAll(fd, 'nameserver 127.0.0.1\noptions timeout:5 attempts:2\n');
+  files.close(fd);
+  const link = files.readlink(-100, '/etc/resolv.conf');
+  const target = link === '' ? '/etc/resolv.conf' : link.startsWith('/') ? link : `/etc/${link}`;
+  if (target.startsWith('/run/') || target.startsWith('/etc/../run/'))
+    makeLinked(files, target.replace('/etc/..', ''));
+  else mounts.bind('/run/cordon/resolv.conf', '/etc/resolv.conf');
+}
+
+function makeLinked(files: Files, target: string): void {
+  const parts = target.split('/').slice(1, -1);
+  parts.reduce((at, part) => {
+    files.mkdirat(-100, `${at}/${part}`, 0o755);
+    return `${at}/${part}`;
+  }, '');
+  touch(files, target, 0o644);
+  mounts.bind('/run/cordon/resolv.conf', target);
+}
+
+function mountDecoy(files: Files, mask: Mask, index: number): string {
+  const decoy = `/run/cordon/decoys/${index}`;
+  if (mask.directory) {
+    files.mkdirat(-100, decoy, 0o755);
+    for (const name of mask.names.slice(0, 256)) touch(files, `${decoy}/${name}`, 0o644);
+  } else touch(files, decoy, 0o644);
+  mounts.bind(decoy, mask.path);
+  mounts.setAttributes(mask.path, SEALED, 0);
+  return mask.path;
+}
+
+/** Looks at a `never` path on the host: undefined when it is not there (then there is nothing to hide). */
+export function describeMask(
+  files: Files,
+  path: string,
+  list: (path: string) => readonly string[],
+): Mask | undefined {
+  const stat = files.fstatat(-100, path, 0x100);
+  if (stat === undefined) return undefined;
+  const kind = stat.mode & S.IFMT;
+  if (kind === S.IFDIR) return { path, directory: true, names: list(path) };
+  return kind === S.IFREG ? { path, directory: false, names: [] } : undefined;
+}

@@ -1,0 +1,74 @@
+// Blocking reads, writes and waiting on descriptors, for threads that own their loop.
+import { Arena } from './arena.ts';
+import { check, errno, libc } from './libc.ts';
+
+export const eventfd = (): number => check(libc.eventfd(0, 0o2000000 | 0o4000), 'eventfd');
+
+const one = new Arena(64);
+one.view.setBigUint64(0, 1n, true);
+/** Wakes a thread that waits on this eventfd. */
+export function signalEvent(fd: number): void {
+  libc.write(fd, one.at(0), 8);
+}
+export function drainEvent(fd: number): void {
+  libc.read(fd, one.at(8), 8);
+}
+
+/** poll(2) on a fixed set of descriptors for POLLIN. */
+export class Poller {
+  private readonly arena: Arena;
+  private readonly count: number;
+  constructor(fds: readonly number[]) {
+    this.count = fds.length;
+    this.arena = new Arena(8 * fds.length + 8);
+    fds.forEach((fd, i) => {
+      this.arena.view.setInt32(8 * i, fd, true);
+      this.arena.view.setInt16(8 * i + 4, 1, true);
+    });
+  }
+  /** Number of ready descriptors; 0 on time-out (milliseconds, -1 = forever) or EINTR. */
+  wait(timeout: number): number {
+    const n = libc.poll(this.arena.at(0), this.count, timeout);
+    return n < 0 ? 0 : n;
+  }
+  /** revents of the i-th descriptor: 1 POLLIN, 8 POLLERR, 16 POLLHUP. */
+  events(index: number): number {
+    return this.arena.view.getInt16(8 * index + 6, true);
+  }
+}
+
+/** Appends whole records to a descriptor from one thread. */
+export class Appender {
+  readonly fd: number;
+  private arena = new Arena(65536);
+  constructor(fd: number) {
+    this.fd = fd;
+  }
+  /** Room for a record of `size` bytes, to be filled before `append(size)`. */
+  buffer(size: number): Buffer {
+    if (size > this.arena.size) {
+      this.arena.free();
+      this.arena = new Arena(size * 2);
+    }
+    return this.arena.bytes;
+  }
+  /** One write(2) of the first `size` bytes. 0 or -errno; a short write is -ENOSPC. */
+  append(size: number): number {
+    const n = libc.write(this.fd, this.arena.at(0), size);
+    if (n < 0) return -errno();
+    return n === size ? 0 : -28;
+  }
+}
+
+/** Non-blocking read into a copy; undefined when nothing is there; null at the end of the stream or on failure. */
+export function readAvailable(fd: number, arena: Arena): Buffer | undefined | null {
+  const n = libc.read(fd, arena.at(0), arena.size);
+  if (n > 0) return Buffer.from(arena.bytes.subarray(0, n));
+  return n < 0 && (errno() === 11 || errno() === 4) ? undefined : null;
+}
+/** One write(2); 0 or -errno, -EAGAIN when the peer does not read. */
+export function writeText(fd: number, text: string, arena: Arena): number {
+  const length = arena.bytes.utf8Write(text, 0);
+  const n = libc.write(fd, arena.at(0), length);
+  return n < 0 ? -errno() : n === length ? 0 : -11;
+}

@@ -1,0 +1,84 @@
+// Other processes: pidfds, memory, limits, and who is at the other end of a socket.
+import { Arena } from './arena.ts';
+import { check, errno, libc, NR, raw } from './libc.ts';
+
+/** Returns a pidfd or -errno. `thread` needs 6.9 (PIDFD_THREAD) when `pid` is not a thread-group leader. */
+export function pidfdOpen(pid: number, thread = false): number {
+  const fd = raw.n4(NR.pidfdOpen, pid, thread ? 0o200 : 0, 0, 0);
+  return fd < 0 ? -errno() : fd;
+}
+/** A duplicate of descriptor `target` of the process; -errno on failure. Close-on-exec. */
+export function pidfdGetfd(pidfd: number, target: number): number {
+  const fd = raw.n4(NR.pidfdGetfd, pidfd, target, 0, 0);
+  return fd < 0 ? -errno() : fd;
+}
+/** 0 or -errno. */
+export function pidfdSignal(pidfd: number, signal: number): number {
+  return raw.n4(NR.pidfdSendSignal, pidfd, signal, 0, 0) < 0 ? -errno() : 0;
+}
+export const gettid = (): number => raw.n4(NR.gettid, 0, 0, 0, 0);
+
+const scratch = new Arena(128);
+
+export interface Peer {
+  readonly pid: number;
+  readonly uid: number;
+  readonly gid: number;
+}
+/** SO_PEERCRED of a connected unix socket (unix(7)): who called connect. */
+export function peerCredentials(socketFd: number): Peer {
+  scratch.view.setUint32(32, 12, true);
+  check(libc.getsockopt(socketFd, 1, 17, scratch.at(0), scratch.at(32)), 'getsockopt SO_PEERCRED');
+  return {
+    pid: scratch.view.getInt32(0, true),
+    uid: scratch.view.getUint32(4, true),
+    gid: scratch.view.getUint32(8, true),
+  };
+}
+/** SO_PEERPIDFD (6.5): immune to pid reuse. -errno where the kernel lacks it. */
+export function peerPidfd(socketFd: number): number {
+  scratch.view.setUint32(32, 4, true);
+  return libc.getsockopt(socketFd, 1, 77, scratch.at(0), scratch.at(32)) < 0
+    ? -errno()
+    : scratch.view.getInt32(0, true);
+}
+const RLIMIT_NOFILE = 7;
+/** Soft and hard limit on open files of another process. */
+export function setNofile(pid: number, soft: number, hard: number): void {
+  scratch.view.setBigUint64(64, BigInt(soft), true);
+  scratch.view.setBigUint64(72, BigInt(hard), true);
+  check(libc.prlimit(pid, RLIMIT_NOFILE, scratch.at(64), null), 'prlimit');
+}
+
+/** Reads other processes' memory, page by page, so that a short read is never mistaken for the end. */
+export class RemoteMemory {
+  private readonly arena = new Arena(64 + 131072);
+  private readonly max = 131072;
+  /** `length` bytes at `address`; undefined when any of it cannot be read. The result is a copy. */
+  read(pid: number, address: number, length: number): Buffer | undefined {
+    if (length > this.max || this.fetch(pid, address, 0, length) !== length) return undefined;
+    return Buffer.from(this.arena.bytes.subarray(64, 64 + length));
+  }
+  /** A NUL-terminated byte string of at most `max` bytes without NUL; undefined: unreadable; null: no NUL in `max` + 1. */
+  string(pid: number, address: number, max: number): string | undefined | null {
+    let got = 0;
+    while (got <= max) {
+      const chunk = Math.min(4096 - ((address + got) % 4096), max + 1 - got);
+      const n = this.fetch(pid, address + got, got, chunk);
+      if (n <= 0) return undefined;
+      const end = this.arena.bytes.indexOf(0, 64 + got);
+      if (end >= 0 && end < 64 + got + n) return this.arena.bytes.latin1Slice(64, end);
+      got += n;
+    }
+    return null;
+  }
+  private fetch(pid: number, address: number, at: number, length: number): number {
+    const { view } = this.arena;
+    view.setBigUint64(0, this.arena.at(64 + at), true);
+    view.setBigUint64(8, BigInt(length), true);
+    view.setBigUint64(16, BigInt(address), true);
+    view.setBigUint64(24, BigInt(length), true);
+    const n = libc.processVmReadv(pid, this.arena.at(0), 1, this.arena.at(16), 1, 0);
+    return n;
+  }
+}
