@@ -96,7 +96,10 @@ function eventsFor(ask: Ask, content: Content): ServerEvent[] {
     { event: 'content_block_stop', data: { index: 0 } },
     {
       event: 'message_delta',
-      data: { delta: { stop_reason: whole['stop_reason'], stop_sequence: null }, usage: { output_tokens: 10 } },
+      data: {
+        delta: { stop_reason: whole['stop_reason'], stop_sequence: null },
+        usage: { output_tokens: 10 },
+      },
     },
     { event: 'message_stop', data: {} },
   ];
@@ -127,10 +130,12 @@ function answer(turn: Turn, script: Script, state: State): void {
 
 export function serveAnthropic(script: Script): Promise<ModelServer> {
   return serveModel((turn, state) => {
-    const is = (method: string, path: string): boolean => turn.request.method === method && turn.path === path;
+    const is = (method: string, path: string): boolean =>
+      turn.request.method === method && turn.path === path;
     if (is('POST', '/v1/messages')) answer(turn, script, state);
     else if (is('POST', '/v1/messages/count_tokens')) turn.reply(200, { input_tokens: 10 });
     else if (is('HEAD', '/') || is('GET', '/')) turn.reply(200, {});
-    else turn.reply(404, { type: 'error', error: { type: 'not_found_error', message: `no ${turn.path} here` } });
+    else
+      turn.reply(404, { type: 'error', error: { type: 'not_found_error', message: `no ${turn.path} here` } });
   });
 }

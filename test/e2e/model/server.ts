@@ -74,7 +74,8 @@ function turnFor(request: IncomingMessage, response: ServerResponse, text: strin
     stream: (events, note) => {
       remember(200, note);
       response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
-      for (const { event, data } of events) response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+      for (const { event, data } of events)
+        response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
       response.end();
     },
   };
