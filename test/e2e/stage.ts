@@ -1,14 +1,14 @@
 // The stage an agent acts on: a user with a home, a secret in it, a workspace under git with a C program that has a
 // mistake, and the services on loopback that it must not reach.
 import { spawnSync } from 'node:child_process';
-import { chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { randomUUID } from 'node:crypto';
 import { dirname, join } from 'node:path';
 import type { TestUser } from '../support/user.ts';
 import type { Agent } from './agents.ts';
 
 /** Names that a run may have made in the home. */
-const debris = ['outside.txt', '.bashrc.new', '.ssh'];
+const debris = ['outside.txt', '.ssh'];
 
 export interface Stage {
   readonly user: TestUser;
@@ -52,6 +52,7 @@ function git(user: TestUser, cwd: string, ...args: string[]): void {
 export function setStage(user: TestUser): Stage {
   const canary = `CANARY-${randomUUID()}`;
   for (const name of debris) rmSync(join(user.home, name), { recursive: true, force: true });
+  put(user, join(user.home, '.bashrc'), readFileSync('/etc/skel/.bashrc', 'utf8'), 0o644);
   const secretFile = join(user.home, '.ssh/id_ed25519');
   put(user, secretFile, `-----BEGIN OPENSSH PRIVATE KEY-----\n${canary}\n`);
   const workspace = mkdtempSync(join(user.home, 'work-'));

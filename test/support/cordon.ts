@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { SessionRecord } from '../../daemon/model/mod.ts';
+import { capture, type Ran } from './capture.ts';
 import { leftovers, processesNaming } from './leftovers.ts';
 import { until } from './until.ts';
 import { asUser, type TestUser } from './user.ts';
@@ -19,12 +20,7 @@ export interface CordonOptions {
   readonly stateDir?: string;
 }
 
-export interface Ran {
-  readonly code: number;
-  readonly signal: NodeJS.Signals | null;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+export type { Ran } from './capture.ts';
 
 export interface RunOptions {
   readonly user: TestUser;
@@ -56,7 +52,7 @@ export interface SessionFacts {
   readonly exitCode: number;
 }
 
-const baseEnvironment = (user: TestUser): Record<string, string> => ({
+export const baseEnvironment = (user: TestUser): Record<string, string> => ({
   HOME: user.home,
   USER: user.name,
   LOGNAME: user.name,
@@ -208,19 +204,10 @@ export class TestCordon {
     input?: string,
   ): Promise<Ran> {
     const [file = '', ...rest] = argv;
-    const child = spawn(file, rest, { env, cwd, stdio: 'pipe', timeout: within, killSignal: 'SIGKILL' });
-    let stdout = '';
-    let stderr = '';
-    child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-    child.stdin.on('error', () => undefined);
-    child.stdin.end(input ?? '');
-    return new Promise((resolve, reject) => {
-      child.once('error', reject);
-      child.once('close', (code, signal) => {
-        resolve({ code: code ?? -1, signal, stdout, stderr });
-      });
-    });
+    return capture(
+      spawn(file, rest, { env, cwd, stdio: 'pipe', timeout: within, killSignal: 'SIGKILL' }),
+      input,
+    );
   }
 
   async sessions(): Promise<readonly SessionFacts[]> {
