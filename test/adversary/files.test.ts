@@ -28,7 +28,8 @@ const byDescriptor = (name: string, title: string): Attack => ({
   case: name,
   title: `outside the workspace nothing is ${title}`,
   native: 'succeeds',
-  unrecorded: 'the mount is read-only and the descriptor was granted for reading: the kernel refuses without asking',
+  unrecorded:
+    'the mount is read-only and the descriptor was granted for reading: the kernel refuses without asking',
 });
 
 /** openat2 answers ENOSYS, and programs fall back to openat, which is judged. */

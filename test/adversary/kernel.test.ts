@@ -3,7 +3,12 @@ import t from 'tap';
 import { join } from 'node:path';
 import { attackAll, type Attack } from './harness.ts';
 
-const call = (name: string, native: Attack['native'], operation = new RegExp(`^${name}$`), title = name): Attack => ({
+const call = (
+  name: string,
+  native: Attack['native'],
+  operation = new RegExp(`^${name}$`),
+  title = name,
+): Attack => ({
   case: name,
   title: `${title} is refused`,
   native,

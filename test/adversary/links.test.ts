@@ -40,9 +40,18 @@ const attacks: readonly Attack[] = [
   leadsOut('symlink-directory-mkdir', 'a symlinked directory does not let mkdir out'),
   leadsOut('symlink-directory-rename', 'a symlinked directory does not let rename out'),
   leadsOut('preexisting-symlink-write', 'a symlink that was there before does not lead a write out'),
-  leadsToSecret('preexisting-symlink-read-secret', 'a symlink that was there before does not lead to a never file'),
-  leadsOut('preexisting-symlink-directory-write', 'a directory symlink that was there before leads no write out'),
-  leadsOut('preexisting-symlink-directory-create', 'a directory symlink that was there before creates nothing outside'),
+  leadsToSecret(
+    'preexisting-symlink-read-secret',
+    'a symlink that was there before does not lead to a never file',
+  ),
+  leadsOut(
+    'preexisting-symlink-directory-write',
+    'a directory symlink that was there before leads no write out',
+  ),
+  leadsOut(
+    'preexisting-symlink-directory-create',
+    'a directory symlink that was there before creates nothing outside',
+  ),
   leadsOut('hardlink-new-write', 'a file outside is not linked into the workspace to be written'),
   hardLink('hardlink-new-read-secret', 'a file under never is not linked into the workspace to be read'),
   hardLink('hardlink-new-by-fd', 'a file under never is not linked by its descriptor'),
@@ -51,8 +60,14 @@ const attacks: readonly Attack[] = [
   hardLink('preexisting-hardlink-write', 'a hard link to a never file, there before, is not writable'),
   hardLink('preexisting-hardlink-truncate', 'a hard link to a never file, there before, is not truncated'),
   hardLink('preexisting-hardlink-chmod', 'a hard link to a never file, there before, keeps its mode'),
-  hardLink('preexisting-hardlink-rename-then-read', 'renaming a hard link to a never file does not make it readable'),
-  hardLink('preexisting-hardlink-link-then-read', 'linking a hard link to a never file does not make it readable'),
+  hardLink(
+    'preexisting-hardlink-rename-then-read',
+    'renaming a hard link to a never file does not make it readable',
+  ),
+  hardLink(
+    'preexisting-hardlink-link-then-read',
+    'linking a hard link to a never file does not make it readable',
+  ),
 ];
 
 function prepare(site: Site): void {

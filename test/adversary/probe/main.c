@@ -69,12 +69,13 @@ struct outcome from(long returned) {
 
 struct outcome read_canary(int fd) {
   if (fd < 0) return blocked(errno, "open refused");
-  char text[256] = {0};
+  char text[8192] = {0};
   ssize_t got = read(fd, text, sizeof text - 1);
   int err = errno;
   close(fd);
   if (got < 0) return blocked(err, "read refused");
-  if (strstr(text, CANARY)) return succeeded("read %s", text);
+  char *found = memmem(text, (size_t)got, CANARY, strlen(CANARY));
+  if (found) return succeeded("read %.200s", found);
   return blocked(0, "opened, but %zd bytes without the canary", got);
 }
 

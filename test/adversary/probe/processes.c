@@ -201,17 +201,29 @@ static char *tool(void) {
   if (make_file(path, "#!/bin/sh\n") < 0) return path;
   return path;
 }
-CASE(setuid_chmod) { return bits(tool(), chmod(scratch("tool"), SETUID)); }
-CASE(setgid_chmod) { return bits(tool(), chmod(scratch("tool"), 02755)); }
-CASE(setuid_fchmod) {
-  int fd = open(tool(), O_RDONLY);
-  return bits(scratch("tool"), fchmod(fd, SETUID));
+CASE(setuid_chmod) {
+  char *path = tool();
+  return bits(path, chmod(path, SETUID));
 }
-CASE(setuid_fchmodat) { return bits(tool(), syscall(SYS_fchmodat, AT_FDCWD, scratch("tool"), SETUID)); }
+CASE(setgid_chmod) {
+  char *path = tool();
+  return bits(path, chmod(path, 02755));
+}
+CASE(setuid_fchmod) {
+  char *path = tool();
+  return bits(path, fchmod(open(path, O_RDONLY), SETUID));
+}
+CASE(setuid_fchmodat) {
+  char *path = tool();
+  return bits(path, syscall(SYS_fchmodat, AT_FDCWD, path, SETUID));
+}
 #ifndef SYS_fchmodat2
 #define SYS_fchmodat2 452
 #endif
-CASE(setuid_fchmodat2) { return bits(tool(), syscall(SYS_fchmodat2, AT_FDCWD, scratch("tool"), SETUID, 0)); }
+CASE(setuid_fchmodat2) {
+  char *path = tool();
+  return bits(path, syscall(SYS_fchmodat2, AT_FDCWD, path, SETUID, 0));
+}
 CASE(setuid_open) {
   int fd = open(scratch("tool"), O_WRONLY | O_CREAT, SETUID);
   return bits(scratch("tool"), fd);

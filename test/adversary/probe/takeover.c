@@ -99,10 +99,10 @@ CASE(rename_parent_of_git) {
   return outcome;
 }
 CASE(rename_hooks_away) { return from(rename(inside(".git/hooks"), scratch("hooks"))); }
-CASE(rename_git_away) { return from(rename(inside("project/.git"), scratch("git"))); }
+CASE(rename_git_away) { return from(rename(inside("moved/.git"), scratch("git"))); }
 CASE(exchange_git) {
   if (mkdir(scratch("evil"), 0755) < 0 || make_file(scratch("evil/config"), MARK) < 0) return unsupported(errno, "no directory of our own");
-  return from(syscall(SYS_renameat2, AT_FDCWD, scratch("evil"), AT_FDCWD, inside("project/.git"), RENAME_EXCHANGE));
+  return from(syscall(SYS_renameat2, AT_FDCWD, scratch("evil"), AT_FDCWD, inside("exchanged/.git"), RENAME_EXCHANGE));
 }
 CASE(gitfile) {
   // `.git` as a file that names a directory of ours.

@@ -30,10 +30,10 @@ export interface Attack {
    */
   readonly native: 'succeeds' | 'refused' | 'not-run';
   /** Undefined when nothing is recorded, and then `unrecorded` says why that is right. */
-  readonly record?: (site: Site) => RecordMatch;
+  readonly record?: ((site: Site) => RecordMatch) | undefined;
   readonly unrecorded?: string;
   /** Did it take effect? Looked at from outside. The usual answer: the picture changed, or the canary came out. */
-  readonly happened?: (site: Site, outcome: Outcome) => boolean | Promise<boolean>;
+  readonly happened?: ((site: Site, outcome: Outcome) => boolean | Promise<boolean>) | undefined;
   /** The case must work inside the sandbox too: it shows that the refusals around it are not refusals of everything. */
   readonly allowed?: boolean;
   /** How Cordon lets this case end when the attempt itself may go through without effect. */

@@ -97,7 +97,9 @@ function tree(root: string): string[] {
 
 /** Every fact about what lies around the workspace for one case. Two equal pictures: nothing happened in between. */
 export function picture(site: Site, name: string): string {
-  const roots = ['outside', 'vault', 'vaultfoo', 'wsfoo'].map((directory) => join(site.base, directory, name));
+  const roots = ['outside', 'vault', 'vaultfoo', 'wsfoo'].map((directory) =>
+    join(site.base, directory, name),
+  );
   return roots.flatMap(tree).join('\n');
 }
 
