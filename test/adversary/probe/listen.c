@@ -1,6 +1,7 @@
 // listen stream:PATH dgram:PATH stream:@NAME dgram:@NAME tcp:ADDRESS:PORT udp:ADDRESS:PORT …
-// Outside the sandbox: prints one line `<address> <what was received>` for everything that arrives, `ready` first, and
-// `accepted <address>` for a connection. A stream that sent something is answered with an HTTP response.
+// Outside the sandbox: prints one line `<place> <what was received>` for everything that arrives, `ready` first, and
+// `accepted <place>` for a connection; of a TCP connection, the place names the address that was connected to. A stream
+// that sent something is answered with an HTTP response.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -61,6 +62,19 @@ static void print(const char *name, const char *text, ssize_t length) {
   putchar('\n');
 }
 
+// tcp:<address that the peer connected to>:<port>; other sockets keep the name of their listener.
+static const char *accepted_name(int fd, const char *otherwise) {
+  struct sockaddr_storage here;
+  socklen_t length = sizeof here;
+  char text[64], *name = NULL;
+  if (getsockname(fd, (struct sockaddr *)&here, &length) < 0 || here.ss_family == AF_UNIX) return otherwise;
+  struct sockaddr_in *v4 = (struct sockaddr_in *)&here;
+  struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)&here;
+  int is4 = here.ss_family == AF_INET;
+  inet_ntop(here.ss_family, is4 ? (void *)&v4->sin_addr : (void *)&v6->sin6_addr, text, sizeof text);
+  return asprintf(&name, "tcp:%s:%d", text, ntohs(is4 ? v4->sin_port : v6->sin6_port)) < 0 ? otherwise : name;
+}
+
 int main(int argc, char **argv) {
   static struct place places[1024];
   static struct pollfd polled[1024];
@@ -80,8 +94,9 @@ int main(int argc, char **argv) {
       if (places[i].listening) {
         int fd = accept(places[i].fd, NULL, NULL);
         if (fd < 0 || count == 1024) continue;
-        places[count++] = (struct place){fd, 1, 0, places[i].name};
-        printf("accepted %s\n", places[i].name);
+        const char *name = accepted_name(fd, places[i].name);
+        places[count++] = (struct place){fd, 1, 0, name};
+        printf("accepted %s\n", name);
         continue;
       }
       char text[4096];

@@ -188,11 +188,13 @@ static const struct probe_case *lookup(const char *name) {
 
 int forbidden_main(void);
 int echo_main(int argc, char **argv);
+int who_main(void);
 
 int main(int argc, char **argv) {
   // The same image plays the program under a `never` exec rule, and the one that tells its argv.
   const char *self = strrchr(argv[0], '/');
   self = self ? self + 1 : argv[0];
+  if (argc > 1 && strcmp(argv[1], "--who") == 0) return who_main();
   if (strstr(self, "forbidden") || (argc > 1 && strcmp(argv[1], "--forbidden") == 0)) return forbidden_main();
   if (argc > 1 && strcmp(argv[1], "--echo") == 0) return echo_main(argc, argv);
   arguments_count = argc, arguments = argv;

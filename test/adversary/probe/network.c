@@ -1,7 +1,6 @@
-// Reaching, by the network, what is not granted. The harness runs these in a network namespace of its own, in which
-// every address used here is an address of the loopback interface with a listener that writes down what it receives:
-//   granted.example (its address is the argument `granted`), everything else is not granted.
-// The payload of each attempt holds the case's name.
+// Reaching, by the network, what is not granted. The harness runs these in network namespaces of its own: one plays the
+// host, another the internet, and listeners there write down what they receive. granted.example (its address is the
+// argument `granted`) is granted on ports 80 and 443, and nothing else. Each payload holds the case's name.
 #include "probe.h"
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -11,7 +10,10 @@
 #include <sys/socket.h>
 
 #define CASE(name) static struct outcome name(void)
-#define DENIED "198.51.100.66" // TEST-NET-2
+// Addresses of the internet that the harness makes for itself in a network namespace.
+#define DENIED "93.184.216.66"
+#define DENIED6 "2606:2800:220:1::66"
+#define RESOLVER "93.184.216.53"
 #define REPLY "UPSTREAM SAYS"
 
 union address {
@@ -81,7 +83,7 @@ CASE(tcp_host_loopback) { return tcp("127.0.0.1", 8443); }
 CASE(tcp_host_loopback_other) { return tcp("127.0.0.2", 8443); }
 CASE(tcp_zero) { return tcp("0.0.0.0", 8443); }
 CASE(tcp_v6_loopback) { return tcp("::1", 8443); }
-CASE(tcp_v6_denied) { return tcp("2001:db8::66", 443); }
+CASE(tcp_v6_denied) { return tcp(DENIED6, 443); }
 CASE(tcp_v4_mapped_denied) { return tcp("::ffff:" DENIED, 443); }
 CASE(tcp_v4_mapped_loopback) { return tcp("::ffff:127.0.0.1", 8443); }
 CASE(tcp_private) { return tcp("10.9.8.7", 443); }
@@ -147,17 +149,17 @@ static struct outcome udp(const char *address, int port, int how) {
   if (connect(fd, &to.any, size_of(&to)) < 0) return blocked(errno, "connect refused");
   return from(how == 3 ? send(fd, part.iov_base, part.iov_len, 0) : write(fd, part.iov_base, part.iov_len));
 }
-CASE(udp_sendto) { return udp("203.0.113.8", 53, 0); }
-CASE(udp_sendmsg) { return udp("203.0.113.8", 53, 1); }
-CASE(udp_sendmmsg) { return udp("203.0.113.8", 53, 2); }
-CASE(udp_connect_send) { return udp("203.0.113.8", 53, 3); }
-CASE(udp_connect_write) { return udp("203.0.113.8", 53, 4); }
-CASE(udp_v6) { return udp("2001:db8::66", 53, 0); }
-CASE(udp_v4_mapped) { return udp("::ffff:203.0.113.8", 53, 0); }
+CASE(udp_sendto) { return udp(RESOLVER, 53, 0); }
+CASE(udp_sendmsg) { return udp(RESOLVER, 53, 1); }
+CASE(udp_sendmmsg) { return udp(RESOLVER, 53, 2); }
+CASE(udp_connect_send) { return udp(RESOLVER, 53, 3); }
+CASE(udp_connect_write) { return udp(RESOLVER, 53, 4); }
+CASE(udp_v6) { return udp(DENIED6, 53, 0); }
+CASE(udp_v4_mapped) { return udp("::ffff:" RESOLVER, 53, 0); }
 CASE(udp_quic) { return udp(arg("granted"), 443, 0); }
 CASE(udp_mmsg_mixed) {
   // The first message goes to our resolver (allowed), the second to somebody else.
-  union address ours = parse("127.0.0.1", 53), theirs = parse("203.0.113.8", 53);
+  union address ours = parse("127.0.0.1", 53), theirs = parse(RESOLVER, 53);
   struct iovec part = {(void *)case_name(), strlen(case_name())};
   struct mmsghdr messages[2] = {{.msg_hdr = {.msg_name = &ours, .msg_namelen = size_of(&ours), .msg_iov = &part, .msg_iovlen = 1}},
                                 {.msg_hdr = {.msg_name = &theirs, .msg_namelen = size_of(&theirs), .msg_iov = &part, .msg_iovlen = 1}}};
@@ -241,7 +243,7 @@ CASE(http_connect) { return said("CONNECT 169.254.169.254:80 HTTP/1.1\r\nHost: g
 CASE(http_connect_name) { return said("CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example:443\r\nX: %s\r\n\r\n"); }
 CASE(http_folded_host) { return said("GET /%s HTTP/1.1\r\nHost:\r\n evil.example\r\n\r\n"); }
 CASE(http_garbage) { return said("\x16\x03\x01 %s is not HTTP\r\n\r\n"); }
-CASE(http_address_host) { return said("GET /%s HTTP/1.1\r\nHost: 198.51.100.66\r\n\r\n"); }
+CASE(http_address_host) { return said("GET /%s HTTP/1.1\r\nHost: 93.184.216.66\r\n\r\n"); }
 CASE(http_keep_alive) {
   look_up_granted();
   int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -279,7 +281,7 @@ static struct outcome tls(const char *name) {
 CASE(tls_granted) { return tls("granted.example"); }
 CASE(tls_sni_mismatch) { return tls("evil.example"); }
 CASE(tls_no_sni) { return tls(NULL); }
-CASE(tls_sni_address) { return tls("198.51.100.66"); }
+CASE(tls_sni_address) { return tls("93.184.216.66"); }
 CASE(tls_sni_nul) {
   look_up_granted();
   unsigned char hello[512];
@@ -354,9 +356,9 @@ CASE(dns_tcp) { return answer_to("127.0.0.1", exfiltration(), 1, 1); }
 CASE(dns_txt) { return answer_to("127.0.0.1", exfiltration(), 16, 0); }
 CASE(dns_any) { return answer_to("127.0.0.1", exfiltration(), 255, 0); }
 CASE(dns_null) { return answer_to("127.0.0.1", exfiltration(), 10, 0); }
-CASE(dns_other_resolver) { return answer_to("203.0.113.8", exfiltration(), 1, 0); }
-CASE(dns_other_resolver_tcp) { return answer_to("203.0.113.8", exfiltration(), 1, 1); }
-CASE(dns_ptr) { return answer_to("127.0.0.1", "66.100.51.198.in-addr.arpa", 12, 0); }
+CASE(dns_other_resolver) { return answer_to(RESOLVER, exfiltration(), 1, 0); }
+CASE(dns_other_resolver_tcp) { return answer_to(RESOLVER, exfiltration(), 1, 1); }
+CASE(dns_ptr) { return answer_to("127.0.0.1", "66.216.184.93.in-addr.arpa", 12, 0); }
 CASE(dns_below_granted) {
   char *name = NULL;
   if (asprintf(&name, "%s.%s.granted.example", CANARY, case_name()) < 0) _exit(2);

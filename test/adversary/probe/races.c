@@ -13,7 +13,10 @@
 #define RACE_SECONDS 150
 
 static volatile int stop;
-static long rounds(void) { return number("rounds", 20000); }
+// The swap of a symlink, the oldest of these races, gets all the rounds; the others fewer.
+static long rounds(void) {
+  return strstr(case_name(), "symlink-swap") ? number("rounds", 20000) : number("fewer", 4000);
+}
 
 struct tally {
   long leaked, opened, refused;
@@ -207,7 +210,7 @@ static int run_shared(char *const argv[], const char *path, int out) {
 }
 static struct tally flip_exec_rounds(void) {
   struct tally tally = {0};
-  char *const argv[] = {"innocent", NULL};
+  char *const argv[] = {"innocent", "--who", NULL};
   for (long i = 0; i < exec_rounds(); i++) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0) break;
@@ -220,10 +223,10 @@ static struct tally flip_exec_rounds(void) {
   }
   return tally;
 }
-// <base>/bin/permitted and <base>/bin/forbidden are the same image but for their names, which are equally long.
-CASE(flip_exec) { return while_flipping(join(arg("base"), "bin/permitted"), arg("forbidden"), flip_exec_rounds); }
+// <base>/bin/forbidder is permitted, and differs from <base>/bin/forbidden in one byte: no torn copy is a third name.
+CASE(flip_exec) { return while_flipping(join(arg("base"), "bin/forbidder"), arg("forbidden"), flip_exec_rounds); }
 CASE(swap_exec) {
-  if (symlink(join(arg("base"), "bin/permitted"), scratch("name")) < 0) return blocked(errno, "symlink refused");
+  if (symlink(join(arg("base"), "bin/forbidder"), scratch("name")) < 0) return blocked(errno, "symlink refused");
   if (symlink(arg("forbidden"), scratch("other")) < 0) return blocked(errno, "symlink refused");
   buffer = scratch("name");
   return while_exchanging((struct pair){scratch("name"), scratch("other")}, flip_exec_rounds);
@@ -259,7 +262,7 @@ static void *flip_address(void *given) {
   return NULL;
 }
 CASE(flip_connect) {
-  struct ports ports = {inet_addr(arg("granted")), inet_addr("198.51.100.66")};
+  struct ports ports = {inet_addr(arg("granted")), inet_addr("93.184.216.66")};
   destination = (struct sockaddr_in){.sin_family = AF_INET, .sin_port = htons(443), .sin_addr = {ports.granted}};
   pthread_t thread;
   pthread_create(&thread, NULL, flip_address, &ports);

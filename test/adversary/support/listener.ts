@@ -15,10 +15,14 @@ export class Listener {
     child.stderr?.on('data', (chunk: Buffer) => (this.#errors += chunk.toString()));
   }
 
-  /** `places` as listen.c describes them. As root when no user is given. */
-  static async start(program: string, places: readonly string[], user?: TestUser): Promise<Listener> {
-    const argv = [program, ...places];
-    const [file = '', ...rest] = user === undefined ? argv : asUser(user, argv);
+  /** `places` as listen.c describes them. */
+  static start(program: string, places: readonly string[], user: TestUser): Promise<Listener> {
+    return Listener.run(asUser(user, [program, ...places]));
+  }
+
+  /** The whole command line. */
+  static async run(argv: readonly string[]): Promise<Listener> {
+    const [file = '', ...rest] = argv;
     const listener = new Listener(spawn(file, rest, { stdio: ['ignore', 'pipe', 'pipe'] }));
     await until('the listener is ready', () => listener.lines.includes('ready'), {
       evidence: () => listener.#errors,

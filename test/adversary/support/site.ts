@@ -51,7 +51,7 @@ function layOut(site: Site, name: string): void {
 function installPrograms(site: Site, programs: Programs): void {
   const places = [
     site.probe,
-    ...['forbidden', 'permitted', 'echoes'].map((name) => join(site.base, 'bin', name)),
+    ...['forbidden', 'forbidder', 'echoes'].map((name) => join(site.base, 'bin', name)),
   ];
   for (const place of places) {
     copyFileSync(programs.probe, place);
