@@ -6,8 +6,15 @@ import type { Rule } from './rule.ts';
 // O_CREAT 0100, O_TRUNC 01000, __O_TMPFILE 020000000. These are the same on x86-64 and arm64; O_DIRECTORY, O_NOFOLLOW,
 // O_DIRECT and O_LARGEFILE are not, and are not looked at.
 const openMutates = 0o3 | 0o100 | 0o1000 | 0o20000000;
-export const openRule: Rule = when(anyBit(1, openMutates), notify('open'), allow);
-export const openatRule: Rule = when(anyBit(2, openMutates), notify('open'), allow);
+/**
+ * O_PATH beats all of them: the kernel drops every other flag that matters (fs/open.c, build_open_how). So such a
+ * call must never reach the mediator, which would hand the agent a place in the mediator's own, writable, tree.
+ */
+const O_PATH = 0o10000000;
+const opening = (flags: number): Rule =>
+  when(anyBit(flags, O_PATH), allow, when(anyBit(flags, openMutates), notify('open'), allow));
+export const openRule: Rule = opening(1);
+export const openatRule: Rule = opening(2);
 
 /** utimensat(2) with a NULL path is futimens(3): a descriptor. */
 export const utimensatRule: Rule = when(isNull(1), allow, notify('mutate'));
