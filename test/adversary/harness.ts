@@ -22,6 +22,8 @@ export interface Group {
   readonly surround?: (site: Site, programs: Programs) => Promise<() => void | Promise<void>>;
   /** More arguments for the probe. */
   readonly more?: (site: Site, runDir: string) => readonly string[];
+  /** More file rules for the profile, a line each. */
+  readonly files?: (site: Site) => readonly string[];
   /** More of the profile, as YAML at its end. */
   readonly profile?: (site: Site) => string;
   readonly env?: Readonly<Record<string, string>>;
@@ -46,7 +48,8 @@ export const cannotAttack = (): string | undefined => notRoot() ?? noCompiler();
 const quoted = (path: string): string => JSON.stringify(path);
 
 /** The profile that attacks run under: the built-in coding agent's, and the site's own rules. */
-export function profileFor(site: Site, more = ''): string {
+export function profileFor(site: Site, group: Pick<Group, 'files' | 'profile'> = {}): string {
+  const rules = (group.files?.(site) ?? []).map((rule) => `  - ${rule}\n`).join('');
   return `cordon: 1
 name: adversary
 version: 1
@@ -56,10 +59,10 @@ files:
   - { allow: [read, exec], in: [${quoted(join(site.base, 'bin'))}] }
   - { never: [read, write], in: [${quoted(site.vault)}, "\${home}/.ssh", "**/.env"], because: "credentials" }
   - { never: [read, write], in: [${['rename-parent-of-never', 'exchange-parent-of-never'].map((name) => quoted(join(site.ws, name, 'vault2/key'))).join(', ')}], because: "a key in the workspace" }
-exec:
+${rules}exec:
   - { allow: ["**"] }
   - { never: [${quoted(join(site.base, 'bin/forbidden'))}], because: "forbidden here" }
-${more}`;
+${group.profile?.(site) ?? ''}`;
 }
 
 function outcomesOf(stdout: string): Map<string, Outcome> {
@@ -138,7 +141,7 @@ function sandboxRunner(
   return async (site, argv) => {
     cordon.writeProfile(
       `adversary-${site.token}`,
-      profileFor(site, group.profile?.(site)).replace('name: adversary', `name: adversary-${site.token}`),
+      profileFor(site, group).replace('name: adversary', `name: adversary-${site.token}`),
     );
     const ran = await cordon.run(argv, {
       user: site.user,

@@ -141,6 +141,20 @@ CASE(tmpfile_exec) {
   return run_at(read_only, "", AT_EMPTY_PATH);
 }
 
+// Cordon's own command line, from inside, told where the daemon's socket is.
+static struct outcome by_cordon(char *const argv[], const char *mark) {
+  setenv("CORDON_SOCKET", join(arg("rundir"), "admin.sock"), 1);
+  return run_program(argv, mark);
+}
+CASE(nested_run) {
+  char *const argv[] = {(char *)arg("cordon"), "run", "--workspace", (char *)arg("ws"), "--", "/bin/echo", "NESTED", "RAN", NULL};
+  return by_cordon(argv, "NESTED RAN");
+}
+CASE(nested_control) {
+  char *const argv[] = {(char *)arg("cordon"), "sessions", "--json", NULL};
+  return by_cordon(argv, "\"sessions\"");
+}
+
 const struct probe_case exec_cases[] = {
     {"exec-never-path", never_path, 0},
     {"exec-never-proc-self-root", never_proc_root, 0},
@@ -160,5 +174,7 @@ const struct probe_case exec_cases[] = {
     {"memfd-proc-self-fd", memfd_proc_self_fd, 0},
     {"memfd-parent-proc-fd", memfd_parent_proc_fd, 0},
     {"exec-never-unnamed-copy", tmpfile_exec, 0},
+    {"nested-cordon-run", nested_run, 0},
+    {"nested-cordon-control", nested_control, 0},
     {NULL, NULL, 0},
 };

@@ -69,7 +69,9 @@ export async function serveWorld(zone: Zone): Promise<World> {
   });
   const tcp = createServer((socket) => {
     socket.on('error', () => undefined);
-    socket.on('data', (message) => heard(message, () => socket.end(streamEncode(answer(streamDecode(message))))));
+    socket.on('data', (message) =>
+      heard(message, () => socket.end(streamEncode(answer(streamDecode(message))))),
+    );
   });
   await new Promise<void>((resolve) => udp.bind(53, '127.0.0.1', resolve));
   await new Promise<void>((resolve) => tcp.listen(53, '127.0.0.1', resolve));
