@@ -9,7 +9,7 @@ import type { FileAccess } from './action.ts';
  *
  * `pattern` is an absolute byte path; `base` + `glob` split it: every component of `base` is literal, `glob` is the
  * rest (`''` = the whole subtree of `base`, base included; otherwise components that may be `*`, `**`, or contain
- * `*`/`?`). A rule with glob `''` on a file means that file.
+ * `*`/`?`). A rule with glob `''` on a file means that file. Every rule covers what it names and all that is below.
  */
 export interface FileRule {
   readonly rule: number;
@@ -18,6 +18,11 @@ export interface FileRule {
   readonly base: string;
   readonly glob: string;
   readonly label?: string;
+  /**
+   * Protection of a file that could take over the host. Compared among themselves, before ordinary rules and after
+   * `never`: a deny holds whatever ordinary rules allow; an allow only lifts the protection and grants nothing.
+   */
+  readonly protective?: boolean;
 }
 
 /** `host` is `api.example.com`, `*.example.com`, `*`, an address, or a CIDR; `port` 0 means any. */

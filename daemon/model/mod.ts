@@ -6,3 +6,4 @@ export * from './plan.ts';
 export * from './record.ts';
 export * from './verdict.ts';
 export * from './decider.ts';
+export * from './mediation.ts';

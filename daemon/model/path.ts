@@ -5,12 +5,12 @@
 export type BytePath = string & { readonly __bytePath: unique symbol };
 
 /** Text (UTF-8) to bytes-as-chars. */
-export const toBytes = (text: string): string => Buffer.from(text, 'utf8').latin1Slice();
+export const toBytes = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
 
 /** Bytes-as-chars to text for people and records; invalid UTF-8 becomes `\xNN`. */
 export function toText(bytes: string): string {
   const buffer = Buffer.from(bytes, 'latin1');
-  const text = buffer.utf8Slice();
+  const text = buffer.toString('utf8');
   if (!text.includes('\uFFFD')) return text;
   let out = '';
   for (const char of bytes) {

@@ -48,7 +48,10 @@ export interface SessionRecord {
   readonly layer: RecordLayer;
   readonly rule?: { readonly id: string; readonly source: RuleSource };
   readonly reason: string;
-  /** Outcome of an effect carried out: 0 or errno name such as `ENOENT`; absent when not known. */
+  /**
+   * Outcome of an effect carried out: `0` or an errno name such as `ENOENT`; absent while not known. A frame with the
+   * same `seq` later in the journal supersedes the earlier one: it is the same record with its outcome.
+   */
   readonly outcome?: string;
   readonly process?: ProcessInfo;
   /** Ancestors, nearest first, at most 16. Present on denials. */

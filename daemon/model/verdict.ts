@@ -35,3 +35,10 @@ export type Obligation = { readonly kind: 'label'; readonly label: string };
 
 /** enforce: denials hold. monitor: what would be denied is allowed and recorded as would-deny. */
 export type Mode = 'enforce' | 'monitor' | 'dry-run';
+
+/** The strictest of several verdicts: an action on two objects needs both. Throws on an empty list. */
+export function strictest(verdicts: readonly Verdict[]): Verdict {
+  const first = verdicts[0];
+  if (first === undefined) throw new RangeError('no verdict');
+  return verdicts.find((v) => v.effect === 'deny') ?? verdicts.find((v) => v.effect === 'ask') ?? first;
+}

@@ -14,6 +14,7 @@ const entries: Record<string, string> = {
   'open-thread': 'daemon/session/open-thread.ts',
   'notify-thread': 'daemon/session/notify-thread.ts',
   egress: 'daemon/session/egress-main.ts',
+  'doctor-probe': 'daemon/session/doctor-probe.ts',
   cordon: 'daemon/cli/main.ts',
   'agent-client': 'daemon/wire/agent-client.ts',
 };

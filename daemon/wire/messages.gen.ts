@@ -167,6 +167,8 @@ export interface Launch {
   readonly attachPath: string;
   readonly agentSocketPath: string;
   readonly clientUid: number;
+  readonly upstream: readonly string[];
+  readonly hosts: string;
 }
 
 export interface LaunchAnswer {
@@ -432,6 +434,8 @@ export const fieldTables: Readonly<Record<string, readonly FieldRow[]>> = {
     { no: 15, name: 'attachPath', type: 'string', repeated: false },
     { no: 16, name: 'agentSocketPath', type: 'string', repeated: false },
     { no: 17, name: 'clientUid', type: 'uint32', repeated: false },
+    { no: 18, name: 'upstream', type: 'string', repeated: true },
+    { no: 19, name: 'hosts', type: 'string', repeated: false },
   ],
   LaunchAnswer: [
     { no: 1, name: 'layers', type: 'LayerState', repeated: true },

@@ -16,6 +16,8 @@ export function pidfdGetfd(pidfd: number, target: number): number {
 export function pidfdSignal(pidfd: number, signal: number): number {
   return raw.n4(NR.pidfdSendSignal, pidfd, signal, 0, 0) < 0 ? -errno() : 0;
 }
+/** Closes a descriptor that one of these calls gave. */
+export const close = (fd: number): void => void libc.close(fd);
 export const gettid = (): number => raw.n4(NR.gettid, 0, 0, 0, 0);
 
 const scratch = new Arena(128);

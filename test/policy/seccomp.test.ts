@@ -78,9 +78,9 @@ for (const arch of archs) {
   t.test(
     `${arch}: a number outside the table is never allowed, and neither is any other architecture`,
     async (t) => {
-      for (let nr = 0; nr < 3000; nr++) {
-        if (!byNumber[arch].has(nr)) t.equal(action(arch, nr), NOTIFY, `call ${nr}`);
-      }
+      const below = Array.from({ length: 3000 }, (_, nr) => nr);
+      const allowed = below.filter((nr) => !byNumber[arch].has(nr) && action(arch, nr) !== NOTIFY);
+      t.same(allowed, [], 'unlisted calls');
       const anyArgs = fc.array(fc.bigInt({ min: 0n, max: 0xffff_ffff_ffff_ffffn }), {
         minLength: 6,
         maxLength: 6,

@@ -1,0 +1,84 @@
+// Every session there is or was, so that a restarted daemon knows what to expect back.
+import type { Database } from './database.ts';
+
+export type SessionState = 'starting' | 'running' | 'frozen' | 'ended' | 'killed';
+
+/** What does not change while a session runs, besides what the supervisor reports back. */
+export interface SessionFacts {
+  readonly user: string;
+  readonly gid: number;
+  readonly home: string;
+  readonly profile: string;
+  readonly profileVersion: number;
+  readonly mode: string;
+  readonly workspace: string;
+  readonly argv: readonly string[];
+  readonly supervisorPid: number;
+  /** Field 22 of /proc/<pid>/stat: tells a process from a later one that has its number. */
+  readonly supervisorStart: string;
+  readonly initPid: number;
+  readonly initStart: string;
+  readonly generation: number;
+  readonly layers: readonly {
+    readonly layer: string;
+    readonly effective: boolean;
+    readonly detail: string;
+  }[];
+  readonly exitCode: number;
+  readonly endReason: string;
+}
+
+export interface SessionRow {
+  readonly session: string;
+  readonly uid: number;
+  readonly owner: number;
+  readonly state: SessionState;
+  /** Unix ms. */
+  readonly started: number;
+  readonly ended: number;
+  readonly allowed: number;
+  readonly denied: number;
+  readonly facts: SessionFacts;
+}
+
+type Raw = Omit<SessionRow, 'facts'> & { readonly facts: string };
+const parsed = (raw: Raw): SessionRow => ({ ...raw, facts: JSON.parse(raw.facts) as SessionFacts });
+
+export class Registry {
+  readonly #db: Database;
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  add(row: SessionRow): void {
+    this.#db
+      .prepare(
+        `INSERT INTO sessions (session, uid, owner, state, started, ended, facts)
+         VALUES (:session, :uid, :owner, :state, :started, :ended, :facts)`,
+      )
+      .run({ ...row, facts: JSON.stringify(row.facts) });
+  }
+
+  update(session: string, state: SessionState, ended: number, facts: SessionFacts): void {
+    this.#db
+      .prepare('UPDATE sessions SET state = ?, ended = ?, facts = ? WHERE session = ?')
+      .run(state, ended, JSON.stringify(facts), session);
+  }
+
+  get(session: string): SessionRow | undefined {
+    const raw = this.#db.prepare<[string], Raw>('SELECT * FROM sessions WHERE session = ?').get(session);
+    return raw === undefined ? undefined : parsed(raw);
+  }
+
+  /** Sessions that have not ended, oldest first. */
+  live(): SessionRow[] {
+    const sql = `SELECT * FROM sessions WHERE state IN ('starting', 'running', 'frozen') ORDER BY started`;
+    return this.#db.prepare<[], Raw>(sql).all().map(parsed);
+  }
+
+  /** Live ones, then the latest that ended, `limit` in all. */
+  recent(limit: number): SessionRow[] {
+    const sql = 'SELECT * FROM sessions ORDER BY ended = 0 DESC, started DESC LIMIT ?';
+    return this.#db.prepare<[number], Raw>(sql).all(limit).map(parsed);
+  }
+}

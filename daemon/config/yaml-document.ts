@@ -1,0 +1,35 @@
+// A YAML mapping whose every complaint names file, line and key.
+import { isAlias, isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
+import { CordonError } from '../model/mod.ts';
+
+export interface Entry {
+  readonly key: string;
+  readonly value: unknown;
+  readonly line: number;
+}
+
+export const invalid = (file: string, line: number, key: string, what: string): CordonError =>
+  new CordonError('config-invalid', `${file}:${line}: ${key === '' ? '' : `${key}: `}${what}`, {
+    file,
+    line,
+    key,
+    fix: `edit ${file}, then start cordond again`,
+  });
+
+/** The entries of the one mapping that `text` is; an empty document has none. Aliases are not followed. */
+export function mappingOf(file: string, text: string): Entry[] {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines });
+  const [problem] = document.errors;
+  if (problem !== undefined)
+    throw invalid(file, problem.linePos?.[0].line ?? 1, '', problem.message.split('\n')[0] ?? problem.code);
+  if (document.contents === null) return [];
+  if (!isMap(document.contents)) throw invalid(file, 1, '', 'expected a mapping of settings');
+  return document.contents.items.map(({ key, value }) => {
+    if (!isScalar(key) || typeof key.value !== 'string') throw invalid(file, 1, '', 'a key is not text');
+    const line = lines.linePos(key.range?.[0] ?? 0).line;
+    if (isAlias(value)) throw invalid(file, line, key.value, 'aliases are not used here');
+    const plain: unknown = isNode(value) ? value.toJS(document, { maxAliasCount: 0 }) : value;
+    return { key: key.value, value: plain, line };
+  });
+}

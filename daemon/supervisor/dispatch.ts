@@ -1,0 +1,279 @@
+// From a notification to its handler: one table of calls, each with the places of its arguments. Strings are copied
+// once; an unreadable one fails as the kernel would have it.
+import { AT, E, O, type seccomp } from '../../native-bindings/linux/mod.ts';
+import type { SyscallEntry } from '../model/mod.ts';
+import type { ExecMediator } from './exec.ts';
+import { fails, refusal, type Answer, type Mediation } from './mediation.ts';
+import * as mutations from './mutations.ts';
+import { mediateBind, mediateConnect, mediateSend, readAddress, type Egress } from './network.ts';
+import { mediateOpen } from './open.ts';
+
+const PATH_MAX = 4095;
+
+/** One notification, with its reading of the task's memory. */
+export class Call {
+  readonly m: Mediation;
+  readonly listener: seccomp.Listener;
+  readonly pid: number;
+  constructor(m: Mediation) {
+    this.m = m;
+    this.listener = m.listener;
+    this.pid = m.listener.pid;
+  }
+  int(index: number): number {
+    return this.listener.argInt(index);
+  }
+  number(index: number): number {
+    return this.listener.arg(index);
+  }
+  /** A path argument. Throws Unreadable: EFAULT or ENAMETOOLONG. */
+  path(index: number): string {
+    return this.text(index, PATH_MAX);
+  }
+  text(index: number, max: number): string {
+    const text = this.m.memory.string(this.pid, this.number(index), max);
+    if (text === undefined) throw new Unreadable(E.FAULT);
+    if (text === null) throw new Unreadable(E.NAMETOOLONG);
+    return text;
+  }
+  bytes(index: number, length: number): Buffer {
+    const bytes = this.m.memory.read(this.pid, this.number(index), length);
+    if (bytes === undefined) throw new Unreadable(E.FAULT);
+    return bytes;
+  }
+}
+
+export class Unreadable extends Error {
+  readonly errno: number;
+  constructor(errno: number) {
+    super('an argument of the call cannot be read');
+    this.errno = errno;
+  }
+}
+
+type Handler = (call: Call) => Answer;
+
+const open =
+  (dirfd: (c: Call) => number, path: number, flags: (c: Call) => number, mode: number): Handler =>
+  (c) =>
+    mediateOpen(c.m, { pid: c.pid, dirfd: dirfd(c), path: c.path(path), flags: flags(c), mode: c.int(mode) });
+const cwd = (): number => AT.FDCWD;
+
+/** timespec[2] from timeval[2] (microseconds) at argument `index`; undefined for NULL. */
+function timevals(c: Call, index: number): Uint8Array | undefined {
+  if (c.number(index) === 0) return undefined;
+  const bytes = c.bytes(index, 32);
+  bytes.writeBigInt64LE(bytes.readBigInt64LE(8) * 1000n, 8);
+  bytes.writeBigInt64LE(bytes.readBigInt64LE(24) * 1000n, 24);
+  return bytes;
+}
+/** timespec[2] from struct utimbuf (seconds). */
+function utimbuf(c: Call, index: number): Uint8Array | undefined {
+  if (c.number(index) === 0) return undefined;
+  const from = c.bytes(index, 16);
+  const bytes = Buffer.alloc(32);
+  bytes.writeBigInt64LE(from.readBigInt64LE(0), 0);
+  bytes.writeBigInt64LE(from.readBigInt64LE(8), 16);
+  return bytes;
+}
+const timespecs = (c: Call, index: number): Uint8Array | undefined =>
+  c.number(index) === 0 ? undefined : c.bytes(index, 32);
+
+const mutation = (c: Call, operation: string): mutations.Mutation => ({ pid: c.pid, operation });
+/** Path of an *at call that may be empty with AT_EMPTY_PATH (then the descriptor itself is meant). */
+function atPath(c: Call, path: number, flags: number): string {
+  const text = c.path(path);
+  if (text === '' && (flags & AT.EMPTY_PATH) === 0) throw new Unreadable(E.NOENT);
+  return text;
+}
+const XATTR_NAME_MAX = 255;
+const XATTR_SIZE_MAX = 65536;
+
+function attribute(c: Call, follow: boolean): Answer {
+  const size = c.number(3);
+  if (size > XATTR_SIZE_MAX) return fails(7); // E2BIG
+  const value = size === 0 ? Buffer.alloc(0) : c.bytes(2, size);
+  return mutations.changeAttribute(
+    c.m,
+    mutation(c, 'setxattr'),
+    c.path(0),
+    c.text(1, XATTR_NAME_MAX),
+    value,
+    c.int(4),
+    follow,
+  );
+}
+const removeAttribute = (c: Call, follow: boolean): Answer =>
+  mutations.changeAttribute(
+    c.m,
+    mutation(c, 'removexattr'),
+    c.path(0),
+    c.text(1, XATTR_NAME_MAX),
+    undefined,
+    0,
+    follow,
+  );
+
+const rename = (c: Call, od: number, o: string, nd: number, n: string, flags: number): Answer =>
+  mutations.rename(c.m, mutation(c, 'rename'), [od, o], [nd, n], flags);
+
+const handlers: Readonly<Record<string, Handler>> = {
+  open: open(cwd, 0, (c) => c.int(1), 2),
+  openat: open(
+    (c) => c.int(0),
+    1,
+    (c) => c.int(2),
+    3,
+  ),
+  creat: open(cwd, 0, () => O.WRONLY | O.CREAT | O.TRUNC, 1),
+  mkdir: (c) => mutations.makeDirectory(c.m, mutation(c, 'mkdir'), AT.FDCWD, c.path(0), c.int(1)),
+  mkdirat: (c) => mutations.makeDirectory(c.m, mutation(c, 'mkdir'), c.int(0), c.path(1), c.int(2)),
+  rmdir: (c) => mutations.remove(c.m, mutation(c, 'rmdir'), AT.FDCWD, c.path(0), AT.REMOVEDIR),
+  unlink: (c) => mutations.remove(c.m, mutation(c, 'unlink'), AT.FDCWD, c.path(0), 0),
+  unlinkat: (c) =>
+    mutations.remove(
+      c.m,
+      mutation(c, (c.int(2) & AT.REMOVEDIR) === 0 ? 'unlink' : 'rmdir'),
+      c.int(0),
+      c.path(1),
+      c.int(2),
+    ),
+  rename: (c) => rename(c, AT.FDCWD, c.path(0), AT.FDCWD, c.path(1), 0),
+  renameat: (c) => rename(c, c.int(0), c.path(1), c.int(2), c.path(3), 0),
+  renameat2: (c) => rename(c, c.int(0), c.path(1), c.int(2), c.path(3), c.int(4)),
+  link: (c) => mutations.link(c.m, mutation(c, 'link'), [AT.FDCWD, c.path(0)], [AT.FDCWD, c.path(1)], false),
+  linkat: (c) =>
+    mutations.link(
+      c.m,
+      mutation(c, 'link'),
+      [c.int(0), atPath(c, 1, c.int(4))],
+      [c.int(2), c.path(3)],
+      (c.int(4) & AT.SYMLINK_FOLLOW) !== 0,
+    ),
+  symlink: (c) => mutations.symlink(c.m, mutation(c, 'symlink'), c.path(0), AT.FDCWD, c.path(1)),
+  symlinkat: (c) => mutations.symlink(c.m, mutation(c, 'symlink'), c.path(0), c.int(1), c.path(2)),
+  mknod: (c) => mutations.makeNode(c.m, mutation(c, 'mknod'), AT.FDCWD, c.path(0), c.int(1)),
+  mknodat: (c) => mutations.makeNode(c.m, mutation(c, 'mknod'), c.int(0), c.path(1), c.int(2)),
+  truncate: (c) => mutations.truncate(c.m, mutation(c, 'truncate'), c.path(0), c.listener.argBig(1)),
+  chmod: (c) => mutations.changeMode(c.m, mutation(c, 'chmod'), AT.FDCWD, c.path(0), c.int(1), true),
+  fchmodat: (c) => mutations.changeMode(c.m, mutation(c, 'chmod'), c.int(0), c.path(1), c.int(2), true),
+  fchmodat2: (c) =>
+    mutations.changeMode(
+      c.m,
+      mutation(c, 'chmod'),
+      c.int(0),
+      atPath(c, 1, c.int(3)),
+      c.int(2),
+      (c.int(3) & AT.SYMLINK_NOFOLLOW) === 0,
+    ),
+  chown: (c) =>
+    mutations.changeOwner(c.m, mutation(c, 'chown'), AT.FDCWD, c.path(0), c.int(1), c.int(2), true),
+  lchown: (c) =>
+    mutations.changeOwner(c.m, mutation(c, 'chown'), AT.FDCWD, c.path(0), c.int(1), c.int(2), false),
+  fchownat: (c) =>
+    mutations.changeOwner(
+      c.m,
+      mutation(c, 'chown'),
+      c.int(0),
+      atPath(c, 1, c.int(4)),
+      c.int(2),
+      c.int(3),
+      (c.int(4) & AT.SYMLINK_NOFOLLOW) === 0,
+    ),
+  utime: (c) => mutations.changeTimes(c.m, mutation(c, 'utime'), AT.FDCWD, c.path(0), utimbuf(c, 1), true),
+  utimes: (c) => mutations.changeTimes(c.m, mutation(c, 'utime'), AT.FDCWD, c.path(0), timevals(c, 1), true),
+  futimesat: (c) =>
+    mutations.changeTimes(c.m, mutation(c, 'utime'), c.int(0), c.path(1), timevals(c, 2), true),
+  utimensat: (c) =>
+    mutations.changeTimes(
+      c.m,
+      mutation(c, 'utime'),
+      c.int(0),
+      atPath(c, 1, c.int(3)),
+      timespecs(c, 2),
+      (c.int(3) & AT.SYMLINK_NOFOLLOW) === 0,
+    ),
+  setxattr: (c) => attribute(c, true),
+  lsetxattr: (c) => attribute(c, false),
+  removexattr: (c) => removeAttribute(c, true),
+  lremovexattr: (c) => removeAttribute(c, false),
+};
+
+export interface Mediators {
+  readonly exec: ExecMediator;
+  readonly egress: Egress | undefined;
+}
+
+function exec(c: Call, mediators: Mediators, entry: SyscallEntry): Answer {
+  const at = entry.name === 'execveat';
+  const flags = at ? c.int(4) : 0;
+  const path = at ? atPath(c, 1, flags) : c.path(0);
+  const argv = mediators.exec.readArguments(c.pid, c.number(at ? 2 : 1));
+  if (argv === undefined) throw new Unreadable(E.FAULT);
+  if (path === '' && !at) return fails(E.NOENT);
+  return mediators.exec.exec({ pid: c.pid, dirfd: at ? c.int(0) : AT.FDCWD, path, flags, argv });
+}
+
+/** Address of a sendto, sendmsg or the first message of a sendmmsg; empty when there is none. */
+function sendAddress(c: Call, name: string): Buffer | undefined {
+  if (name === 'sendto') return readAddress(c.m, c.pid, c.number(4), c.int(5));
+  const header = c.bytes(1, 16); // struct msghdr: msg_name u64, msg_namelen u32
+  const at = Number(header.readBigUInt64LE(0));
+  return at === 0 ? Buffer.alloc(0) : readAddress(c.m, c.pid, at, header.readInt32LE(8));
+}
+
+function socketCall(
+  c: Call,
+  bytes: Buffer | undefined,
+  use: (call: { pid: number; fd: number; bytes: Buffer }) => Answer,
+): Answer {
+  return bytes === undefined ? fails(E.INVAL) : use({ pid: c.pid, fd: c.int(0), bytes });
+}
+
+function refuse(c: Call, entry: SyscallEntry): Answer {
+  const { m } = c;
+  const intent = {
+    kind: 'syscall',
+    operation: entry.name,
+    object: entry.name,
+    layer: 'seccomp',
+    process: m.reader.brief(c.pid),
+  } as const;
+  m.decide(m.journal, 'enforce', intent, refusal(`syscall/${entry.name}`, entry.reason), () =>
+    m.reader.tree(c.pid),
+  );
+  return fails(entry.errno);
+}
+
+/** Throws Unreadable. What is in no table is refused. */
+export function dispatch(m: Mediation, mediators: Mediators, entry: SyscallEntry): Answer {
+  const c = new Call(m);
+  switch (entry.kind) {
+    case 'open':
+    case 'mutate': {
+      const handler = handlers[entry.name];
+      return handler === undefined ? refuse(c, entry) : handler(c);
+    }
+    case 'exec':
+      return exec(c, mediators, entry);
+    case 'started':
+      return mediators.exec.started(c.pid);
+    case 'connect':
+      return socketCall(c, readAddress(m, c.pid, c.number(1), c.int(2)), (call) =>
+        mediateConnect(m, mediators.egress, call),
+      );
+    case 'bind':
+      return socketCall(c, readAddress(m, c.pid, c.number(1), c.int(2)), (call) => mediateBind(m, call));
+    case 'send':
+      return socketCall(c, sendAddress(c, entry.name), (call) => mediateSend(m, call));
+    case 'deny':
+      return refuse(c, entry);
+    default:
+      return unreachable(entry.kind);
+  }
+}
+
+function unreachable(kind: never): Answer {
+  void kind;
+  return fails(E.PERM);
+}

@@ -1,0 +1,152 @@
+// execve(2) and execveat(2). The image really opened is judged by the open thread (fanotify); here the name and the
+// arguments are recorded, and a name that is denied is refused with the right error. The kernel then runs the call with
+// its own reading of the memory; when the new image starts, what really runs is compared with what was judged.
+import { AT, E, processes } from '../../native-bindings/linux/mod.ts';
+import { toText, type SessionRecord } from '../model/mod.ts';
+import { continues, fails, refusal, type Answer, type Mediation } from './mediation.ts';
+import { isPlaceless, isUnresolved } from './resolver.ts';
+
+export interface ExecCall {
+  readonly pid: number;
+  readonly dirfd: number;
+  readonly path: string;
+  readonly flags: number;
+  /** Bounded copy. */
+  readonly argv: readonly string[];
+}
+
+interface Pending {
+  readonly record: SessionRecord;
+  readonly argv: readonly string[];
+}
+
+const MAX_PENDING = 4096;
+const MAX_ARGS = 256;
+const MAX_ARG_BYTES = 16 * 1024;
+const SIGKILL = 9;
+
+export class ExecMediator {
+  private readonly pending = new Map<number, Pending>();
+  private readonly m: Mediation;
+  constructor(m: Mediation) {
+    this.m = m;
+  }
+
+  /** Reads argv once. undefined: unreadable. What exceeds the bounds is cut, which the record says. */
+  readArguments(pid: number, address: number): string[] | undefined {
+    if (address === 0) return [];
+    const argv: string[] = [];
+    let bytes = 0;
+    while (argv.length < MAX_ARGS && bytes < MAX_ARG_BYTES) {
+      const pointer = this.m.memory.read(pid, address + 8 * argv.length, 8);
+      if (pointer === undefined) return undefined;
+      const at = Number(pointer.readBigUInt64LE(0));
+      if (at === 0) return argv;
+      const text = this.m.memory.string(pid, at, MAX_ARG_BYTES - bytes);
+      if (text === undefined) return undefined;
+      argv.push(text ?? '…');
+      bytes += text?.length ?? MAX_ARG_BYTES;
+    }
+    return [...argv, '…'];
+  }
+
+  exec(call: ExecCall): Answer {
+    const { m } = this;
+    const found = m.resolver.object(
+      call.pid,
+      call.dirfd,
+      call.path,
+      (call.flags & AT.SYMLINK_NOFOLLOW) === 0,
+    );
+    if (isUnresolved(found)) return fails(found.errno);
+    m.resolver.close(found);
+    // An image without a place (memfd, pipe, deleted file) cannot be judged by name, nor seen by fanotify.
+    const placeless = isPlaceless(found);
+    const unnamed = placeless || found.stat.nlink === 0;
+    const path = placeless ? found.placeless : found.path;
+    const verdict = unnamed
+      ? refusal('unnamed-image', 'only files with a name in the tree can be executed')
+      : m.decider.exec(found.path);
+    const detail = { argv: call.argv.map(toText) };
+    const intent = {
+      kind: 'exec',
+      operation: 'exec',
+      object: toText(path),
+      layer: 'seccomp-notify',
+      detail,
+      process: m.reader.brief(call.pid),
+    } as const;
+    const permission = m.decide(m.journal, unnamed ? 'enforce' : m.mode, intent, verdict, () =>
+      m.reader.tree(call.pid),
+    );
+    if (!permission.granted) return fails(E.ACCES);
+    if (this.pending.size >= MAX_PENDING) this.pending.clear();
+    this.pending.set(call.pid, { record: permission.record, argv: call.argv });
+    return continues;
+  }
+
+  /** The first call of a new image: its memory now holds the arguments it really got. */
+  started(pid: number): Answer {
+    const { m } = this;
+    // A thread's exec ends with the thread group leader's id.
+    const pending = this.pending.get(pid);
+    if (pending === undefined) return continues;
+    this.pending.delete(pid);
+    const actual = m.reader.commandLine(pid);
+    const facts = { process: m.reader.brief(pid) };
+    if (matches(pending.argv, actual)) {
+      m.journal.complete(pending.record, '0', facts);
+      return continues;
+    }
+    m.journal.complete(pending.record, 'KILLED', facts);
+    this.killChanged(pid, pending, actual);
+    return fails(E.PERM);
+  }
+
+  private killChanged(pid: number, pending: Pending, actual: readonly string[]): void {
+    const { m } = this;
+    const intent = {
+      kind: 'exec',
+      operation: 'exec',
+      object: pending.record.object,
+      layer: 'seccomp-notify',
+      detail: { argv: actual.map(toText), judged: pending.argv.map(toText) },
+      process: m.reader.brief(pid),
+    } as const;
+    m.decide(
+      m.journal,
+      'enforce',
+      intent,
+      refusal('argv-changed', 'the arguments were changed between the decision and the start of the image'),
+      () => m.reader.tree(pid),
+    );
+    const fd = processes.pidfdOpen(pid);
+    if (fd < 0) return;
+    processes.pidfdSignal(fd, SIGKILL);
+    processes.close(fd);
+  }
+}
+
+/**
+ * The judged arguments must be the actual ones, or, for a script, their tail: the kernel puts the interpreter (and its
+ * one argument) and the script's path in front in place of argv[0]. A cut judged list is compared as far as it goes; so
+ * is an actual list longer than one read.
+ */
+export function matches(judged: readonly string[], actual: readonly string[]): boolean {
+  const cut = judged.at(-1) === '…';
+  const wanted = cut ? judged.slice(0, -1) : judged;
+  if (wanted.length === 0) return true;
+  const text = actual.join('\0');
+  if (text.length >= 4000) return true;
+  if (startsWith(actual, wanted) && (cut || actual.length === wanted.length)) return true;
+  const tail = wanted.slice(1);
+  for (const skip of [2, 3]) {
+    const rest = actual.slice(skip);
+    if (actual.length > skip - 1 && startsWith(rest, tail) && (cut || rest.length === tail.length))
+      return true;
+  }
+  return false;
+}
+
+const startsWith = (list: readonly string[], head: readonly string[]): boolean =>
+  head.every((item, i) => list[i] === item);

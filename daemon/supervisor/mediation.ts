@@ -1,0 +1,57 @@
+// What every handler of a notification works with: one object per notify thread.
+import type { Files, processes, seccomp } from '../../native-bindings/linux/mod.ts';
+import { errnoName } from '../../native-bindings/linux/mod.ts';
+import type { Decide, Decider, Journal, Mode, ObjectId, RuleInfo, Verdict } from '../model/mod.ts';
+import type { ProcessReader } from './process-info.ts';
+import type { Resolver } from './resolver.ts';
+
+/** Set up once per session; `decider` and `mode` are replaced when the policy changes. */
+export interface Mediation {
+  readonly listener: seccomp.Listener;
+  readonly memory: processes.RemoteMemory;
+  readonly files: Files;
+  /** Descriptor of the host's /proc. */
+  readonly proc: number;
+  readonly reader: ProcessReader;
+  readonly resolver: Resolver;
+  readonly journal: Journal;
+  decider: Decider;
+  mode: Mode;
+  /** Objects that `never` rules named at launch, by identity. */
+  readonly never: ReadonlySet<ObjectId>;
+  readonly uid: number;
+  readonly gid: number;
+  readonly decide: Decide;
+  readonly judgeGitConfig: (before: string, after: string) => string | undefined;
+}
+
+/** How a notification is answered. */
+export type Answer =
+  | { readonly kind: 'returns'; readonly value: number }
+  | { readonly kind: 'fails'; readonly errno: number }
+  /** The kernel runs the call with the task's own rights, which allow nothing that was not decided. */
+  | { readonly kind: 'continues' }
+  | { readonly kind: 'descriptor'; readonly fd: number; readonly cloexec: boolean };
+
+export const returns = (value: number): Answer => ({ kind: 'returns', value });
+export const fails = (errno: number): Answer => ({ kind: 'fails', errno });
+export const continues: Answer = { kind: 'continues' };
+
+/** Result of a system call of ours (value or -errno) as the task's answer. */
+export const answerOf = (result: number): Answer => (result < 0 ? fails(-result) : returns(result));
+export const outcomeOf = (result: number): string => (result < 0 ? errnoName(-result) : '0');
+
+const builtin = (id: string, because: string): RuleInfo => ({
+  id: `builtin/${id}`,
+  source: { file: 'built in', line: 0, key: id },
+  because,
+  never: true,
+});
+
+/** A refusal that no profile can lift. */
+export const refusal = (id: string, reason: string): Verdict => ({
+  effect: 'deny',
+  rule: builtin(id, reason),
+  reason,
+  obligations: [],
+});

@@ -1,0 +1,371 @@
+// Every other call that changes the tree: carried out on behalf, in pinned directories, on judged objects.
+import { readdirSync } from 'node:fs';
+import { AT, E, O, S, type Files } from '../../native-bindings/linux/mod.ts';
+import { strictest, toText, type BytePath, type Verdict } from '../model/mod.ts';
+import { answerOf, fails, outcomeOf, refusal, type Answer, type Mediation } from './mediation.ts';
+import { installGitConfig, isGitConfigRename } from './git-config.ts';
+import { applyUmask, judge } from './open.ts';
+import { isPlaceless, isUnresolved, join, type Located, type Slot } from './resolver.ts';
+
+/** One call of a task; `detail` goes into the record. */
+export interface Mutation {
+  readonly pid: number;
+  readonly operation: string;
+}
+
+const SETID = 0o6000;
+/** Directories whose contents act on the host: a link in their place would lead around the rules below them. */
+const takeoverNames = new Set([
+  '.git',
+  '.vscode',
+  '.idea',
+  '.claude',
+  '.cursor',
+  '.codex',
+  '.gemini',
+  '.husky',
+  '.config',
+  'hooks',
+]);
+/** Entries looked at before a directory may change its name. */
+const MAX_SCAN = 50_000;
+
+function permit(
+  m: Mediation,
+  call: Mutation,
+  verdict: Verdict,
+  object: string,
+  object2: string | undefined,
+  effect: () => number,
+): Answer {
+  const permission = m.decide(
+    m.journal,
+    m.mode,
+    {
+      kind: 'file',
+      operation: call.operation,
+      object: toText(object),
+      ...(object2 === undefined ? {} : { object2: toText(object2) }),
+      layer: 'seccomp-notify',
+      process: m.reader.brief(call.pid),
+    },
+    verdict,
+    () => m.reader.tree(call.pid),
+  );
+  if (!permission.granted) return fails(E.ACCES);
+  const result = effect();
+  m.journal.complete(permission.record, outcomeOf(result));
+  return answerOf(result);
+}
+
+const write = (m: Mediation, path: BytePath): Verdict => m.decider.file({ access: 'write', path });
+
+/** Runs `use` on the directory and name of `path`, and closes what was pinned. */
+function withSlot(
+  m: Mediation,
+  pid: number,
+  dirfd: number,
+  path: string,
+  use: (slot: Slot) => Answer,
+): Answer {
+  const slot = m.resolver.slot(pid, dirfd, path);
+  if (isUnresolved(slot)) return fails(slot.errno);
+  try {
+    return use(slot);
+  } finally {
+    m.resolver.close(slot);
+  }
+}
+
+function withObject(
+  m: Mediation,
+  pid: number,
+  dirfd: number,
+  path: string,
+  follow: boolean,
+  use: (object: Located) => Answer,
+): Answer {
+  const found = m.resolver.object(pid, dirfd, path, follow);
+  if (isUnresolved(found)) return fails(found.errno);
+  try {
+    return isPlaceless(found) ? fails(E.PERM) : use(found);
+  } finally {
+    m.resolver.close(found);
+  }
+}
+
+const isDots = (name: string): boolean => name === '' || name === '.' || name === '..';
+
+export function makeDirectory(
+  m: Mediation,
+  call: Mutation,
+  dirfd: number,
+  path: string,
+  mode: number,
+): Answer {
+  return withSlot(m, call.pid, dirfd, path, (slot) => {
+    if (isDots(slot.name)) return fails(E.EXIST);
+    // What is there already is no mutation: mkdir -p asks for every parent.
+    if (m.files.fstatat(slot.fd, slot.name, AT.SYMLINK_NOFOLLOW) !== undefined) return fails(E.EXIST);
+    return permit(m, call, write(m, slot.path), slot.path, undefined, () => {
+      applyUmask(m, call.pid);
+      return m.files.mkdirat(slot.fd, slot.name, mode & 0o1777);
+    });
+  });
+}
+
+export function remove(m: Mediation, call: Mutation, dirfd: number, path: string, flags: number): Answer {
+  return withSlot(m, call.pid, dirfd, path, (slot) => {
+    if (isDots(slot.name)) return fails(E.INVAL);
+    if (m.files.fstatat(slot.fd, slot.name, AT.SYMLINK_NOFOLLOW) === undefined) return fails(E.NOENT);
+    return permit(m, call, write(m, slot.path), slot.path, undefined, () => {
+      const result = m.files.unlinkat(slot.fd, slot.name, flags & AT.REMOVEDIR);
+      return path.endsWith('/') && result === -E.ISDIR ? -E.NOTDIR : result;
+    });
+  });
+}
+
+export function symlink(m: Mediation, call: Mutation, target: string, dirfd: number, path: string): Answer {
+  return withSlot(m, call.pid, dirfd, path, (slot) => {
+    if (isDots(slot.name)) return fails(E.EXIST);
+    return permit(m, call, linkVerdict(m, slot), slot.path, target, () =>
+      m.files.symlinkat(target, slot.fd, slot.name),
+    );
+  });
+}
+
+/** A link at a place whose inside has rules of its own would lead around them. */
+function linkVerdict(m: Mediation, slot: Slot): Verdict {
+  if (takeoverNames.has(slot.name))
+    return refusal('protected/link', 'a link here would stand in for files that act on the host');
+  return strictest([write(m, slot.path), write(m, join(slot.path, 'x'))]);
+}
+
+export function makeNode(m: Mediation, call: Mutation, dirfd: number, path: string, mode: number): Answer {
+  return withSlot(m, call.pid, dirfd, path, (slot) => {
+    if (isDots(slot.name)) return fails(E.EXIST);
+    const kind = mode & S.IFMT;
+    const plain = kind === 0 || kind === S.IFREG || kind === S.IFIFO || kind === S.IFSOCK;
+    const verdict =
+      plain && (mode & SETID) === 0
+        ? write(m, slot.path)
+        : refusal('no-devices', 'device nodes and set-ID files cannot be made');
+    return permit(m, call, verdict, slot.path, undefined, () => {
+      applyUmask(m, call.pid);
+      return m.files.mknodat(slot.fd, slot.name, kind | (mode & 0o1777));
+    });
+  });
+}
+
+/** linkat(2). The source must be writable too: a second name must not give more than the first. */
+export function link(
+  m: Mediation,
+  call: Mutation,
+  from: readonly [number, string],
+  to: readonly [number, string],
+  follow: boolean,
+): Answer {
+  return withObject(m, call.pid, from[0], from[1], follow, (source) =>
+    withSlot(m, call.pid, to[0], to[1], (slot) => {
+      if (isDots(slot.name)) return fails(E.EXIST);
+      const own = source.stat.nlink === 0 ? [] : [judge(m, source.path, source.stat, ['read', 'write'])];
+      const verdict = strictest([...own, write(m, slot.path)]);
+      return permit(m, call, verdict, source.path, slot.path, () =>
+        m.files.linkat(m.proc, m.files.selfPath(source.fd), slot.fd, slot.name, AT.SYMLINK_FOLLOW),
+      );
+    }),
+  );
+}
+
+const RENAME_EXCHANGE = 2;
+
+export function rename(
+  m: Mediation,
+  call: Mutation,
+  from: readonly [number, string],
+  to: readonly [number, string],
+  flags: number,
+): Answer {
+  return withSlot(m, call.pid, from[0], from[1], (source) =>
+    withSlot(m, call.pid, to[0], to[1], (target) => renameSlots(m, call, source, target, flags)),
+  );
+}
+
+function renameSlots(m: Mediation, call: Mutation, source: Slot, target: Slot, flags: number): Answer {
+  if (isDots(source.name) || isDots(target.name)) return fails(E.BUSY);
+  const moved = m.files.fstatat(source.fd, source.name, AT.SYMLINK_NOFOLLOW);
+  if (moved === undefined) return fails(E.NOENT);
+  const config = isGitConfigRename(m, source, target, flags, write(m, target.path));
+  if (config) return permitGitConfig(m, call, source, target);
+  const both =
+    (flags & RENAME_EXCHANGE) !== 0
+      ? m.files.fstatat(target.fd, target.name, AT.SYMLINK_NOFOLLOW)
+      : undefined;
+  const verdict = strictest([
+    write(m, source.path),
+    write(m, target.path),
+    ...movedVerdicts(m, moved.mode, source, target),
+    ...(both === undefined ? [] : movedVerdicts(m, both.mode, target, source)),
+    ...(m.never.has(`${moved.dev}:${moved.ino}`)
+      ? [refusal('never-object', 'an object that may never be touched')]
+      : []),
+  ]);
+  return permit(m, call, verdict, source.path, target.path, () =>
+    m.files.renameat2(source.fd, source.name, target.fd, target.name, flags),
+  );
+}
+
+/** A directory takes its contents along: each must be writable at its old and at its new name. */
+function movedVerdicts(m: Mediation, mode: number, source: Slot, target: Slot): Verdict[] {
+  const kind = mode & S.IFMT;
+  if (kind === S.IFLNK) return [linkVerdict(m, target)];
+  if (kind !== S.IFDIR) return [];
+  const worst = contentsVerdict(m, source.path, target.path);
+  return worst === undefined ? [] : [worst];
+}
+
+function contentsVerdict(m: Mediation, from: BytePath, to: BytePath): Verdict | undefined {
+  const pending: (readonly [BytePath, BytePath])[] = [[from, to]];
+  let seen = 0;
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    const [oldDirectory, newDirectory] = next;
+    for (const entry of list(oldDirectory)) {
+      if (++seen > MAX_SCAN)
+        return refusal(
+          'rename-scan',
+          `more than ${MAX_SCAN} entries would have to be judged to rename this directory`,
+        );
+      const oldPath = join(oldDirectory, entry.name);
+      const newPath = join(newDirectory, entry.name);
+      const verdict = strictest([write(m, oldPath), write(m, newPath)]);
+      if (verdict.effect !== 'allow') return verdict;
+      if (entry.isDirectory()) pending.push([oldPath, newPath]);
+      if (entry.isSymbolicLink() && takeoverNames.has(entry.name))
+        return refusal(
+          'protected/link',
+          'the directory holds a link that would stand in for files that act on the host',
+        );
+    }
+  }
+  return undefined;
+}
+
+interface Entry {
+  readonly name: string;
+  isDirectory(): boolean;
+  isSymbolicLink(): boolean;
+}
+/** In the mediator's own tree. A directory that cannot be listed has nothing that could be judged: it throws, which denies. */
+const list = (path: BytePath): Entry[] =>
+  readdirSync(Buffer.from(path, 'latin1'), { withFileTypes: true, encoding: 'latin1' as BufferEncoding });
+
+function permitGitConfig(m: Mediation, call: Mutation, source: Slot, target: Slot): Answer {
+  const change = installGitConfig(m, source, target);
+  if ('refused' in change)
+    return permit(
+      m,
+      call,
+      refusal('protected/git-config', change.refused),
+      source.path,
+      target.path,
+      () => -E.ACCES,
+    );
+  return permit(m, call, write(m, source.path), source.path, target.path, change.install);
+}
+
+export function truncate(m: Mediation, call: Mutation, path: string, length: bigint): Answer {
+  return withObject(m, call.pid, AT.FDCWD, path, true, (object) =>
+    permit(m, call, judge(m, object.path, object.stat, ['write']), object.path, undefined, () =>
+      withOpen(m.files, m.proc, object, O.WRONLY, (fd) => m.files.ftruncate(fd, length)),
+    ),
+  );
+}
+
+export function changeMode(
+  m: Mediation,
+  call: Mutation,
+  dirfd: number,
+  path: string,
+  mode: number,
+  follow: boolean,
+): Answer {
+  return withObject(m, call.pid, dirfd, path, follow, (object) => {
+    const verdict =
+      (mode & SETID) === 0
+        ? judge(m, object.path, object.stat, ['write'])
+        : refusal('no-setuid', 'set-user-ID and set-group-ID bits cannot be given');
+    if ((object.stat.mode & S.IFMT) === S.IFLNK) return fails(E.OPNOTSUPP);
+    return permit(m, call, verdict, object.path, undefined, () =>
+      m.files.fchmodat(m.proc, m.files.selfPath(object.fd), mode & 0o1777),
+    );
+  });
+}
+
+export function changeOwner(
+  m: Mediation,
+  call: Mutation,
+  dirfd: number,
+  path: string,
+  uid: number,
+  gid: number,
+  follow: boolean,
+): Answer {
+  return withObject(m, call.pid, dirfd, path, follow, (object) =>
+    permit(m, call, judge(m, object.path, object.stat, ['write']), object.path, undefined, () =>
+      m.files.fchownat(m.proc, m.files.selfPath(object.fd), uid, gid, 0),
+    ),
+  );
+}
+
+/** `times`: two struct timespec, or undefined for now. */
+export function changeTimes(
+  m: Mediation,
+  call: Mutation,
+  dirfd: number,
+  path: string,
+  times: Uint8Array | undefined,
+  follow: boolean,
+): Answer {
+  return withObject(m, call.pid, dirfd, path, follow, (object) =>
+    permit(m, call, judge(m, object.path, object.stat, ['write']), object.path, undefined, () =>
+      m.files.utimensat(m.proc, m.files.selfPath(object.fd), times, 0),
+    ),
+  );
+}
+
+/** Extended attributes of the `user.` namespace; others need rights that no agent has. */
+export function changeAttribute(
+  m: Mediation,
+  call: Mutation,
+  path: string,
+  name: string,
+  value: Uint8Array | undefined,
+  flags: number,
+  follow: boolean,
+): Answer {
+  return withObject(m, call.pid, AT.FDCWD, path, follow, (object) => {
+    const verdict =
+      name.startsWith('user.') || name.startsWith('system.posix_acl_')
+        ? judge(m, object.path, object.stat, ['write'])
+        : refusal('xattr', 'only user.* attributes and ACLs can be set');
+    return permit(m, call, verdict, object.path, undefined, () =>
+      withOpen(m.files, m.proc, object, O.RDONLY | O.NONBLOCK, (fd) =>
+        value === undefined ? m.files.fremovexattr(fd, name) : m.files.fsetxattr(fd, name, value, flags),
+      ),
+    );
+  });
+}
+
+function withOpen(
+  files: Files,
+  proc: number,
+  object: Located,
+  flags: number,
+  use: (fd: number) => number,
+): number {
+  const fd = files.openat(proc, files.selfPath(object.fd), flags | O.CLOEXEC | O.NOCTTY);
+  if (fd < 0) return fd;
+  const result = use(fd);
+  files.close(fd);
+  return result;
+}

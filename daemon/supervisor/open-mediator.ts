@@ -1,0 +1,224 @@
+// The open thread: answers fanotify's permission events (open for reading, open for exec, opening a directory) on the
+// sandbox's own mounts, and teaches the kernel what it need not ask again.
+//
+// Invariants: this thread opens nothing on a watched mount except with O_PATH, which is not watched. A directory's
+// decision is cached only where it is the same for everything directly inside; an object's only where it has one name.
+import {
+  AT,
+  E,
+  FAN,
+  O,
+  Poller,
+  RESOLVE,
+  S,
+  drainEvent,
+  errnoName,
+  type Files,
+  type PermissionGroup,
+  type Stat,
+} from '../../native-bindings/linux/mod.ts';
+import {
+  toText,
+  type BytePath,
+  type Decide,
+  type Decider,
+  type Journal,
+  type Mode,
+  type ObjectId,
+  type Verdict,
+} from '../model/mod.ts';
+import { refusal } from './mediation.ts';
+import type { ProcessReader } from './process-info.ts';
+
+export interface OpenMediation {
+  readonly group: PermissionGroup;
+  readonly files: Files;
+  readonly reader: ProcessReader;
+  readonly journal: Journal;
+  decider: Decider;
+  mode: Mode;
+  never: ReadonlySet<ObjectId>;
+  /** Some `never` object has another name: then no directory may be cached, that name could be in it. */
+  neverHasNames: boolean;
+  /** O_PATH descriptor of the sandbox's root. */
+  root: number;
+  readonly decide: Decide;
+  /** Our own process: what the mediator or the launch thread opens was decided by them. */
+  readonly ownPid: number;
+  readonly wake: number;
+  readonly onWake: () => boolean;
+}
+
+const EXEC_PERM = Number(FAN.OPEN_EXEC_PERM);
+/** Directories whose cacheability was worked out; cleared with every change of policy. */
+const MAX_KNOWN = 20_000;
+
+export class OpenMediator {
+  private readonly m: OpenMediation;
+  private readonly cacheable = new Map<string, boolean>();
+  /** Events of tasks before the session has a policy (pid 1's preparations) are allowed. */
+  active = false;
+
+  constructor(m: OpenMediation) {
+    this.m = m;
+  }
+
+  /** New policy: the kernel forgets every cached decision before this returns. */
+  replacePolicy(decider: Decider, mode: Mode): void {
+    this.m.group.flush();
+    this.cacheable.clear();
+    this.m.decider = decider;
+    this.m.mode = mode;
+    // Once more: a question answered under the old policy may have been cached in between by nobody but us, so this is
+    // belt and braces; it costs one call.
+    this.m.group.flush();
+  }
+
+  serve(): void {
+    const poller = new Poller([this.m.group.fd, this.m.wake]);
+    for (;;) {
+      if (poller.wait(-1) === 0) continue;
+      if (poller.events(1) !== 0) {
+        drainEvent(this.m.wake);
+        if (!this.m.onWake()) return;
+      }
+      if (poller.events(0) !== 0) this.batch();
+    }
+  }
+
+  private batch(): void {
+    const { group } = this.m;
+    const n = group.read();
+    // An event whose descriptor could not be opened is denied by the kernel itself; the rest of the batch comes later.
+    if (n < 0 && n !== -E.INTR && n !== -E.AGAIN) {
+      if (n === -E.BADF || n === -E.INVAL) throw new Error(`fanotify read: ${errnoName(-n)}`);
+      return;
+    }
+    while (n > 0 && group.next()) this.event();
+  }
+
+  private event(): void {
+    const { group, files } = this.m;
+    const fd = group.eventFd;
+    if (fd < 0) return;
+    let allowed = false;
+    try {
+      allowed = this.judge(fd, group.pid, (group.mask & EXEC_PERM) !== 0);
+    } finally {
+      group.answer(allowed);
+      files.close(fd);
+    }
+  }
+
+  private judge(fd: number, pid: number, exec: boolean): boolean {
+    if (pid === this.m.ownPid || !this.active) return true;
+    const path = this.m.files.pathOf(fd);
+    const stat = this.m.files.fstat(fd);
+    if (!path.startsWith('/') || stat === undefined) return false;
+    try {
+      return this.judgeObject(fd, pid, exec, path as BytePath, stat);
+    } catch (error) {
+      this.failClosed(pid, path, error);
+      return false;
+    }
+  }
+
+  private judgeObject(fd: number, pid: number, exec: boolean, path: BytePath, stat: Stat): boolean {
+    const verdict = this.verdict(path, stat, exec);
+    if (verdict.effect === 'allow') {
+      const cached = this.cache(fd, path, stat, exec);
+      // Execs are recorded by the notify thread, with their arguments.
+      if (!exec) this.recordRead(pid, path, verdict, cached);
+      return true;
+    }
+    return this.permission(pid, path, exec, verdict);
+  }
+
+  private verdict(path: BytePath, stat: Stat, exec: boolean): Verdict {
+    if (stat.nlink > 1 && this.m.never.has(`${stat.dev}:${stat.ino}`))
+      return refusal('never-object', 'another name of an object that may never be touched');
+    const place = stat.nlink === 0 ? (path.replace(/ \(deleted\)$/, '') as BytePath) : path;
+    return exec ? this.m.decider.exec(place) : this.m.decider.file({ access: 'read', path: place });
+  }
+
+  private permission(pid: number, path: BytePath, exec: boolean, verdict: Verdict): boolean {
+    const m = this.m;
+    const intent = {
+      kind: exec ? 'exec' : 'file',
+      operation: exec ? 'exec' : 'read',
+      object: toText(path),
+      layer: 'fanotify',
+      process: m.reader.brief(pid),
+    } as const;
+    return m.decide(m.journal, m.mode, intent, verdict, () => m.reader.tree(pid)).granted;
+  }
+
+  private recordRead(pid: number, path: BytePath, verdict: Verdict, cached: string): void {
+    // A read that cannot be recorded is still only a read of what policy allows: it goes on (see LIMITATIONS).
+    this.m.journal.append({
+      kind: 'file',
+      operation: 'read',
+      object: toText(path),
+      disposition: 'allowed',
+      layer: 'fanotify',
+      reason: verdict.reason,
+      rule: { id: verdict.rule.id, source: verdict.rule.source },
+      process: this.m.reader.brief(pid),
+      detail: { cached },
+    });
+  }
+
+  /** Returns what the kernel was taught: 'directory', 'object' or 'no'. */
+  private cache(fd: number, path: BytePath, stat: Stat, exec: boolean): string {
+    const mask = exec ? FAN.OPEN_EXEC_PERM : FAN.OPEN_PERM;
+    const directory = (stat.mode & S.IFMT) === S.IFDIR;
+    if (!directory && this.cacheDirectory(path, exec, mask)) return 'directory';
+    if (stat.nlink !== 1 && !directory) return 'no';
+    return this.m.group.ignore(fd, mask | (directory ? FAN.ONDIR : 0n), false) ? 'object' : 'no';
+  }
+
+  private cacheDirectory(path: BytePath, exec: boolean, mask: bigint): boolean {
+    const parent = (path.slice(0, path.lastIndexOf('/')) || '/') as BytePath;
+    const key = `${exec ? 'x' : 'r'}${parent}`;
+    if (!this.isCacheable(key, parent, exec)) return false;
+    const fd = this.m.files.openat2(
+      this.m.root,
+      `.${parent}`,
+      O.PATH | O.DIRECTORY | O.CLOEXEC,
+      0,
+      RESOLVE.NO_SYMLINKS | RESOLVE.NO_MAGICLINKS,
+    );
+    if (fd < 0) return false;
+    // The directory may have been renamed since: only the one that still has the judged name is cached.
+    const done = this.m.files.pathOf(fd) === parent && this.m.group.ignore(fd, mask, true);
+    this.m.files.close(fd);
+    return done;
+  }
+
+  private isCacheable(key: string, directory: BytePath, exec: boolean): boolean {
+    const known = this.cacheable.get(key);
+    if (known !== undefined) return known;
+    if (this.cacheable.size >= MAX_KNOWN) this.cacheable.clear();
+    const access = exec ? 'exec' : 'read';
+    const answer = !this.m.neverHasNames && this.m.decider.uniformBelow(directory, access);
+    this.cacheable.set(key, answer);
+    return answer;
+  }
+
+  private failClosed(pid: number, path: string, error: unknown): void {
+    const m = this.m;
+    const reason = `the mediator failed: ${error instanceof Error ? error.message : String(error)}`;
+    const intent = {
+      kind: 'file',
+      operation: 'read',
+      object: toText(path),
+      layer: 'decision',
+      process: { pid },
+    } as const;
+    m.decide(m.journal, 'enforce', intent, refusal('mediator-failure', reason), () => []);
+  }
+}
+
+/** Names in a directory that glob rules single out: they are looked for before the directory is cached. */
+export const nameExists = (files: Files, directory: number, name: string): boolean =>
+  files.fstatat(directory, name, AT.SYMLINK_NOFOLLOW) !== undefined;

@@ -1,0 +1,196 @@
+// open(2), openat(2) and creat(2) with flags that write: carried out on behalf, on the object that was judged.
+import { AT, E, O, S, type Stat } from '../../native-bindings/linux/mod.ts';
+import {
+  strictest,
+  toText,
+  type BytePath,
+  type FileAccess,
+  type ProcessInfo,
+  type Verdict,
+} from '../model/mod.ts';
+import { continues, fails, outcomeOf, refusal, type Answer, type Mediation } from './mediation.ts';
+import { isPlaceless, isUnresolved, type Located, type Slot } from './resolver.ts';
+
+export interface OpenCall {
+  readonly pid: number;
+  readonly dirfd: number;
+  readonly path: string;
+  readonly flags: number;
+  readonly mode: number;
+}
+
+/** A name that changes while it is looked at is tried again this often, then refused. */
+const MAX_TRIES = 16;
+const SETID = 0o6000;
+const CREATION = O.CREAT | O.EXCL | O.NOFOLLOW | O.TMPFILE_BIT;
+
+export function mediateOpen(m: Mediation, call: OpenCall): Answer {
+  for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
+    const answer = tryOpen(m, call);
+    if (answer !== 'again') return answer;
+  }
+  return refuseOpen(m, call, refusal('unsettled', 'the name kept changing while it was being opened'));
+}
+
+function tryOpen(m: Mediation, call: OpenCall): Answer | 'again' {
+  const exclusive = (call.flags & (O.CREAT | O.EXCL)) === (O.CREAT | O.EXCL);
+  const follow = (call.flags & O.NOFOLLOW) === 0 && !exclusive;
+  const found = m.resolver.object(call.pid, call.dirfd, call.path, follow);
+  if (isUnresolved(found))
+    return found.errno === E.NOENT && (call.flags & O.CREAT) !== 0 ? create(m, call) : fails(found.errno);
+  try {
+    if (exclusive) return fails(E.EXIST);
+    // A pipe or socket of the task's own, reopened through /proc: the kernel gives what the task already has.
+    if (isPlaceless(found)) return continues;
+    return openFound(m, call, found);
+  } finally {
+    m.resolver.close(found);
+  }
+}
+
+function accessesOf(flags: number): FileAccess[] {
+  const mode = flags & O.ACCMODE;
+  const accesses: FileAccess[] = [];
+  if (mode !== O.WRONLY) accesses.push('read');
+  if (mode !== O.RDONLY || (flags & O.TRUNC) !== 0) accesses.push('write');
+  return accesses;
+}
+
+function openFound(m: Mediation, call: OpenCall, found: Located): Answer {
+  const kind = found.stat.mode & S.IFMT;
+  if (kind === S.IFLNK) return fails(E.LOOP);
+  if (kind === S.IFDIR) return openDirectory(m, call, found);
+  const accesses = accessesOf(call.flags);
+  // O_CREAT on what exists, for reading: nothing is written; the kernel opens it and reads are judged there.
+  if (!accesses.includes('write')) return continues;
+  const verdict = judge(m, found.path, found.stat, accesses);
+  if (kind !== S.IFREG) return openSpecial(m, call, found, verdict);
+  const permission = m.decide(m.journal, m.mode, intentOf(m, call, found.path, 'open'), verdict, () =>
+    m.reader.tree(call.pid),
+  );
+  if (!permission.granted) return fails(E.ACCES);
+  const fd = m.files.openat(
+    m.proc,
+    m.files.selfPath(found.fd),
+    (call.flags & ~CREATION) | O.CLOEXEC | O.NOCTTY,
+  );
+  m.journal.complete(permission.record, outcomeOf(fd));
+  return handOver(call, fd);
+}
+
+/** Devices of the private /dev, and named pipes: opened by the task itself, since opening them acts on the opener. */
+function openSpecial(m: Mediation, call: OpenCall, found: Located, verdict: Verdict): Answer {
+  if (verdict.effect === 'allow') return continues;
+  const permission = m.decide(m.journal, m.mode, intentOf(m, call, found.path, 'open'), verdict, () =>
+    m.reader.tree(call.pid),
+  );
+  return permission.granted ? continues : fails(E.ACCES);
+}
+
+function openDirectory(m: Mediation, call: OpenCall, found: Located): Answer {
+  if ((call.flags & O.TMPFILE_BIT) === 0) return fails(E.ISDIR);
+  const probe = `${found.path === '/' ? '' : found.path}/#tmpfile` as BytePath;
+  const verdict = m.decider.file({ access: 'write', path: probe });
+  const permission = m.decide(m.journal, m.mode, intentOf(m, call, found.path, 'tmpfile'), verdict, () =>
+    m.reader.tree(call.pid),
+  );
+  if (!permission.granted) return fails(E.ACCES);
+  applyUmask(m, call.pid);
+  const fd = m.files.openat(
+    m.proc,
+    m.files.selfPath(found.fd),
+    (call.flags & ~O.NOFOLLOW) | O.CLOEXEC,
+    call.mode & 0o777,
+  );
+  m.journal.complete(permission.record, outcomeOf(fd));
+  return handOver(call, fd);
+}
+
+/** The name is not there. Creates it in its pinned directory, or says 'again' when something appeared meanwhile. */
+function create(m: Mediation, call: OpenCall): Answer | 'again' {
+  if (call.path.endsWith('/')) return fails(E.ISDIR);
+  let slot = m.resolver.slot(call.pid, call.dirfd, call.path);
+  const nofollow = (call.flags & (O.NOFOLLOW | O.EXCL)) !== 0;
+  for (let depth = 0; ; depth++) {
+    if (isUnresolved(slot)) return fails(slot.errno);
+    const next = m.resolver.throughLink(slot, depth);
+    if (next === undefined) break;
+    m.resolver.close(slot);
+    if (nofollow) {
+      if (!isUnresolved(next)) m.resolver.close(next);
+      return fails((call.flags & O.EXCL) !== 0 ? E.EXIST : E.LOOP);
+    }
+    slot = next;
+  }
+  try {
+    return createIn(m, call, slot);
+  } finally {
+    m.resolver.close(slot);
+  }
+}
+
+function createIn(m: Mediation, call: OpenCall, slot: Slot): Answer | 'again' {
+  if (slot.name === '' || slot.name === '.' || slot.name === '..') return fails(E.ISDIR);
+  if (m.files.fstatat(slot.fd, slot.name, AT.SYMLINK_NOFOLLOW) !== undefined) return 'again';
+  if ((call.mode & SETID) !== 0)
+    return refuseOpen(m, call, refusal('no-setuid', 'files with set-user-ID or set-group-ID cannot be made'));
+  const accesses = [...new Set<FileAccess>(['write', ...accessesOf(call.flags)])];
+  const verdict = strictest(accesses.map((access) => m.decider.file({ access, path: slot.path })));
+  const permission = m.decide(m.journal, m.mode, intentOf(m, call, slot.path, 'create'), verdict, () =>
+    m.reader.tree(call.pid),
+  );
+  if (!permission.granted) return fails(E.ACCES);
+  applyUmask(m, call.pid);
+  const flags = call.flags | O.CREAT | O.EXCL | O.NOFOLLOW | O.CLOEXEC | O.NOCTTY;
+  const fd = m.files.openat(slot.fd, slot.name, flags, call.mode & 0o1777);
+  m.journal.complete(permission.record, outcomeOf(fd));
+  if (fd === -E.EXIST && (call.flags & O.EXCL) === 0) return 'again';
+  return handOver(call, fd);
+}
+
+function handOver(call: OpenCall, fd: number): Answer {
+  return fd < 0 ? fails(-fd) : { kind: 'descriptor', fd, cloexec: (call.flags & O.CLOEXEC) !== 0 };
+}
+
+/** `never` holds for the object: whatever name leads to it. */
+export function judge(m: Mediation, path: BytePath, stat: Stat, accesses: readonly FileAccess[]): Verdict {
+  if (m.never.has(`${stat.dev}:${stat.ino}`))
+    return refusal('never-object', 'another name of an object that may never be touched');
+  const place = stat.nlink === 0 ? (path.replace(/ \(deleted\)$/, '') as BytePath) : path;
+  return strictest(accesses.map((access) => m.decider.file({ access, path: place })));
+}
+
+/** The mediator takes on the task's umask: the kernel then applies it, or a default ACL, as it would have. */
+export function applyUmask(m: Mediation, pid: number): void {
+  const status = m.reader.status(pid);
+  m.files.umask(status?.umask ?? 0o077);
+}
+
+const who = (m: Mediation, pid: number): ProcessInfo => m.reader.brief(pid);
+
+function intentOf(
+  m: Mediation,
+  call: OpenCall,
+  path: string,
+  operation: string,
+): Parameters<Mediation['decide']>[2] {
+  return {
+    kind: 'file',
+    operation:
+      operation === 'open' && (call.flags & O.TRUNC) !== 0
+        ? 'truncate'
+        : operation === 'open'
+          ? 'write'
+          : operation,
+    object: toText(path),
+    layer: 'seccomp-notify',
+    process: who(m, call.pid),
+  };
+}
+
+function refuseOpen(m: Mediation, call: OpenCall, verdict: Verdict): Answer {
+  m.decide(m.journal, 'enforce', intentOf(m, call, call.path, 'open'), verdict, () =>
+    m.reader.tree(call.pid),
+  );
+  return fails(E.ACCES);
+}

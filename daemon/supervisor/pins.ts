@@ -1,0 +1,86 @@
+// The notify thread's end of the link with egress: DNS answers pinned by egress come in, flows go out.
+import { Arena, readAvailable, writeText } from '../../native-bindings/linux/mod.ts';
+
+const MAX_LINE = 64 * 1024;
+const MAX_PINS = 65_536;
+/** Grace after a record's time to live: programs use answers a little longer than they may. */
+const GRACE_MS = 60_000;
+
+export interface Flow {
+  readonly v: 4 | 6;
+  readonly port: number;
+  readonly addr: string;
+  readonly dport: number;
+  readonly pid: number;
+  readonly exe: string;
+  readonly id: string;
+}
+
+export class EgressLink {
+  private readonly fd: number;
+  private readonly arena = new Arena(MAX_LINE * 2);
+  private readonly now: () => number;
+  private partial = '';
+  /** address → name → unix ms until when the pin holds */
+  private readonly pins = new Map<string, Map<string, number>>();
+  constructor(fd: number, now: () => number = Date.now) {
+    this.fd = fd;
+    this.now = now;
+  }
+  /** Names under which egress gave out this address, the most recent first. */
+  namesOf(address: string): string[] {
+    this.drain();
+    const names = this.pins.get(address);
+    if (names === undefined) return [];
+    const now = this.now();
+    for (const [name, until] of names) if (until < now) names.delete(name);
+    return [...names.keys()].reverse();
+  }
+  /** Tells egress whom the next connection from this local port belongs to. False: egress is not there. */
+  announce(flow: Flow): boolean {
+    return writeText(this.fd, `${JSON.stringify({ t: 'flow', ...flow })}\n`, this.arena) === 0;
+  }
+  private drain(): void {
+    for (;;) {
+      const chunk = readAvailable(this.fd, this.arena);
+      if (chunk === undefined || chunk === null) return;
+      this.partial += chunk.toString('utf8');
+      const lines = this.partial.split('\n');
+      this.partial = lines.pop() ?? '';
+      if (this.partial.length > MAX_LINE) this.partial = '';
+      for (const line of lines) this.pin(line);
+    }
+  }
+  private pin(line: string): void {
+    const message = parsePin(line);
+    if (message === undefined || this.pins.size >= MAX_PINS) return;
+    for (const address of message.addrs) {
+      const names = this.pins.get(address) ?? new Map<string, number>();
+      names.delete(message.host);
+      names.set(message.host, this.now() + message.ttl * 1000 + GRACE_MS);
+      this.pins.set(address, names);
+    }
+  }
+}
+
+interface Pin {
+  readonly host: string;
+  readonly addrs: readonly string[];
+  readonly ttl: number;
+}
+
+/** Egress is not trusted with our memory: anything that is not exactly a pin is dropped, and so pins nothing. */
+export function parsePin(line: string): Pin | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    if (typeof value !== 'object' || value === null) return undefined;
+    const { t, host, addrs, ttl } = value as Record<string, unknown>;
+    if (t !== 'pin' || typeof host !== 'string' || typeof ttl !== 'number' || !Array.isArray(addrs))
+      return undefined;
+    if (host.length > 255 || addrs.length > 256 || !(ttl >= 0 && ttl <= 86_400)) return undefined;
+    return { host, ttl, addrs: addrs.filter((a): a is string => typeof a === 'string' && a.length < 64) };
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,54 @@
+// Who acts: executable, name and ancestors of a task, read from the host's /proc. For records, never for decisions.
+import type { Files } from '../../native-bindings/linux/mod.ts';
+import { toText, type ProcessInfo } from '../model/mod.ts';
+
+const MAX_ANCESTORS = 16;
+
+export class ProcessReader {
+  private readonly files: Files;
+  private readonly proc: number;
+  constructor(files: Files, proc: number) {
+    this.files = files;
+    this.proc = proc;
+  }
+  /** pid and executable: cheap enough for every record. */
+  brief(pid: number): ProcessInfo {
+    return { pid, exe: toText(this.files.readlink(this.proc, `${pid}/exe`)) };
+  }
+  /** The task and its ancestors up to pid 1 of the sandbox's namespace, nearest first. */
+  tree(pid: number): ProcessInfo[] {
+    const chain: ProcessInfo[] = [];
+    let at = pid;
+    while (at > 1 && chain.length < MAX_ANCESTORS) {
+      const stat = this.files.readSmall(this.proc, `${at}/stat`);
+      const open = stat.indexOf('(');
+      const close = stat.lastIndexOf(')');
+      if (open < 0 || close < 0) break;
+      const ppid = Number(stat.slice(close + 2).split(' ')[1]);
+      chain.push({ ...this.brief(at), ppid, comm: toText(stat.slice(open + 1, close)) });
+      at = ppid;
+    }
+    return chain;
+  }
+  /** A field of /proc/PID/status as text, '' when absent. */
+  status(pid: number): TaskStatus | undefined {
+    const text = this.files.readSmall(this.proc, `${pid}/status`);
+    const umask = /^Umask:\s*([0-7]+)$/m.exec(text)?.[1];
+    const nsPid = /^NStgid:.*\s(\d+)$/m.exec(text)?.[1];
+    const nsTid = /^NSpid:.*\s(\d+)$/m.exec(text)?.[1];
+    if (umask === undefined || nsPid === undefined || nsTid === undefined) return undefined;
+    return { umask: parseInt(umask, 8), nsPid: Number(nsPid), nsTid: Number(nsTid) };
+  }
+  /** The real command line of a running image. */
+  commandLine(pid: number): string[] {
+    const text = this.files.readSmall(this.proc, `${pid}/cmdline`);
+    return text === '' ? [] : text.replace(/\0$/, '').split('\0');
+  }
+}
+
+export interface TaskStatus {
+  readonly umask: number;
+  /** Process and thread id as the sandbox sees them. */
+  readonly nsPid: number;
+  readonly nsTid: number;
+}
