@@ -219,6 +219,15 @@ export class TestCordon {
     return (await this.json<{ blocks: SessionRecord[] }>(['blocks', '--limit', '10000', ...of])).blocks;
   }
 
+  /** Every record that cordond has of a session, oldest first. */
+  async records(session: string): Promise<readonly SessionRecord[]> {
+    const args = ['audit', 'tail', '--session', session, '--limit', '100000', '--json'];
+    const ran = await this.cli(args);
+    if (ran.code !== 0) throw new Error(`cordon ${args.join(' ')} exited ${ran.code}: ${ran.stderr}`);
+    const lines = ran.stdout.split('\n').filter((line) => line !== '');
+    return lines.map((line) => JSON.parse(line) as SessionRecord).sort((a, b) => a.seq - b.seq);
+  }
+
   explain(id: string): Promise<Explanation> {
     return this.json<Explanation>(['explain', id]);
   }

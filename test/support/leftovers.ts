@@ -11,12 +11,20 @@ const read = (path: string): string => {
   }
 };
 
+export interface Found {
+  readonly pid: number;
+  readonly parent: number;
+  readonly command: string;
+}
+
 /** Processes whose command line names `path`. */
-export function processesNaming(path: string): { pid: number; command: string }[] {
+export function processesNaming(path: string): Found[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
     .map((name) => ({
       pid: Number(name),
+      // proc_pid_stat(5): the parent is the second field after the name in parentheses.
+      parent: Number(/\) \S+ (\d+)/.exec(read(`/proc/${name}/stat`))?.[1] ?? 0),
       command: read(`/proc/${name}/cmdline`).replaceAll('\0', ' ').trim(),
     }))
     .filter(({ command }) => command.includes(path));
