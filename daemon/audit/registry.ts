@@ -7,10 +7,15 @@ export type SessionState = 'starting' | 'running' | 'frozen' | 'ended' | 'killed
 export interface SessionFacts {
   readonly user: string;
   readonly gid: number;
+  /** Byte path. */
   readonly home: string;
   readonly profile: string;
   readonly profileVersion: number;
+  /** In force. */
   readonly mode: string;
+  /** Asked for at launch; empty: the profile's. */
+  readonly requestedMode: string;
+  /** Byte path, one char a byte. */
   readonly workspace: string;
   readonly argv: readonly string[];
   readonly supervisorPid: number;
@@ -19,6 +24,8 @@ export interface SessionFacts {
   readonly initPid: number;
   readonly initStart: string;
   readonly generation: number;
+  /** Of the policy the session runs under. */
+  readonly policyDigest: string;
   readonly layers: readonly {
     readonly layer: string;
     readonly effective: boolean;
@@ -26,6 +33,8 @@ export interface SessionFacts {
   }[];
   readonly exitCode: number;
   readonly endReason: string;
+  /** Frozen by an administrator: only an administrator resumes it. */
+  readonly frozenByAdmin: boolean;
 }
 
 export interface SessionRow {
@@ -74,6 +83,15 @@ export class Registry {
   live(): SessionRow[] {
     const sql = `SELECT * FROM sessions WHERE state IN ('starting', 'running', 'frozen') ORDER BY started`;
     return this.#db.prepare<[], Raw>(sql).all().map(parsed);
+  }
+
+  /** Sessions that `owner` asked for, latest first. */
+  ownedBy(owner: number, limit: number): string[] {
+    const sql = 'SELECT session FROM sessions WHERE owner = ? ORDER BY started DESC LIMIT ?';
+    return this.#db
+      .prepare<[number, number], { session: string }>(sql)
+      .all(owner, limit)
+      .map(({ session }) => session);
   }
 
   /** Live ones, then the latest that ended, `limit` in all. */

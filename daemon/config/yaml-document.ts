@@ -27,7 +27,7 @@ export function mappingOf(file: string, text: string): Entry[] {
   if (!isMap(document.contents)) throw invalid(file, 1, '', 'expected a mapping of settings');
   return document.contents.items.map(({ key, value }) => {
     if (!isScalar(key) || typeof key.value !== 'string') throw invalid(file, 1, '', 'a key is not text');
-    const line = lines.linePos(key.range?.[0] ?? 0).line;
+    const line = lines.linePos(key.range[0]).line;
     if (isAlias(value)) throw invalid(file, line, key.value, 'aliases are not used here');
     const plain: unknown = isNode(value) ? value.toJS(document, { maxAliasCount: 0 }) : value;
     return { key: key.value, value: plain, line };

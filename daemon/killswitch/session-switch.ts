@@ -39,6 +39,7 @@ async function awaitDeath(target: Target, until: number): Promise<boolean> {
 
 /** Resolves when the last process of the session is dead. Rejects, naming what lives on, after a second. */
 export async function killSession(target: Target, reason: string): Promise<void> {
+  if (target.initPidfd !== undefined && isDead(target)) return;
   const until = performance.now() + killDeadline;
   const { session, initPid, initPidfd, supervisorPidfd } = target;
   const { unified, freezer } = findCgroups(initPid);

@@ -152,6 +152,7 @@ t.test('sessions count what was allowed and denied, and are found live or recent
     profile: 'p',
     profileVersion: 1,
     mode: 'enforce',
+    requestedMode: '',
     workspace: '/w',
     argv: ['true'],
     supervisorPid: 1,
@@ -162,6 +163,8 @@ t.test('sessions count what was allowed and denied, and are found live or recent
     layers: [],
     exitCode: 0,
     endReason: '',
+    policyDigest: '',
+    frozenByAdmin: false,
   };
   const row = {
     session,

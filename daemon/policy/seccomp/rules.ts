@@ -1,5 +1,5 @@
 // The rules that look at arguments. Each states which argument, which values, and why these.
-import { EAFNOSUPPORT, EINVAL, allow, anyBit, deny, errno, isNull, notify, oneOf, when } from './rule.ts';
+import { EAFNOSUPPORT, EINVAL, EPERM, allow, anyBit, deny, errno, isNull, notify, oneOf, when } from './rule.ts';
 import type { Rule } from './rule.ts';
 
 // open(2) flags that can change something: O_ACCMODE (mode 3 asks for ioctls only, and needs write permission),
@@ -157,10 +157,20 @@ const routeOnly: Rule = when(
   deny(undefined, 'only NETLINK_ROUTE: other netlink protocols reach kernel subsystems'),
 );
 
+/**
+ * SOCK_STREAM 1 and SOCK_SEQPACKET 5. A datagram socket (also made as SOCK_RAW) takes an address with every message: a
+ * message could be sent to a socket of the host's behind a decision about another.
+ */
+const unixStream: Rule = when(
+  oneOf(1, [1, 5], typeMask),
+  allow,
+  deny(EPERM, 'unix datagram sockets can address any named socket, message by message'),
+);
+
 /** socket(2). An unknown family gets EAFNOSUPPORT, which programs handle as "not built into this kernel". */
 export const socketRule: Rule = when(
   oneOf(0, [AF_UNIX]),
-  allow,
+  unixStream,
   when(
     oneOf(0, [AF_INET, AF_INET6]),
     internet,
@@ -174,7 +184,7 @@ export const socketRule: Rule = when(
 
 export const socketpairRule: Rule = when(
   oneOf(0, [AF_UNIX]),
-  allow,
+  unixStream,
   deny(EAFNOSUPPORT, 'socket pairs of other families are not reviewed'),
 );
 

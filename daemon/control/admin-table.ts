@@ -1,0 +1,43 @@
+// The admin socket: people and the CLI. Every message is anyone's to send; what it shows and touches depends on who.
+import type { Bodies, Connection, Kind, Message } from '../wire/mod.ts';
+import type { Daemon } from './daemon.ts';
+import { control } from './handlers/control.ts';
+import { doctor } from './handlers/doctor.ts';
+import { explain } from './handlers/explain.ts';
+import { policy } from './handlers/policy.ts';
+import { records } from './handlers/records.ts';
+import { run } from './handlers/run.ts';
+import { sessions } from './handlers/sessions.ts';
+import { status } from './handlers/status.ts';
+import type { Actor } from './peer.ts';
+import { anyone } from './table.ts';
+import type { Reply, Row, Table } from './table.ts';
+
+export interface AdminContext {
+  readonly daemon: Daemon;
+  readonly actor: Actor;
+  readonly connection: Connection;
+}
+
+export type AdminHandler<K extends Kind> = (
+  context: AdminContext,
+  body: Bodies[K],
+  reply: Reply,
+) => Message | undefined | Promise<Message | undefined>;
+
+const request = <K extends Kind>(handle: AdminHandler<K>): Row<K, AdminContext, 'open'> => ({
+  states: ['open'],
+  may: anyone,
+  handle,
+});
+
+export const adminTable: Table<AdminContext, 'open'> = {
+  run: request(run),
+  status: request(status),
+  sessions: request(sessions),
+  records: request(records),
+  explain: request(explain),
+  control: request(control),
+  policy: request(policy),
+  doctor: request(doctor),
+};

@@ -1,0 +1,216 @@
+// cordond: holds everything together. Starts in the order: locks, database, what the last daemon left, sockets, pool.
+// Stops without touching the sessions: they go on, journal, and are taken up by the next daemon.
+import { createHash } from 'node:crypto';
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tryLock } from '../../native-bindings/linux/mod.ts';
+import { daemonStream, openAudit } from '../audit/mod.ts';
+import type { Audit, SessionFacts } from '../audit/mod.ts';
+import type { Settings } from '../config/settings.ts';
+import { LaunchStop } from '../killswitch/mod.ts';
+import { CordonError, normalise, toBytes } from '../model/mod.ts';
+import type { BytePath } from '../model/mod.ts';
+import type { DoctorCheck } from '../wire/mod.ts';
+import { systemAccounts } from './accounts.ts';
+import type { Account, Accounts } from './accounts.ts';
+import { Closures } from './closures.ts';
+import { adminDoor, agentDoor, supervisorDoor } from './doors.ts';
+import { pathsOf } from './paths.ts';
+import type { Paths } from './paths.ts';
+import { updatePolicy } from './policy-update.ts';
+import type { PlanRequest, Profiles } from './profiles.ts';
+import { modeNamed } from './run-request.ts';
+import { serve } from './server.ts';
+import type { Listening } from './server.ts';
+import type { Session } from './session.ts';
+import { Sessions } from './sessions.ts';
+import { SupervisorPool } from './supervisor-pool.ts';
+import { lastWords, spawnSupervisor } from './supervisor-process.ts';
+
+export interface DaemonOptions {
+  readonly settings: Settings;
+  readonly profiles: Profiles;
+  readonly version: string;
+  /** Script of a supervisor. */
+  readonly supervisorScript: string;
+  /** Unix time in milliseconds. */
+  readonly now: () => number;
+}
+
+/** Milliseconds. */
+const drainInterval = 250;
+const poolInterval = 2000;
+
+export class Daemon {
+  readonly settings: Settings;
+  readonly profiles: Profiles;
+  readonly version: string;
+  readonly now: () => number;
+  readonly started: number;
+  readonly paths: Paths;
+  readonly audit: Audit;
+  readonly launchStop: LaunchStop;
+  readonly sessions: Sessions;
+  readonly pool: SupervisorPool;
+  readonly closures: Closures;
+  /** The doctor that is at work, if any. */
+  doctor: Promise<DoctorCheck[]> | undefined;
+  /** Why the latest reload of profiles did not take effect. */
+  policyProblem: string | undefined;
+  readonly #locks: readonly number[];
+  readonly #timers: NodeJS.Timeout[] = [];
+  readonly #listening: Listening[] = [];
+  readonly #draining = new Set<string>();
+
+  constructor({ settings, profiles, version, supervisorScript, now }: DaemonOptions) {
+    this.settings = settings;
+    this.profiles = profiles;
+    this.version = version;
+    this.now = now;
+    this.started = now();
+    const paths = pathsOf(settings.runDir, settings.stateDir);
+    this.paths = paths;
+    this.#locks = takeDirectories(paths);
+    this.audit = openAudit(paths.database, { now });
+    this.launchStop = new LaunchStop(this.audit.settings);
+    this.sessions = new Sessions(this.audit, paths, now);
+    this.closures = new Closures((record) => void this.audit.spool.note(daemonStream, record), now);
+    const { runDir, stateDir, pool } = settings;
+    const program = { script: supervisorScript, runDir, stateDir, logFile: paths.supervisorLog };
+    this.pool = new SupervisorPool({
+      size: pool,
+      spawn: () => spawnSupervisor(program),
+      mountTable: mountTableDigest,
+      lastWords: () => lastWords(paths.supervisorLog),
+    });
+  }
+
+  async start(): Promise<void> {
+    const left = await this.sessions.restore();
+    this.#removeStrayDirectories();
+    this.#listening.push(await serve(supervisorDoor(this)), await serve(adminDoor(this)));
+    for (const session of left) session.agents = await this.openAgentSocket(session);
+    this.profiles.onReload((problem) => void this.#reloaded(problem));
+    this.#timers.push(
+      setInterval(() => this.#lookAfterSessions(), drainInterval),
+      setInterval(() => this.#lookAfterPool(), poolInterval),
+    );
+    this.pool.fill();
+  }
+
+  /** The sessions stay. */
+  stop(): void {
+    for (const timer of this.#timers.splice(0)) clearInterval(timer);
+    for (const listening of this.#listening.splice(0)) listening.close();
+    this.pool.stop();
+    this.profiles.close();
+    for (const session of this.sessions.all) session.release();
+    this.audit.close();
+    for (const fd of this.#locks) closeSync(fd);
+  }
+
+  accounts(): Accounts {
+    return systemAccounts();
+  }
+
+  homeOf(account: Account): BytePath {
+    return normalise(toBytes(account.home === '' ? '/' : account.home));
+  }
+
+  /** What to ask of policy for a session that was launched before. */
+  planRequestOf(uid: number, facts: SessionFacts): PlanRequest {
+    const { profile, user, home, workspace, requestedMode, generation } = facts;
+    const mode = modeNamed(requestedMode);
+    const places = { home: normalise(home), workspace: normalise(workspace) };
+    return { profile, user, uid, ...places, generation, ...(mode === undefined ? {} : { mode }) };
+  }
+
+  openAgentSocket(session: Session): Promise<Listening> {
+    return serve(agentDoor(this, session));
+  }
+
+  /** Takes the session's new records in, in this turn's end and not more often. */
+  drainSoon(session: string): void {
+    if (this.#draining.has(session)) return;
+    this.#draining.add(session);
+    setImmediate(() => {
+      const done = (): void => void this.#draining.delete(session);
+      this.audit.spool.drain(session).then(done, (error: unknown) => {
+        done();
+        this.#complain('drain', session, error);
+      });
+    });
+  }
+
+  /** Compiles the session's policy anew and, when it changed, has it take effect. */
+  async refreshPolicy(session: Session): Promise<void> {
+    try {
+      await updatePolicy(this, session);
+    } catch (error) {
+      this.#complain('policy-update', session.id, error);
+    }
+  }
+
+  async #reloaded(problem: string | undefined): Promise<void> {
+    this.policyProblem = problem;
+    this.audit.spool.append(daemonStream, {
+      kind: 'admin',
+      operation: 'policy-reload',
+      object: 'profiles',
+      disposition: problem === undefined ? 'observed' : 'denied',
+      layer: 'daemon',
+      reason: problem ?? 'profiles were loaded anew',
+    });
+    if (problem === undefined)
+      await Promise.all(this.sessions.all.map((session) => this.refreshPolicy(session)));
+  }
+
+  #lookAfterSessions(): void {
+    for (const session of this.audit.spool.open) this.drainSoon(session);
+    this.sessions.reap();
+  }
+
+  #lookAfterPool(): void {
+    this.pool.dropStale();
+    this.pool.fill();
+  }
+
+  #complain(operation: string, session: string, error: unknown): void {
+    const reason = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`cordond: ${operation} of session ${session}: ${reason}\n`);
+    this.audit.spool.note(session, {
+      kind: 'admin',
+      operation,
+      object: session,
+      disposition: 'observed',
+      layer: 'daemon',
+      reason,
+    });
+  }
+
+  /** Of sessions that are not live any more. */
+  #removeStrayDirectories(): void {
+    for (const name of readdirSync(this.paths.sessions))
+      if (this.sessions.get(name) === undefined)
+        rmSync(this.paths.session(name), { recursive: true, force: true });
+  }
+}
+
+/** Makes and locks the directories. Throws when another daemon has them. */
+function takeDirectories({ runDir, stateDir, journals, sessions, runLock, stateLock }: Paths): number[] {
+  mkdirSync(runDir, { recursive: true, mode: 0o755 });
+  mkdirSync(sessions, { recursive: true, mode: 0o711 });
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
+  mkdirSync(journals, { recursive: true, mode: 0o700 });
+  return [runLock, stateLock].map((path) => {
+    const fd = openSync(path, 'a', 0o600);
+    if (tryLock(fd)) return fd;
+    closeSync(fd);
+    throw new CordonError('unavailable', `another cordond holds ${path}`, {
+      fix: 'stop it, or give this one directories of its own: --run-dir, --state-dir',
+    });
+  });
+}
+
+/** What a supervisor compares its preparation with: SHA-256 of /proc/self/mountinfo. */
+export const mountTableDigest = (): string =>
+  createHash('sha256').update(readFileSync('/proc/self/mountinfo')).digest('hex');

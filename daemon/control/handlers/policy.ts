@@ -1,0 +1,25 @@
+import { CordonError } from '../../model/mod.ts';
+import type { BytePath } from '../../model/mod.ts';
+import { message } from '../../wire/mod.ts';
+import { profileName } from '../run-request.ts';
+import type { AdminHandler } from '../admin-table.ts';
+
+/** The effective policy that a run would have now. */
+export const policy: AdminHandler<'policy'> = ({ daemon, actor }, body) => {
+  const accounts = daemon.accounts();
+  const account = body.user === '' ? accounts.byUid(actor.uid) : accounts.byName(body.user);
+  if (account === undefined)
+    throw new CordonError('not-found', `there is no user ${body.user || actor.name}`);
+  const home = daemon.homeOf(account);
+  const workspace = Buffer.from(body.workspace).toString('latin1');
+  const json = daemon.profiles.show({
+    profile: profileName(body.profile, daemon.settings.defaultProfile),
+    user: account.name,
+    uid: account.uid,
+    home,
+    workspace: (workspace.startsWith('/') ? workspace : home) as BytePath,
+    generation: 1,
+    reader: actor.uid,
+  });
+  return message('policyAnswer', { json });
+};

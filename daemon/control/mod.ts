@@ -1,0 +1,3 @@
+export { Daemon } from './daemon.ts';
+export type { DaemonOptions } from './daemon.ts';
+export type { Change, PlanRequest, Profiles } from './profiles.ts';

@@ -1,0 +1,204 @@
+// The live sessions: which there are, how they end, and how a restarted daemon takes them up again.
+import { closeSync, rmSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { processes, procfs } from '../../native-bindings/linux/mod.ts';
+import type { Audit, SessionFacts, SessionState } from '../audit/mod.ts';
+import { killSession } from '../killswitch/mod.ts';
+import type { Target } from '../killswitch/mod.ts';
+import { CordonError } from '../model/mod.ts';
+import { asCordonError } from '../wire/mod.ts';
+import type { Paths } from './paths.ts';
+import { Session } from './session.ts';
+import { duplicateFanotify, isGone } from './supervisor-link.ts';
+import type { SupervisorLink } from './supervisor-link.ts';
+
+export interface Outcome {
+  readonly state: SessionState;
+  readonly exitCode: number;
+  readonly reason: string;
+}
+
+const SIGKILL = 9;
+/** Milliseconds a supervisor has to leave after its session. */
+const leaveDeadline = 5000;
+const askDeadline = 1000;
+
+export class Sessions {
+  readonly #audit: Audit;
+  readonly #paths: Paths;
+  readonly #now: () => number;
+  readonly #live = new Map<string, Session>();
+
+  constructor(audit: Audit, paths: Paths, now: () => number) {
+    this.#audit = audit;
+    this.#paths = paths;
+    this.#now = now;
+  }
+
+  get all(): readonly Session[] {
+    return [...this.#live.values()];
+  }
+
+  get(id: string): Session | undefined {
+    return this.#live.get(id);
+  }
+
+  /** A new session, on record before anything of it exists. */
+  add(session: Session): void {
+    const { id, uid, owner, state, started, ended, facts } = session;
+    this.#audit.registry.add({
+      session: id,
+      uid,
+      owner,
+      state,
+      started,
+      ended,
+      allowed: 0,
+      denied: 0,
+      facts,
+    });
+    this.#audit.spool.register(id, this.#paths.journal(id));
+    this.#live.set(id, session);
+  }
+
+  /** Changes state and facts together, here and on record. */
+  update(session: Session, state: SessionState, facts: Partial<SessionFacts>): void {
+    session.state = state;
+    session.facts = { ...session.facts, ...facts };
+    this.#audit.registry.update(session.id, state, session.ended, session.facts);
+  }
+
+  /** The link is this session's from now on. */
+  attach(session: Session, link: SupervisorLink): void {
+    session.link = link.connection;
+    session.supervisorPidfd = link.pidfd;
+    session.fanotifyFd ??= duplicateFanotify(link);
+    void link.connection.closed.then(() => this.#linkLost(session));
+  }
+
+  /** After a restart: what the last daemon left. Sessions whose supervisor is gone have ended. */
+  async restore(): Promise<readonly Session[]> {
+    const rows = this.#audit.registry.live();
+    const sessions = rows.map((row) => new Session(row));
+    for (const session of sessions) this.#live.set(session.id, session);
+    const alive = sessions.filter((session) => this.#reopen(session));
+    for (const session of sessions)
+      if (!alive.includes(session)) await this.end(session, lostSupervisor('while the daemon was away'));
+    const known = new Set(alive.map(({ id }) => id));
+    for (const id of this.#audit.spool.open) if (!known.has(id)) await this.#audit.spool.finish(id);
+    return alive;
+  }
+
+  /** A supervisor that reconnects with a session. Throws when it is not that session's. */
+  adopt(id: string, link: SupervisorLink): Session {
+    const session = this.#live.get(id);
+    if (session === undefined || session.ending)
+      throw new CordonError('not-found', `session ${id} is not on record as running`);
+    const { supervisorPid, supervisorStart } = session.facts;
+    if (link.pid !== supervisorPid || link.start !== supervisorStart)
+      throw new CordonError('not-permitted', `process ${link.pid} is not the supervisor of session ${id}`);
+    this.attach(session, link);
+    return session;
+  }
+
+  /** Ends a session for good: nothing of it lives, its journal is taken in, its directory is gone. */
+  async end(session: Session, outcome: Outcome): Promise<void> {
+    if (session.ending) return;
+    session.ending = true;
+    session.ended = this.#now();
+    const state = session.state === 'killed' ? 'killed' : outcome.state;
+    this.update(session, state, { exitCode: outcome.exitCode, endReason: outcome.reason });
+    try {
+      await killSession(this.target(session), outcome.reason);
+      await this.#awaitSupervisor(session);
+    } catch (error) {
+      this.#recordTrouble(session.id, asCordonError(error).message);
+    }
+    await this.#audit.spool.finish(session.id);
+    session.release();
+    rmSync(this.#paths.session(session.id), { recursive: true, force: true });
+    this.#live.delete(session.id);
+  }
+
+  target(session: Session): Target {
+    const { id, facts, initPidfd, supervisorPidfd } = session;
+    return {
+      session: id,
+      initPid: facts.initPid,
+      initPidfd,
+      supervisorPidfd,
+      ask: async (verb, reason) => {
+        if (session.link === undefined)
+          throw new CordonError('unavailable', `the supervisor of ${id} is away`);
+        await session.link.askFor('sessionControl', { verb, reason }, 'ack', { deadline: askDeadline });
+      },
+    };
+  }
+
+  /** Sessions whose supervisor died without a word: looked for now and then. */
+  reap(): void {
+    for (const session of this.all) {
+      const { supervisorPidfd, facts } = session;
+      if (!session.ending && supervisorPidfd !== undefined && isGone(supervisorPidfd, facts.supervisorPid))
+        void this.end(session, lostSupervisor('while the session ran'));
+    }
+  }
+
+  /** False when its supervisor is gone. */
+  #reopen(session: Session): boolean {
+    const { supervisorPid, supervisorStart, initPid, initStart } = session.facts;
+    session.supervisorPidfd = openSame(supervisorPid, supervisorStart);
+    session.initPidfd = openSame(initPid, initStart);
+    return session.supervisorPidfd !== undefined;
+  }
+
+  /** Its death is the sandbox's: at once, and not at the next look. A supervisor that lives reconnects. */
+  async #linkLost(session: Session): Promise<void> {
+    session.link = undefined;
+    const away = (): boolean => session.link === undefined && !session.ending;
+    for (let i = 0; i < 40 && away(); i++) {
+      this.reap();
+      await delay(5);
+    }
+  }
+
+  async #awaitSupervisor({ id, supervisorPidfd, facts }: Session): Promise<void> {
+    if (supervisorPidfd === undefined) return;
+    const until = performance.now() + leaveDeadline;
+    while (!isGone(supervisorPidfd, facts.supervisorPid)) {
+      if (performance.now() > until) {
+        processes.pidfdSignal(supervisorPidfd, SIGKILL);
+        this.#recordTrouble(id, `supervisor ${facts.supervisorPid} did not leave and was killed`);
+        return;
+      }
+      await delay(10);
+    }
+  }
+
+  #recordTrouble(session: string, reason: string): void {
+    this.#audit.spool.note(session, {
+      kind: 'session',
+      operation: 'end',
+      object: session,
+      disposition: 'observed',
+      layer: 'daemon',
+      reason,
+    });
+  }
+}
+
+const lostSupervisor = (when: string): Outcome => ({
+  state: 'ended',
+  exitCode: 125,
+  reason: `its supervisor died ${when}; the sandbox died with it`,
+});
+
+/** A pidfd of the process that had this number and start time, if it still lives. */
+function openSame(pid: number, start: string): number | undefined {
+  if (pid === 0) return undefined;
+  const pidfd = processes.pidfdOpen(pid);
+  if (pidfd < 0) return undefined;
+  if (procfs.startTime(pid) === start && processes.pidfdSignal(pidfd, 0) === 0) return pidfd;
+  closeSync(pidfd);
+  return undefined;
+}

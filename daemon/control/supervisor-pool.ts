@@ -1,0 +1,128 @@
+// Supervisors that wait for a session, so that a launch does not wait for one. The oldest that is ready goes first; one
+// whose picture of the mount table is out of date goes nowhere.
+import { CordonError } from '../model/mod.ts';
+import { retire } from './supervisor-link.ts';
+import type { SupervisorLink } from './supervisor-link.ts';
+
+export interface PoolOptions {
+  readonly size: number;
+  /** Starts one; it will say hello to the daemon, which offers it. Settles when that process is gone. */
+  readonly spawn: () => { readonly pid: number; readonly exited: Promise<string> };
+  /** Digest of the mount table now; compared with a supervisor's own. */
+  readonly mountTable: () => string;
+  /** What to say of a supervisor that died before it was ready. */
+  readonly lastWords: () => string;
+}
+
+interface Waiter {
+  readonly resolve: (link: SupervisorLink) => void;
+  readonly reject: (error: CordonError) => void;
+}
+
+/** Milliseconds a launch waits for a supervisor. */
+const takeDeadline = 15_000;
+const maxBackoff = 10_000;
+
+export class SupervisorPool {
+  readonly #options: PoolOptions;
+  readonly #ready: SupervisorLink[] = [];
+  readonly #waiters: Waiter[] = [];
+  /** Spawned, have not said hello. */
+  readonly #starting = new Set<number>();
+  #failures = 0;
+  #retry: NodeJS.Timeout | undefined;
+  #stopped = false;
+
+  constructor(options: PoolOptions) {
+    this.#options = options;
+  }
+
+  get counts(): { readonly ready: number; readonly starting: number } {
+    return { ready: this.#ready.length, starting: this.#starting.size };
+  }
+
+  /** Starts what is missing. */
+  fill(): void {
+    if (this.#stopped || this.#retry !== undefined) return;
+    const wanted = this.#options.size + this.#waiters.length;
+    for (let have = this.#ready.length + this.#starting.size; have < wanted; have++) this.#start();
+  }
+
+  /** A supervisor without a session has said hello. */
+  offer(link: SupervisorLink): void {
+    this.#starting.delete(link.pid);
+    this.#failures = 0;
+    void link.connection.closed.then(() => this.#left(link));
+    const waiter = this.#waiters.shift();
+    if (waiter !== undefined) waiter.resolve(link);
+    else if (this.#stopped || this.#ready.length >= Math.max(this.#options.size, 1)) retire(link);
+    else this.#ready.push(link);
+  }
+
+  /** The caller owns the link from then on, and calls `fill` when it has time. */
+  async take(): Promise<SupervisorLink> {
+    this.dropStale();
+    const link = this.#ready.shift();
+    if (link !== undefined) return link;
+    const { promise, resolve, reject } = Promise.withResolvers<SupervisorLink>();
+    const waiter = { resolve, reject };
+    this.#waiters.push(waiter);
+    const timer = setTimeout(() => this.#giveUp(waiter, 'no supervisor was ready in time'), takeDeadline);
+    this.fill();
+    return promise.finally(() => clearTimeout(timer));
+  }
+
+  /** Retires those that were prepared for another mount table. */
+  dropStale(): void {
+    if (this.#ready.length === 0) return;
+    const now = this.#options.mountTable();
+    const stale = this.#ready.filter(({ hello }) => hello.mountTable !== '' && hello.mountTable !== now);
+    for (const link of stale) {
+      this.#ready.splice(this.#ready.indexOf(link), 1);
+      retire(link);
+    }
+  }
+
+  /** Idle supervisors end; those with sessions are not the pool's. */
+  stop(): void {
+    this.#stopped = true;
+    clearTimeout(this.#retry);
+    for (const link of this.#ready.splice(0)) retire(link);
+    for (const waiter of [...this.#waiters]) this.#giveUp(waiter, 'the daemon is stopping');
+  }
+
+  #start(): void {
+    const { pid, exited } = this.#options.spawn();
+    this.#starting.add(pid);
+    void exited.then((how) => this.#exited(pid, how));
+  }
+
+  #exited(pid: number, how: string): void {
+    if (!this.#starting.delete(pid) || this.#stopped) return;
+    this.#failures += 1;
+    const said = this.#options.lastWords();
+    const text = `a supervisor ended before it was ready (${how})${said === '' ? '' : `: ${said}`}`;
+    for (const waiter of [...this.#waiters]) this.#giveUp(waiter, text);
+    const delay = Math.min(maxBackoff, 100 * 2 ** this.#failures);
+    this.#retry ??= setTimeout(() => {
+      this.#retry = undefined;
+      this.fill();
+    }, delay).unref();
+  }
+
+  #giveUp(waiter: Waiter, text: string): void {
+    const at = this.#waiters.indexOf(waiter);
+    if (at === -1) return;
+    this.#waiters.splice(at, 1);
+    const fix = 'look at the supervisor log in the state directory, and run: cordon doctor';
+    waiter.reject(new CordonError('launch-failed', text, { fix }));
+  }
+
+  #left(link: SupervisorLink): void {
+    const at = this.#ready.indexOf(link);
+    if (at === -1) return;
+    this.#ready.splice(at, 1);
+    retire(link);
+    this.fill();
+  }
+}

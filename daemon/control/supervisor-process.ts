@@ -1,0 +1,46 @@
+// Starts supervisors: detached, with an environment of their own, so that they outlive the daemon.
+import { spawn } from 'node:child_process';
+import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+export interface SupervisorProgram {
+  /** Script that `process.execPath` runs. */
+  readonly script: string;
+  readonly runDir: string;
+  readonly stateDir: string;
+  /** Takes what the supervisors print. */
+  readonly logFile: string;
+}
+
+export interface Spawned {
+  readonly pid: number;
+  /** Settles when the process is gone, or never began, with what there is to say about it. */
+  readonly exited: Promise<string>;
+}
+
+export function spawnSupervisor({ script, runDir, stateDir, logFile }: SupervisorProgram): Spawned {
+  mkdirSync(dirname(logFile), { recursive: true, mode: 0o700 });
+  const log = openSync(logFile, 'a', 0o600);
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const flags = ['--disable-warning=ExperimentalWarning'];
+  const child = spawn(process.execPath, [...flags, script, '--run-dir', runDir, '--state-dir', stateDir], {
+    detached: true,
+    stdio: ['ignore', log, log],
+    cwd: '/',
+    env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8' },
+  });
+  closeSync(log);
+  child.once('error', (error) => resolve(error.message));
+  child.once('exit', (code, signal) => resolve(signal ?? `exit status ${code ?? '?'}`));
+  child.unref();
+  return { pid: child.pid ?? 0, exited: promise };
+}
+
+/** The last lines that supervisors printed, for an error message. */
+export function lastWords(logFile: string): string {
+  try {
+    return readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-3).join(' | ').slice(-500);
+  } catch {
+    return '';
+  }
+}

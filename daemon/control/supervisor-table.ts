@@ -1,0 +1,69 @@
+// The supervisor socket: root's own processes, each named by the kernel. A supervisor says hello once; with a session
+// (it reconnects to a daemon that was away) or without (it waits in the pool).
+import { CordonError } from '../model/mod.ts';
+import { message } from '../wire/mod.ts';
+import type { Bodies, Connection, Message } from '../wire/mod.ts';
+import type { Daemon } from './daemon.ts';
+import type { Actor } from './peer.ts';
+import type { Session } from './session.ts';
+import { linkOf } from './supervisor-link.ts';
+import type { Table } from './table.ts';
+
+export interface SupervisorContext {
+  readonly daemon: Daemon;
+  readonly actor: Actor;
+  readonly connection: Connection;
+  greeted: boolean;
+}
+
+/** new: nothing said. idle: in the pool. session: runs one. */
+export type SupervisorState = 'new' | 'idle' | 'session';
+
+export const stateOf = ({ daemon, connection, greeted }: SupervisorContext): SupervisorState => {
+  if (!greeted) return 'new';
+  return sessionOf(daemon, connection) === undefined ? 'idle' : 'session';
+};
+
+const sessionOf = (daemon: Daemon, connection: Connection): Session | undefined =>
+  daemon.sessions.all.find(({ link }) => link === connection);
+
+function hello(context: SupervisorContext, body: Bodies['supervisorHello']): Message {
+  const { daemon, actor, connection } = context;
+  const link = linkOf(actor, connection, body);
+  context.greeted = true;
+  if (body.session === '') {
+    // Answered first: the pool may send the launch at once.
+    setImmediate(() => daemon.pool.offer(link));
+    return message('ack');
+  }
+  const session = daemon.sessions.adopt(body.session, link);
+  setImmediate(() => void daemon.refreshPolicy(session));
+  return message('ack', { generation: session.facts.generation });
+}
+
+const root = ({ actor }: SupervisorContext): boolean => actor.uid === 0;
+
+export const supervisorTable: Table<SupervisorContext, SupervisorState> = {
+  supervisorHello: { states: ['new'], may: root, handle: hello },
+  journalHint: {
+    states: ['session'],
+    may: root,
+    notice: true,
+    handle: ({ daemon, connection }) => {
+      const session = sessionOf(daemon, connection);
+      if (session !== undefined) daemon.drainSoon(session.id);
+      return undefined;
+    },
+  },
+  sessionEnded: {
+    states: ['session'],
+    may: root,
+    notice: true,
+    handle: ({ daemon, connection }, { exitCode, reason }) => {
+      const session = sessionOf(daemon, connection);
+      if (session === undefined) throw new CordonError('protocol', 'no session of this supervisor');
+      void daemon.sessions.end(session, { state: 'ended', exitCode, reason });
+      return undefined;
+    },
+  },
+};
