@@ -1,6 +1,6 @@
 // What the launch thread takes on before it starts the agent; every child inherits it. Order: Landlock, capabilities,
 // NO_NEW_PRIVS, seccomp. After `confine` the thread can start the agent and nothing else of use.
-import { credentials, landlock, seccomp } from '../../native-bindings/linux/mod.ts';
+import { E, Files, credentials, landlock, seccomp } from '../../native-bindings/linux/mod.ts';
 
 const { FS } = landlock;
 const READ = FS.EXECUTE | FS.READ_FILE | FS.READ_DIR;
@@ -24,13 +24,29 @@ export interface Confinement {
   readonly filter: seccomp.Filter;
 }
 
-/** Returns the seccomp listener. Any failure throws: nothing has been started. */
-export function confine(c: Confinement): number {
+export interface Confined {
+  /** The seccomp listener. */
+  readonly listener: number;
+  /** Landlock was seen to refuse: it is not only loaded. */
+  readonly landlockHolds: boolean;
+}
+
+/** Any failure throws: nothing has been started. */
+export function confine(c: Confinement): Confined {
   credentials.noNewPrivileges();
   if (c.landlockAbi > 0) {
     const scoped = landlock.SCOPE.ABSTRACT_UNIX_SOCKET | landlock.SCOPE.SIGNAL;
     landlock.restrictSelf(landlock.createRuleset(c.rules, c.landlockAbi, c.landlockAbi >= 6 ? scoped : 0));
   }
+  const landlockHolds = c.landlockAbi > 0 && refusesMkdir();
   credentials.emptyBoundingSet();
-  return c.filter.install(seccomp.FILTER_FLAG.NEW_LISTENER | seccomp.FILTER_FLAG.WAIT_KILLABLE_RECV);
+  const listener = c.filter.install(
+    seccomp.FILTER_FLAG.NEW_LISTENER | seccomp.FILTER_FLAG.WAIT_KILLABLE_RECV,
+  );
+  return { listener, landlockHolds };
+}
+
+/** /dev/pts is mounted read-write: only Landlock answers EACCES there (devpts itself says EPERM). */
+function refusesMkdir(): boolean {
+  return new Files().mkdirat(-100, '/dev/pts/cordon-probe', 0o700) === -E.ACCES;
 }

@@ -6,6 +6,10 @@ import { exists, touch } from './tree.ts';
 const { MOUNT_ATTR } = mounts;
 const SEALED = MOUNT_ATTR.RDONLY | MOUNT_ATTR.NOSUID | MOUNT_ATTR.NODEV | MOUNT_ATTR.NOEXEC;
 
+/** What only we put into the sandbox's /run. */
+const PRIVATE = '/run/.cordon';
+const RESOLVER_FILE = `${PRIVATE}/resolv.conf`;
+
 /** A place hidden behind a decoy: the names are there to be tried (and the attempt recorded), the contents are not. */
 export interface Mask {
   readonly path: string;
@@ -16,7 +20,7 @@ export interface Mask {
 
 export interface SessionMounts {
   readonly masks: readonly Mask[];
-  /** Descriptor of a detached mount of the session's agent socket, or -1. */
+  /** Descriptor of a detached mount of the directory with the session's agent socket, or -1. */
   readonly agentSocket: number;
   readonly uid: number;
   readonly gid: number;
@@ -39,26 +43,26 @@ export function mountForSession(session: SessionMounts): string[] {
 function prepareRun(files: Files, session: SessionMounts): void {
   const runtime = `/run/user/${session.uid}`;
   if (files.mkdirat(-100, runtime, 0o700) === 0) files.fchownat(-100, runtime, session.uid, session.gid, 0);
-  files.mkdirat(-100, '/run/cordon/decoys', 0o755);
+  files.mkdirat(-100, `${PRIVATE}/decoys`, 0o755);
   writeResolver(files);
   if (session.agentSocket >= 0) {
-    touch(files, '/run/cordon/agent.sock', 0o666);
-    mounts.moveMount(session.agentSocket, '/run/cordon/agent.sock');
+    mounts.moveMount(session.agentSocket, '/run/cordon');
+    mounts.setAttributes('/run/cordon', SEALED, 0);
   }
 }
 
 /** The only resolver is ours, at 127.0.0.1 in the sandbox's network namespace. */
 function writeResolver(files: Files): void {
   if (!exists(files, '/etc/resolv.conf')) return; // resolv.conf(5): without the file, the local machine is asked
-  touch(files, '/run/cordon/resolv.conf', 0o644);
-  const fd = files.open('/run/cordon/resolv.conf', 1);
+  touch(files, RESOLVER_FILE, 0o644);
+  const fd = files.open(RESOLVER_FILE, 1);
   files.writeAll(fd, 'nameserver 127.0.0.1\noptions timeout:5 attempts:2\n');
   files.close(fd);
   const link = files.readlink(-100, '/etc/resolv.conf');
   const target = link === '' ? '/etc/resolv.conf' : link.startsWith('/') ? link : `/etc/${link}`;
   if (target.startsWith('/run/') || target.startsWith('/etc/../run/'))
     makeLinked(files, target.replace('/etc/..', ''));
-  else mounts.bind('/run/cordon/resolv.conf', '/etc/resolv.conf');
+  else mounts.bind(RESOLVER_FILE, '/etc/resolv.conf');
 }
 
 function makeLinked(files: Files, target: string): void {
@@ -68,11 +72,11 @@ function makeLinked(files: Files, target: string): void {
     return `${at}/${part}`;
   }, '');
   touch(files, target, 0o644);
-  mounts.bind('/run/cordon/resolv.conf', target);
+  mounts.bind(RESOLVER_FILE, target);
 }
 
 function mountDecoy(files: Files, mask: Mask, index: number): string {
-  const decoy = `/run/cordon/decoys/${index}`;
+  const decoy = `${PRIVATE}/decoys/${index}`;
   if (mask.directory) {
     files.mkdirat(-100, decoy, 0o755);
     for (const name of mask.names.slice(0, 256)) touch(files, `${decoy}/${name}`, 0o644);

@@ -19,6 +19,8 @@ export interface Mediation {
   mode: Mode;
   /** Objects that `never` rules named at launch, by identity. */
   readonly never: ReadonlySet<ObjectId>;
+  /** Sockets that the sandbox itself bound, by identity: only those, and granted ones, can be connected to. */
+  readonly boundHere: Set<ObjectId>;
   readonly uid: number;
   readonly gid: number;
   readonly decide: Decide;

@@ -6,7 +6,7 @@ import { toText, type NetworkQuery, type ProcessInfo, type Verdict } from '../mo
 import { MAX_ADDRESS, parseAddress, type Address } from './addresses.ts';
 import { answerOf, continues, fails, outcomeOf, refusal, type Answer, type Mediation } from './mediation.ts';
 import type { EgressLink } from './pins.ts';
-import { isPlaceless, isUnresolved } from './resolver.ts';
+import { isPlaceless, isUnresolved, type Located } from './resolver.ts';
 
 /** Ports of the egress listeners in the sandbox's network namespace, and the link to the process behind them. */
 export interface Egress {
@@ -23,6 +23,15 @@ export interface SocketCall {
 
 type Inet = Extract<Address, { family: 'inet' }>;
 const RESOLVER_PORT = 53;
+const AGENT_SOCKET = '/run/cordon/agent.sock';
+/** The name service cache asks first; that it is not there is no attempt at anything. */
+const cacheSockets = new Set(['/var/run/nscd/socket', '/run/nscd/socket']);
+const ownSocket: Verdict = {
+  effect: 'allow',
+  rule: { id: 'builtin/own-socket', source: { file: 'built in', line: 0, key: 'own-socket' }, never: false },
+  reason: 'the socket belongs to this session',
+  obligations: [],
+};
 /** A unix or loopback listener whose backlog is full must not stall the mediator longer than this. */
 const CONNECT_MS = 1000;
 
@@ -196,7 +205,7 @@ function connectUnix(m: Mediation, call: SocketCall, path: string, socket: numbe
   }
   try {
     if (isPlaceless(found) || (found.stat.mode & S.IFMT) !== S.IFSOCK) return fails(E.CONNREFUSED);
-    const verdict = m.decider.socket({ path: found.path });
+    const verdict = socketVerdict(m, found);
     const permission = m.decide(
       m.journal,
       m.mode,
@@ -214,9 +223,18 @@ function connectUnix(m: Mediation, call: SocketCall, path: string, socket: numbe
   }
 }
 
+/**
+ * A socket bound inside this sandbox, and the session's own agent socket, may be connected to. Any other belongs to a
+ * process outside (an agent's background service, tmux, gpg-agent …), which would act for the agent unconfined.
+ */
+function socketVerdict(m: Mediation, found: Located): Verdict {
+  const own = m.boundHere.has(`${found.stat.dev}:${found.stat.ino}`) || found.path === AGENT_SOCKET;
+  return own ? ownSocket : m.decider.socket({ path: found.path });
+}
+
 /** Sockets of the host's /run are not in the tree at all. That they were asked for is worth a record when policy denies them. */
 function noSuchSocket(m: Mediation, call: SocketCall, path: string): Answer {
-  if (!path.startsWith('/')) return fails(E.NOENT);
+  if (!path.startsWith('/') || cacheSockets.has(path)) return fails(E.NOENT);
   const verdict = m.decider.socket({ path: path as never });
   if (verdict.effect === 'allow') return fails(E.NOENT);
   m.decide(m.journal, m.mode, { ...intentOf(m, call, toText(path)), kind: 'socket' }, verdict, () =>
@@ -241,6 +259,8 @@ export function mediateBind(m: Mediation, call: SocketCall): Answer {
     const status = m.reader.status(call.pid);
     m.files.umask(status?.umask ?? 0o077);
     const result = sockets.bindTo(socket, sockets.unixAddress(`${m.files.selfPath(slot.fd)}/${slot.name}`));
+    const bound = result < 0 ? undefined : m.files.fstatat(slot.fd, slot.name, AT.SYMLINK_NOFOLLOW);
+    if (bound !== undefined) m.boundHere.add(`${bound.dev}:${bound.ino}`);
     m.journal.complete(permission.record, outcomeOf(result));
     return answerOf(result);
   } finally {

@@ -84,5 +84,7 @@ export function pivotTo(path: string): void {
   check(libc.umount2(dot, MNT_DETACH), 'umount old root');
   check(libc.chdir(str(0, '/')), 'chdir /');
 }
+/** Working directory of the calling thread (its own after unshare of CLONE_FS). */
+export const changeDirectory = (fd: number): void => void check(libc.fchdir(fd), 'fchdir');
 export const setHostname = (name: string): void =>
   void check(libc.sethostname(str(0, name), name.length), 'sethostname');

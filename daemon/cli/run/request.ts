@@ -1,0 +1,63 @@
+// RunRequest from our options and our own process.
+import { readlinkSync, realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { argumentBytes, environmentBytes } from '../../config/cli-env.ts';
+import { CordonError } from '../../model/errors.ts';
+import { bytes, flag, item, number, text } from './codec.ts';
+import type { RunOptions } from './arguments.ts';
+
+export interface WindowSize {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+/** undefined: not a terminal at both ends. */
+export type Terminal = WindowSize | undefined;
+
+function workspaceBytes(directory: string | undefined, cwd: Buffer): Buffer {
+  if (directory === undefined) return cwd;
+  try {
+    return realpathSync(resolve(directory), 'buffer');
+  } catch (error) {
+    throw new CordonError('not-found', `the workspace ${directory} cannot be used: ${String(error)}`, {
+      fix: 'Give an existing directory: --workspace DIR',
+      cause: error,
+    });
+  }
+}
+
+/** The profile: a name, or a path that we make absolute because the daemon does not share our directory. */
+const profileText = (profile: string): string =>
+  profile.includes('/') || /\.ya?ml$/.test(profile) ? resolve(profile) : profile;
+
+/** Root may run agents for others, never as root. */
+export function agentUser(options: RunOptions, uid: number, sudoUser: string | undefined): string {
+  if (options.user !== undefined) return options.user;
+  if (uid !== 0) return '';
+  if (sudoUser !== undefined && sudoUser !== 'root') return sudoUser;
+  throw new CordonError('not-permitted', 'an agent never runs as root, and root gave no other user', {
+    fix: 'Name the user whose rights it gets: cordon run --user NAME -- CMD…',
+  });
+}
+
+export function runRequest(options: RunOptions, user: string, terminal: Terminal): Buffer[] {
+  const cwd = readlinkSync('/proc/self/cwd', 'buffer');
+  return [
+    ...text(1, profileText(options.profile)),
+    ...bytes(2, workspaceBytes(options.workspace, cwd)),
+    ...text(3, options.mode),
+    ...argumentBytes(options.commandLength).flatMap((argument) => item(4, argument)),
+    ...environmentBytes().flatMap((variable) => item(5, variable)),
+    ...bytes(6, cwd),
+    ...text(7, user),
+    ...flag(8, terminal !== undefined),
+    ...number(9, terminal?.rows ?? 0),
+    ...number(10, terminal?.columns ?? 0),
+  ];
+}
+
+export const attachMessage = (terminal: Terminal): Buffer[] => [
+  ...flag(1, terminal !== undefined),
+  ...number(2, terminal?.rows ?? 0),
+  ...number(3, terminal?.columns ?? 0),
+];

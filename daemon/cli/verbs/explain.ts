@@ -1,0 +1,87 @@
+// `cordon explain ID`: which rule, which layer, which process, why, and the smallest change that would allow exactly
+// this.
+import type { SessionRecord } from '../../model/mod.ts';
+import type { ExplainAnswer } from '../../wire/mod.ts';
+import { parseRecord, programName, ruleText } from '../record.ts';
+import type { Colours } from '../text/colour.ts';
+import { columns } from '../text/columns.ts';
+import { printable, printableLines } from '../text/printable.ts';
+import { clockText } from '../text/time.ts';
+import type { VerbAction } from '../verb.ts';
+
+const verdicts: Readonly<Record<SessionRecord['disposition'], string>> = {
+  denied: 'was denied',
+  'would-deny': 'was allowed in monitor mode, and would be denied',
+  allowed: 'was allowed',
+  observed: 'was observed',
+};
+
+type Process = NonNullable<SessionRecord['process']>;
+
+const processText = (process: Process): string =>
+  printable(
+    `${programName(process)} (pid ${process.pid}${process.exe === undefined ? '' : `, ${process.exe}`})`,
+  );
+
+/** The actor first, each ancestor one step further in. */
+function processTree(record: SessionRecord): string[] {
+  const chain = [...(record.process === undefined ? [] : [record.process]), ...(record.tree ?? [])];
+  if (chain.length === 0) return ['not known'];
+  return chain.map(
+    (process, depth) => (depth === 0 ? '' : `${'   '.repeat(depth - 1)}└─ `) + processText(process),
+  );
+}
+
+const factRows = (record: SessionRecord, answer: ExplainAnswer): (readonly [string, readonly string[]])[] => [
+  [
+    'when',
+    [`${clockText(record.time)}, session ${record.session}, ${record.mode}, generation ${record.generation}`],
+  ],
+  ['rule', [answer.rule === '' ? ruleText(record.rule) : answer.rule]],
+  ['reason', [record.reason]],
+  ['layer', [answer.layer === '' ? record.layer : `${record.layer}: ${answer.layer}`]],
+  ['process', processTree(record)],
+  ...(record.object2 === undefined ? [] : ([['with', [record.object2]]] as const)),
+  ...(record.outcome === undefined ? [] : ([['outcome', [record.outcome]]] as const)),
+];
+
+function changeLines(answer: ExplainAnswer, colours: Colours): string[] {
+  if (answer.change === '') {
+    return [
+      colours.bold('Nothing local can allow this.'),
+      'Only the author of the profile can take the rule out.',
+    ];
+  }
+  const file = answer.changeFile === '' ? 'the profile' : answer.changeFile;
+  return [
+    colours.bold(`To allow exactly this, add to ${printable(file)}:`),
+    ...printableLines(answer.change).map((line) => `    ${line}`),
+  ];
+}
+
+export function explainLines(record: SessionRecord, answer: ExplainAnswer, colours: Colours): string[] {
+  const rows = factRows(record, answer).flatMap(([name, values]) =>
+    values.map((value, index) => [index === 0 ? name : '', value]),
+  );
+  const verdict =
+    record.disposition === 'denied' ? colours.red(verdicts.denied) : verdicts[record.disposition];
+  return [
+    `${colours.bold(printable(record.id))} ${verdict}: ${printable(`${record.operation} ${record.object}`)}`,
+    ...columns([], rows).map((line) => `  ${line}`),
+    '',
+    ...(record.disposition === 'allowed' || record.disposition === 'observed'
+      ? []
+      : changeLines(answer, colours)),
+    ...answer.notes.map((note) => `Note: ${printable(note)}`),
+  ];
+}
+
+export const explain: VerbAction = async ({ daemon, operands, json, colours, out }) => {
+  const answer = await daemon.ask('explain', { id: operands[0] ?? '' }, 'explainAnswer');
+  const record = parseRecord(answer.record);
+  if (json) {
+    const { layer, rule, change, notes } = answer;
+    out(JSON.stringify({ record, layer, rule, change, changeFile: answer.changeFile, notes }));
+  } else out(...explainLines(record, answer, colours));
+  return 0;
+};

@@ -1,0 +1,40 @@
+// `cordon status`: is the daemon there, and what has it done.
+import { columns } from '../text/columns.ts';
+import { spanText } from '../text/time.ts';
+import type { VerbAction } from '../verb.ts';
+
+const more = (json: string): unknown => (json === '' ? {} : JSON.parse(json));
+
+export const status: VerbAction = async ({ daemon, json, colours, now, out }) => {
+  const answer = await daemon.ask('status', {}, 'statusAnswer');
+  const { version, pid, started, sessions, killed, records, denied } = answer;
+  const uptime = Math.max(0, now - started);
+  if (json) {
+    const facts = {
+      version,
+      pid,
+      started,
+      uptime,
+      sessions,
+      killed,
+      records,
+      denied,
+      more: more(answer.json),
+    };
+    out(JSON.stringify(facts));
+    return 0;
+  }
+  const launches = killed ? 'refused since kill --all; allow them: cordon resume --all' : 'allowed';
+  const rows = [
+    ['cordond', `${version}, pid ${pid}, up ${spanText(uptime)}`],
+    ['launches', launches],
+    ['sessions', String(sessions)],
+    ['records', `${records}, ${denied} of them denied`],
+  ];
+  out(
+    ...columns([], rows, (cell, column, row) =>
+      killed && row === 1 && column === 1 ? colours.red(cell) : cell,
+    ),
+  );
+  return 0;
+};

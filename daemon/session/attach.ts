@@ -1,0 +1,192 @@
+// The attach socket of a session: the CLI that started it connects here. With a terminal, bytes are relayed in frames;
+// without, the supervisor takes over the client's own descriptors 0, 1 and 2, and no byte passes through us.
+import { chownSync, readFileSync, unlinkSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { ReadStream } from 'node:tty';
+import { processes } from '../../native-bindings/linux/mod.ts';
+import { resizeTerminal } from '../launcher/mod.ts';
+import { Connection, type Incoming } from '../wire/mod.ts';
+import type { Bodies } from '../wire/mod.ts';
+
+export interface AttachOptions {
+  readonly path: string;
+  /** Who may attach besides root. */
+  readonly uid: number;
+  readonly onAttach: (client: Client) => void;
+  readonly onSignal: (signal: NodeJS.Signals) => void;
+}
+
+/** The attached client, kept until the session ends. */
+export interface Client {
+  readonly connection: Connection;
+  readonly attach: Bodies['attach'];
+  /** Duplicates of the client's descriptors 0, 1, 2; only without a terminal. Ours to close. */
+  readonly stdio: readonly [number, number, number] | undefined;
+}
+
+const signals = new Set<string>([
+  'SIGINT',
+  'SIGTERM',
+  'SIGHUP',
+  'SIGQUIT',
+  'SIGTSTP',
+  'SIGCONT',
+  'SIGUSR1',
+  'SIGUSR2',
+  'SIGWINCH',
+]);
+
+export class AttachSocket {
+  private readonly server: Server;
+  private readonly options: AttachOptions;
+  private client: Client | undefined;
+  private master: ReadStream | undefined;
+  private masterFd = -1;
+
+  constructor(options: AttachOptions) {
+    this.options = options;
+    this.server = createServer((socket) => this.accept(socket));
+    this.server.on('error', (error) => {
+      throw error;
+    });
+  }
+  listen(): Promise<void> {
+    return new Promise((resolve) =>
+      this.server.listen({ path: this.options.path }, () => {
+        chownSync(this.options.path, this.options.uid, -1);
+        resolve();
+      }),
+    );
+  }
+  private accept(socket: Socket): void {
+    const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
+    const peer = processes.peerCredentials(fd);
+    if (peer.uid !== 0 && peer.uid !== this.options.uid) {
+      socket.destroy();
+      return;
+    }
+    const pidfd = processes.peerPidfd(fd);
+    const connection = new Connection(socket, {
+      onMessage: (incoming) => this.receive(connection, pidfd, peer, incoming),
+    });
+    void connection.closed.then(() => {
+      if (pidfd >= 0) processes.close(pidfd);
+      if (this.client?.connection === connection) this.options.onSignal('SIGHUP');
+    });
+  }
+
+  private receive(connection: Connection, pidfd: number, peer: processes.Peer, { message }: Incoming): void {
+    switch (message.kind) {
+      case 'attach':
+        this.attach(connection, pidfd, peer, message.body);
+        return;
+      case 'terminalInput':
+        if (this.client?.connection === connection) this.master?.write(message.body.data);
+        return;
+      case 'terminalResize':
+        if (this.client?.connection === connection && this.masterFd >= 0)
+          resizeTerminal(this.masterFd, message.body.columns, message.body.rows);
+        return;
+      case 'forwardSignal':
+        if (this.client?.connection === connection && signals.has(message.body.signal))
+          this.options.onSignal(message.body.signal as NodeJS.Signals);
+        return;
+      default:
+        connection.close({ why: 'protocol', detail: `${message.kind} is not for an attach socket` });
+    }
+  }
+
+  private attach(
+    connection: Connection,
+    pidfd: number,
+    peer: processes.Peer,
+    attach: Bodies['attach'],
+  ): void {
+    if (this.client !== undefined) {
+      connection.close({ why: 'protocol', detail: 'the session is attached already' });
+      return;
+    }
+    const stdio = attach.tty ? undefined : takeStdio(pidfd, peer);
+    this.client = { connection, attach, stdio };
+    this.options.onAttach(this.client);
+  }
+
+  /** Relays between the terminal's master side and the client, with back-pressure both ways. */
+  relay(master: number): void {
+    this.masterFd = master;
+    const stream = new ReadStream(master);
+    this.master = stream;
+    stream.on('data', (data: Buffer) => {
+      const connection = this.client?.connection;
+      if (connection === undefined) return;
+      if (!connection.notify('terminalOutput', { data })) {
+        stream.pause();
+        void connection.drained().then(() => stream.resume());
+      }
+    });
+    stream.on('error', () => undefined); // EIO: the last process closed the terminal
+  }
+
+  /** What is still in the terminal goes to the client before the exit does. */
+  async exit(exit: Bodies['sessionExit']): Promise<void> {
+    const connection = this.client?.connection;
+    if (this.master !== undefined) await drained(this.master);
+    if (connection !== undefined) {
+      this.client = undefined;
+      connection.notify('sessionExit', exit);
+      connection.end();
+      await connection.closed;
+    }
+    this.close();
+  }
+
+  close(): void {
+    this.server.close();
+    try {
+      unlinkSync(this.options.path);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+}
+
+/** Resolves at the stream's end or error, or when it has been silent after the slave side is gone. */
+function drained(stream: ReadStream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.destroyed || stream.readableEnded) {
+      resolve();
+      return;
+    }
+    const done = (): void => resolve();
+    stream.once('end', done).once('error', done).once('close', done);
+    setTimeout(done, 500).unref();
+  });
+}
+
+/**
+ * Descriptors 0, 1, 2 of the peer, by pidfd_getfd(2). The peer must still be the process that connected, with all its
+ * user ids those of the connection: a set-user-ID program in its place keeps its descriptors.
+ */
+function takeStdio(pidfd: number, peer: processes.Peer): readonly [number, number, number] {
+  const owned = pidfd >= 0 ? pidfd : processes.pidfdOpen(peer.pid);
+  if (owned < 0) throw new Error('the client is gone');
+  try {
+    const [a, b, c] = [0, 1, 2].map((fd) => processes.pidfdGetfd(owned, fd));
+    const status = readFileSync(`/proc/${peer.pid}/status`, 'latin1');
+    const uids = /^Uid:\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)$/m.exec(status)?.slice(1).map(Number) ?? [];
+    if (
+      a === undefined ||
+      b === undefined ||
+      c === undefined ||
+      a < 0 ||
+      b < 0 ||
+      c < 0 ||
+      uids.length !== 4 ||
+      uids.some((uid) => uid !== peer.uid)
+    )
+      throw new Error('the descriptors of the client could not be taken over');
+    return [a, b, c];
+  } finally {
+    if (pidfd < 0) processes.close(owned);
+  }
+}

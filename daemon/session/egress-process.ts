@@ -1,0 +1,153 @@
+// Starts a session's egress process and speaks its control link: records come in and are acknowledged once journalled.
+import { spawn, type ChildProcess } from 'node:child_process';
+import { closeSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { sockets } from '../../native-bindings/linux/mod.ts';
+import type { CapabilitySet, Journal, NewRecord } from '../model/mod.ts';
+import type { Prepared } from './messages.ts';
+
+export interface EgressOptions {
+  readonly session: string;
+  readonly capabilitySet: CapabilitySet;
+  readonly upstream: readonly string[];
+  readonly hosts: Readonly<Record<string, readonly string[]>>;
+  readonly journal: Journal;
+  readonly listeners: Prepared['listeners'];
+  readonly uid: number;
+  readonly log: number;
+}
+
+const MAX_LINE = 64 * 1024;
+const RESTART_MS = 200;
+const POLICY_MS = 5000;
+
+export class EgressProcess {
+  /** The supervisor's end of the flow link: the notify thread's. It outlives restarts of the process. */
+  readonly flows: number;
+  private readonly flowsRemote: number;
+  private readonly options: EgressOptions;
+  private child: ChildProcess | undefined;
+  private control: Socket | undefined;
+  private capabilitySet: CapabilitySet;
+  private stopped = false;
+  private partial = '';
+  private acknowledged: ((generation: number) => void) | undefined;
+
+  constructor(options: EgressOptions) {
+    this.options = options;
+    this.capabilitySet = options.capabilitySet;
+    [this.flows, this.flowsRemote] = sockets.socketPair(
+      sockets.SOCK.STREAM | sockets.SOCK.CLOEXEC | sockets.SOCK.NONBLOCK,
+    );
+    this.start();
+  }
+
+  get pid(): number | undefined {
+    return this.child?.pid;
+  }
+
+  private start(): void {
+    const [ours, theirs] = sockets.socketPair(sockets.SOCK.STREAM | sockets.SOCK.CLOEXEC);
+    const { listeners: l, log, uid } = this.options;
+    const file = fileURLToPath(new URL('./egress.js', import.meta.url));
+    this.child = spawn(process.execPath, ['--max-semi-space-size=1', file], {
+      stdio: ['ignore', log, log, this.flowsRemote, theirs, l.tcp4, l.tcp6, l.udp53, l.tcp53],
+      env: {},
+      cwd: '/',
+      uid,
+      gid: uid,
+    });
+    closeSync(theirs);
+    this.child.on('error', () => this.restart());
+    this.child.on('exit', () => this.restart());
+    this.control = new Socket({ fd: ours });
+    this.control.on('error', () => undefined); // its exit is what counts
+    this.control.on('data', (chunk: Buffer) => this.read(chunk));
+    this.partial = '';
+    const { session, upstream, hosts } = this.options;
+    this.send({ t: 'start', capabilitySet: this.capabilitySet, upstream, hosts, session });
+  }
+
+  /** Its connections ended with it; the sandbox's listeners are ours and wait. */
+  private restart(): void {
+    this.control?.destroy();
+    this.control = undefined;
+    if (!this.stopped) setTimeout(() => this.stopped || this.start(), RESTART_MS).unref();
+  }
+
+  private send(line: object): void {
+    this.control?.write(`${JSON.stringify(line)}\n`);
+  }
+
+  private read(chunk: Buffer): void {
+    this.partial += chunk.toString('utf8');
+    const lines = this.partial.split('\n');
+    this.partial = lines.pop() ?? '';
+    if (this.partial.length > MAX_LINE) this.child?.kill('SIGKILL');
+    for (const line of lines) this.line(line);
+  }
+
+  private line(line: string): void {
+    const message = parseLine(line);
+    if (message?.t === 'record' && typeof message.n === 'number' && isRecord(message.record)) {
+      const written = this.options.journal.append(message.record);
+      this.send(
+        written === undefined ? { t: 'nack', n: message.n } : { t: 'ack', n: message.n, id: written.id },
+      );
+    } else if (message?.t === 'policy-ack' && typeof message.generation === 'number')
+      this.acknowledged?.(message.generation);
+    else if (message?.t !== 'ready') this.child?.kill('SIGKILL'); // not our protocol: it is not what we started
+  }
+
+  /** Resolves once tunnels that are no longer granted are closed; a process that does not answer is killed, which closes all. */
+  replacePolicy(capabilitySet: CapabilitySet): Promise<void> {
+    this.capabilitySet = capabilitySet;
+    if (this.control === undefined) return Promise.resolve();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.child?.kill('SIGKILL');
+        resolve();
+      }, POLICY_MS);
+      this.acknowledged = (generation) => {
+        if (generation < capabilitySet.generation) return;
+        clearTimeout(timer);
+        resolve();
+      };
+      this.send({ t: 'policy', capabilitySet });
+    });
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.child?.kill('SIGKILL');
+    this.control?.destroy();
+  }
+}
+
+interface Line {
+  readonly t?: unknown;
+  readonly n?: unknown;
+  readonly record?: unknown;
+  readonly generation?: unknown;
+}
+
+function parseLine(line: string): Line | undefined {
+  try {
+    const value: unknown = JSON.parse(line);
+    return typeof value === 'object' && value !== null ? value : undefined;
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+const texts = ['kind', 'operation', 'object', 'disposition', 'layer', 'reason'] as const;
+const kinds = new Set<unknown>(['connect', 'name', 'http']);
+
+/** Egress reads hostile bytes: it may only say what its own room can have seen. */
+function isRecord(value: unknown): value is NewRecord {
+  if (typeof value !== 'object' || value === null) return false;
+  const record = value as Record<string, unknown>;
+  return texts.every((key) => typeof record[key] === 'string') && kinds.has(record['kind']);
+}

@@ -1,0 +1,31 @@
+// How a session's end is told: exit code as a shell has it, and the actions that were blocked.
+import { constants } from 'node:os';
+import { readFileSync } from 'node:fs';
+import type { SessionRecord } from '../model/mod.ts';
+import { decodeJournal } from '../wire/mod.ts';
+
+const MAX_BLOCKS = 10;
+/** The end of the journal that is looked at for the summary: bounded, it is only a summary. */
+const MAX_BYTES = 16 * 1024 * 1024;
+
+/** 128 + n for a signal. */
+export function exitCode(code: number | null, signal: string | null): number {
+  if (code !== null) return code;
+  const number = signal === null ? undefined : constants.signals[signal as NodeJS.Signals];
+  return 128 + (number ?? 0);
+}
+
+/** The first blocked actions of the session, each once by what was blocked. */
+export function blockedActions(journalPath: string): string[] {
+  const bytes = readFileSync(journalPath);
+  const { records } = decodeJournal(bytes.subarray(0, MAX_BYTES), { final: true });
+  const seen = new Map<string, string>();
+  for (const json of records) {
+    if (seen.size >= MAX_BLOCKS) break;
+    if (!json.includes('"disposition":"denied"') && !json.includes('"disposition":"would-deny"')) continue;
+    const record = JSON.parse(json) as SessionRecord;
+    const key = `${record.operation}\0${record.object}\0${record.rule?.id ?? ''}`;
+    if (!seen.has(key)) seen.set(key, json);
+  }
+  return [...seen.values()];
+}

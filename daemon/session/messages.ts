@@ -1,0 +1,135 @@
+// What the threads of one supervisor say to each other.
+import type { CapabilitySet, Layer, Limits, Mode, ObjectId } from '../model/mod.ts';
+import type { Mask } from '../launcher/mod.ts';
+
+/** Descriptors are numbers of the one process that all threads share. */
+export interface LaunchThreadData {
+  readonly stage: string;
+  readonly cgroup: string;
+  readonly fanotify: number;
+  readonly tmpBytes: number;
+}
+export interface Prepared {
+  readonly type: 'prepared';
+  readonly tid: number;
+  readonly initPid: number;
+  readonly memfdNoexec: boolean;
+  readonly listeners: {
+    readonly tcp4: number;
+    readonly tcp6: number;
+    readonly udp53: number;
+    readonly tcp53: number;
+  };
+  readonly ports: { readonly tcp4: number; readonly tcp6: number };
+  readonly landlockAbi: number;
+}
+export interface MarkMounts {
+  readonly type: 'mark';
+  readonly paths: readonly string[];
+}
+export interface Confine {
+  readonly type: 'confine';
+  readonly uid: number;
+  readonly gid: number;
+  readonly masks: readonly Mask[];
+  readonly agentSocket: number;
+  readonly fifos: readonly string[];
+  readonly terminal: { readonly rows: number; readonly columns: number } | undefined;
+  readonly limits: Limits;
+}
+export interface Mounted {
+  readonly type: 'mounted';
+}
+export interface Confined {
+  readonly type: 'confined';
+  readonly listener: number;
+  readonly terminal: { readonly master: number; readonly slave: number } | undefined;
+  /** Landlock refused what it must refuse, tried before seccomp was loaded. */
+  readonly landlock: boolean;
+}
+export interface Spawn {
+  readonly type: 'spawn';
+  readonly argv: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly cwd: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly stdio: readonly [number, number, number];
+  readonly terminal: boolean;
+}
+export interface Spawned {
+  readonly type: 'spawned';
+  readonly pid: number;
+}
+export interface NotStarted {
+  readonly type: 'not-started';
+  /** errno name. */
+  readonly code: string;
+  readonly message: string;
+}
+export interface Exited {
+  readonly type: 'exited';
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+export interface Failed {
+  readonly type: 'failed';
+  readonly message: string;
+}
+export type ToLaunchThread = MarkMounts | Confine | Spawn;
+export type FromLaunchThread =
+  Prepared | { readonly type: 'marked' } | Mounted | Confined | Spawned | NotStarted | Exited | Failed;
+
+export interface MediationThreadData {
+  readonly fanotify: number;
+  readonly proc: number;
+  readonly wake: number;
+}
+/** To both mediation threads, when the session is known. */
+export interface BeginSession {
+  readonly type: 'begin';
+  readonly session: string;
+  readonly journal: number;
+  readonly shared: SharedArrayBuffer;
+  readonly capabilitySet: CapabilitySet;
+  readonly never: readonly ObjectId[];
+  readonly neverHasNames: boolean;
+  readonly terminal: boolean;
+}
+export interface BeginOpen extends BeginSession {
+  /** O_PATH descriptor of the sandbox's root. */
+  readonly root: number;
+}
+export interface BeginNotify extends BeginSession {
+  readonly mountNamespace: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly writable: readonly string[];
+  readonly egress: { readonly port4: number; readonly port6: number; readonly flows: number } | undefined;
+}
+/** The listener exists: enter the loop. */
+export interface Serve {
+  readonly type: 'serve';
+  readonly listener: number;
+}
+export interface ReplacePolicy {
+  readonly type: 'policy';
+  readonly capabilitySet: CapabilitySet;
+}
+export interface Stop {
+  readonly type: 'stop';
+}
+export type ToMediationThread = BeginOpen | BeginNotify | Serve | ReplacePolicy | Stop;
+export type FromMediationThread =
+  | { readonly type: 'ready' }
+  | { readonly type: 'begun' }
+  | { readonly type: 'policy-in-force'; readonly generation: number }
+  | { readonly type: 'ended' }
+  | Failed;
+
+export interface EffectiveLayer {
+  readonly layer: Layer;
+  readonly effective: boolean;
+  readonly detail: string;
+}
+export type { Mode };

@@ -1,0 +1,147 @@
+// Entry of the notify thread: seccomp user notifications of one session. Before it serves, the thread moves into a copy
+// of the sandbox's mount namespace in which only the plan's writable places are writable, takes on the agent's identity,
+// and gives up every capability but the one to look at the agent's processes.
+import { workerData } from 'node:worker_threads';
+import { Files, credentials, mounts, processes, seccomp } from '../../native-bindings/linux/mod.ts';
+import { privateWritable } from '../launcher/mod.ts';
+import { judgeGitConfig } from '../decision/git-config.ts';
+import type { Decide, SyscallEntry } from '../model/mod.ts';
+import { decide } from '../monitor/mod.ts';
+import { notifyLookup, seccompProgram } from '../policy/seccomp/mod.ts';
+import {
+  EgressLink,
+  ExecMediator,
+  ProcessReader,
+  Resolver,
+  serveNotifications,
+  type Egress,
+  type JournalWriter,
+  type Mediation,
+} from '../supervisor/mod.ts';
+import { deciderOf, journalOf, portOfWorker, sayTo, waiting } from './mediation-thread.ts';
+import type { BeginNotify, MediationThreadData, ToMediationThread } from './messages.ts';
+
+const data = workerData as MediationThreadData;
+const port = portOfWorker();
+const say = sayTo(port);
+const arch = process.arch === 'arm64' ? 'aarch64' : 'x86_64';
+const program = seccompProgram(arch);
+const lookup = notifyLookup(arch);
+/** Refusals are looked up with their arguments: the reason depends on them. */
+const direct = new Map<number, SyscallEntry>(
+  [...program.notify].filter(([, entry]) => entry.kind !== 'deny'),
+);
+
+/** Writable places of the mediator's own tree. A place that is not there (yet) cannot be made writable. */
+function openWritable(files: Files, writable: readonly string[]): void {
+  for (const place of privateWritable) mounts.setAttributes(place, 0, mounts.MOUNT_ATTR.RDONLY);
+  for (const place of writable) {
+    if (files.fstatat(-100, place, 0) === undefined) continue;
+    if (place === '/') {
+      mounts.setAttributes('/', 0, mounts.MOUNT_ATTR.RDONLY);
+      continue;
+    }
+    mounts.bind(place, place, true);
+    mounts.setAttributes(place, 0, mounts.MOUNT_ATTR.RDONLY, false);
+  }
+}
+
+function moveIn(begin: BeginNotify, files: Files): void {
+  mounts.unshare(mounts.CLONE.FS);
+  mounts.setns(begin.mountNamespace, mounts.CLONE.NEWNS);
+  mounts.unshare(mounts.CLONE.NEWNS);
+  mounts.mount('none', '/', null, mounts.MS.REC | mounts.MS.PRIVATE);
+  // What is opened here for the agent must not become a way to run what the open thread never saw.
+  openWritable(files, begin.writable);
+  mounts.setAttributes('/', mounts.MOUNT_ATTR.NOEXEC, 0, true);
+  mounts.changeDirectory(data.proc);
+  credentials.actAs(begin.uid, begin.gid);
+  credentials.keepCapabilities([credentials.CAP.SYS_PTRACE]);
+}
+
+interface Session {
+  readonly mediation: Mediation;
+  readonly egress: Egress | undefined;
+  readonly journal: JournalWriter;
+  readonly terminal: boolean;
+}
+
+function sessionOf(begin: BeginNotify, listenerFd: number): Session {
+  const files = new Files(data.proc);
+  const reader = new ProcessReader(files, data.proc);
+  const journal = journalOf(begin);
+  const listener = new seccomp.Listener(listenerFd);
+  listener.syncWakeUp();
+  /** What was read from a task's memory counts only while that task still waits on that call. */
+  const decideIfWaiting: Decide = (...args) =>
+    listener.stillValid()
+      ? decide(...args)
+      : { granted: false, record: undefined, reason: 'the task is gone' };
+  const mediation: Mediation = {
+    listener,
+    memory: new processes.RemoteMemory(),
+    files,
+    proc: data.proc,
+    reader,
+    resolver: new Resolver(files, data.proc, reader),
+    journal,
+    decider: deciderOf(begin.capabilitySet, begin.terminal),
+    mode: begin.capabilitySet.mode,
+    never: new Set(begin.never),
+    boundHere: new Set(),
+    uid: begin.uid,
+    gid: begin.gid,
+    decide: decideIfWaiting,
+    judgeGitConfig,
+  };
+  const e = begin.egress;
+  const egress =
+    e === undefined ? undefined : { port4: e.port4, port6: e.port6, link: new EgressLink(e.flows) };
+  return { mediation, egress, journal, terminal: begin.terminal };
+}
+
+function replacePolicy(session: Session, message: Extract<ToMediationThread, { type: 'policy' }>): void {
+  const { capabilitySet } = message;
+  session.journal.mode = capabilitySet.mode;
+  session.journal.generation = capabilitySet.generation;
+  session.mediation.decider = deciderOf(capabilitySet, session.terminal);
+  session.mediation.mode = capabilitySet.mode;
+  say({ type: 'policy-in-force', generation: capabilitySet.generation });
+}
+
+function serve(begin: BeginNotify, listenerFd: number): void {
+  const session = sessionOf(begin, listenerFd);
+  serveNotifications({
+    mediation: session.mediation,
+    mediators: { exec: new ExecMediator(session.mediation), egress: session.egress },
+    lookup,
+    direct,
+    nativeArch: program.auditArch,
+    wake: data.wake,
+    onWake: () => {
+      for (const message of waiting(port)) {
+        if (message.type === 'stop') return false;
+        if (message.type === 'policy') replacePolicy(session, message);
+      }
+      return true;
+    },
+  });
+}
+
+let begun: BeginNotify | undefined;
+port.on('message', (message: ToMediationThread) => {
+  try {
+    if (message.type === 'begin') {
+      begun = message as BeginNotify;
+      moveIn(begun, new Files(data.proc));
+      say({ type: 'begun' });
+    } else if (message.type === 'serve' && begun !== undefined) {
+      serve(begun, message.listener);
+      say({ type: 'ended' });
+      port.close();
+    } else if (message.type === 'stop') port.close();
+  } catch (error) {
+    say({ type: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  }
+});
+say({ type: 'ready' });

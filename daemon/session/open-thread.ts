@@ -1,0 +1,88 @@
+// Entry of the open thread: fanotify permission events of one session.
+import { workerData } from 'node:worker_threads';
+import { Files, PermissionGroup } from '../../native-bindings/linux/mod.ts';
+import type { Decider, Journal } from '../model/mod.ts';
+import { decide } from '../monitor/mod.ts';
+import { OpenMediator, ProcessReader, type JournalWriter, type OpenMediation } from '../supervisor/mod.ts';
+import { deciderOf, journalOf, portOfWorker, sayTo, waiting } from './mediation-thread.ts';
+import type { BeginOpen, MediationThreadData, ToMediationThread } from './messages.ts';
+
+const data = workerData as MediationThreadData;
+const port = portOfWorker();
+const say = sayTo(port);
+const files = new Files();
+let journal: JournalWriter | undefined;
+let terminal = false;
+
+const nothing: Journal = { append: () => undefined, complete: () => undefined };
+const undecided: Decider = {
+  capabilitySet: undefined as never,
+  file: refuse,
+  exec: refuse,
+  network: refuse,
+  socket: refuse,
+  uniformBelow: () => false,
+  exceptionsIn: () => [],
+};
+function refuse(): never {
+  throw new Error('no session yet');
+}
+
+const state = {
+  group: new PermissionGroup(data.fanotify),
+  files,
+  reader: new ProcessReader(files, files.open('/proc', 0o10000000 | 0o2000000)),
+  journal: nothing,
+  decider: undecided,
+  mode: 'enforce',
+  never: new Set(),
+  neverHasNames: false,
+  root: -1,
+  decide,
+  ownPid: process.pid,
+  wake: data.wake,
+  onWake: () => {
+    for (const message of waiting(port)) if (!handle(message)) return false;
+    return true;
+  },
+} satisfies { -readonly [K in keyof OpenMediation]: OpenMediation[K] } as {
+  -readonly [K in keyof OpenMediation]: OpenMediation[K];
+};
+const mediator = new OpenMediator(state);
+
+function begin(message: BeginOpen): void {
+  journal = journalOf(message);
+  terminal = message.terminal;
+  state.journal = journal;
+  state.never = new Set(message.never);
+  state.neverHasNames = message.neverHasNames;
+  state.root = message.root;
+  mediator.replacePolicy(deciderOf(message.capabilitySet, terminal), message.capabilitySet.mode);
+  mediator.active = true;
+  say({ type: 'begun' });
+}
+
+function handle(message: ToMediationThread): boolean {
+  switch (message.type) {
+    case 'begin':
+      begin(message as BeginOpen);
+      return true;
+    case 'policy':
+      if (journal !== undefined) {
+        journal.mode = message.capabilitySet.mode;
+        journal.generation = message.capabilitySet.generation;
+      }
+      mediator.replacePolicy(deciderOf(message.capabilitySet, terminal), message.capabilitySet.mode);
+      say({ type: 'policy-in-force', generation: message.capabilitySet.generation });
+      return true;
+    case 'stop':
+      return false;
+    case 'serve':
+      return true;
+  }
+}
+
+say({ type: 'ready' });
+mediator.serve();
+say({ type: 'ended' });
+port.close();

@@ -1,0 +1,244 @@
+// One sandbox as the supervisor's main thread drives it: three threads, prepared before the session is known.
+import { existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
+import { Worker } from 'node:worker_threads';
+import { PermissionGroup, eventfd, processes, signalEvent } from '../../native-bindings/linux/mod.ts';
+import { SessionCgroup, findHierarchy, parseMountInfo } from '../launcher/mod.ts';
+import type { CapabilitySet, Layer } from '../model/mod.ts';
+import type {
+  BeginNotify,
+  BeginOpen,
+  Confine,
+  Confined,
+  EffectiveLayer,
+  Exited,
+  FromLaunchThread,
+  FromMediationThread,
+  NotStarted,
+  Prepared,
+  Spawn,
+  Spawned,
+  ToLaunchThread,
+  ToMediationThread,
+} from './messages.ts';
+
+const O_PATH = 0o10000000;
+/** File systems whose opens are not asked about: their contents are the sandbox's own, or the kernel's. */
+const unwatchedTypes = new Set([
+  'proc',
+  'sysfs',
+  'devpts',
+  'devtmpfs',
+  'cgroup',
+  'cgroup2',
+  'mqueue',
+  'bpf',
+  'tracefs',
+  'debugfs',
+]);
+const unwatchedPlaces = new Set(['/dev', '/sys']);
+
+type Message = FromLaunchThread | FromMediationThread;
+type Waiter = {
+  readonly types: readonly string[];
+  resolve(message: Message): void;
+  reject(error: Error): void;
+};
+
+/** A worker with a conversation: what arrives is given to whoever waits for it, in order. */
+class Thread<To> {
+  readonly worker: Worker;
+  private readonly waiters: Waiter[] = [];
+  private readonly unread: Message[] = [];
+  private dead: Error | undefined;
+  constructor(file: string, data: unknown, onDeath: (error: Error) => void) {
+    this.worker = new Worker(new URL(file, import.meta.url), {
+      workerData: data,
+      resourceLimits: { maxYoungGenerationSizeMb: 8 },
+    });
+    this.worker.on('message', (message: Message) => this.deliver(message));
+    const died = (error: Error): void => {
+      if (this.dead !== undefined) return;
+      this.dead = error;
+      for (const waiter of this.waiters.splice(0)) waiter.reject(error);
+      onDeath(error);
+    };
+    this.worker.on('error', died);
+    this.worker.on('exit', (code) => died(new Error(`${file} ended with ${code}`)));
+  }
+  say(message: To): void {
+    this.worker.postMessage(message);
+  }
+  /** The next message of one of these types; a `failed` rejects. */
+  next<T extends Message['type']>(...types: readonly T[]): Promise<Extract<Message, { type: T }>> {
+    return new Promise((resolve, reject) => {
+      if (this.dead !== undefined) {
+        reject(this.dead);
+        return;
+      }
+      this.waiters.push({ types, resolve: resolve as (m: Message) => void, reject });
+      for (const message of this.unread.splice(0)) this.deliver(message);
+    });
+  }
+  private deliver(message: Message): void {
+    const at = this.waiters.findIndex((w) => message.type === 'failed' || w.types.includes(message.type));
+    if (at < 0) {
+      this.unread.push(message);
+      return;
+    }
+    const [waiter] = this.waiters.splice(at, 1);
+    if (message.type === 'failed') waiter?.reject(new Error(message.message));
+    else waiter?.resolve(message);
+  }
+}
+
+export interface SandboxOptions {
+  /** Directory of ours in which a stage for the mounts is made. */
+  readonly runDir: string;
+  readonly tmpBytes: number;
+  /** A thread died, or something else after which mediation cannot go on. */
+  readonly onFailure: (error: Error) => void;
+}
+
+export class Sandbox {
+  readonly fanotify: number;
+  readonly cgroup: SessionCgroup;
+  readonly mountTable: string;
+  private readonly launch: Thread<ToLaunchThread>;
+  private readonly open: Thread<ToMediationThread>;
+  private readonly notify: Thread<ToMediationThread>;
+  private readonly wakeOpen = eventfd();
+  private readonly wakeNotify = eventfd();
+  private readonly proc: number;
+  private readonly stage: string;
+  private initPidfd = -1;
+  prepared: Prepared | undefined;
+  exited: Promise<Exited> | undefined;
+
+  constructor(options: SandboxOptions) {
+    const name = `s${process.pid}`;
+    this.fanotify = PermissionGroup.create();
+    this.proc = openSync('/proc', O_PATH);
+    this.mountTable = readFileSync('/proc/self/mountinfo', 'latin1');
+    this.cgroup = new SessionCgroup(findHierarchy(this.mountTable), name);
+    this.stage = `${options.runDir}/stage-${process.pid}`;
+    mkdirSync(this.stage, { recursive: true, mode: 0o700 });
+    const mediation = (wake: number) => ({ fanotify: this.fanotify, proc: this.proc, wake });
+    const failed = (error: Error): void => options.onFailure(error);
+    this.open = new Thread('./open-thread.js', mediation(this.wakeOpen), failed);
+    this.notify = new Thread('./notify-thread.js', mediation(this.wakeNotify), failed);
+    const launch = { stage: this.stage, cgroup: name, fanotify: this.fanotify, tmpBytes: options.tmpBytes };
+    this.launch = new Thread('./launch-thread.js', launch, failed);
+  }
+
+  /** Everything that does not depend on the session. */
+  async prepare(): Promise<Prepared> {
+    await this.open.next('ready');
+    await this.notify.next('ready');
+    const prepared = await this.launch.next('prepared');
+    this.initPidfd = processes.pidfdOpen(prepared.initPid);
+    this.launch.say({ type: 'mark', paths: this.watchedMounts(prepared.tid) });
+    await this.launch.next('marked');
+    rmdirSync(this.stage);
+    this.prepared = prepared;
+    return prepared;
+  }
+
+  /** Mount points of the sandbox's tree whose opens are asked about. */
+  private watchedMounts(tid: number): string[] {
+    return parseMountInfo(readFileSync(`/proc/self/task/${tid}/mountinfo`, 'latin1'))
+      .filter(
+        (m) =>
+          !unwatchedTypes.has(m.type) && !unwatchedPlaces.has(m.target) && !m.target.startsWith('/proc/'),
+      )
+      .map((m) => m.target);
+  }
+
+  get preparedOrThrow(): Prepared {
+    if (this.prepared === undefined) throw new Error('the sandbox is not prepared');
+    return this.prepared;
+  }
+
+  /** The sandbox takes on the session: mounts, decisions, confinement. Afterwards only `spawn` is left to do. */
+  async begin(
+    confine: Omit<Confine, 'type'>,
+    open: Omit<BeginOpen, 'type' | 'root'>,
+    notify: Omit<BeginNotify, 'type' | 'mountNamespace'>,
+  ): Promise<Confined> {
+    const { tid } = this.preparedOrThrow;
+    this.cgroup.limit(confine.limits);
+    const root = openSync(`/proc/self/task/${tid}/root`, O_PATH);
+    this.open.say({ ...open, type: 'begin', root } satisfies BeginOpen);
+    signalEvent(this.wakeOpen);
+    await this.open.next('begun');
+    this.launch.say({ ...confine, type: 'confine' });
+    await this.launch.next('mounted');
+    const mountNamespace = openSync(`/proc/self/task/${tid}/ns/mnt`, 'r');
+    this.notify.say({ ...notify, type: 'begin', mountNamespace } satisfies BeginNotify);
+    const [confined] = await Promise.all([this.launch.next('confined'), this.notify.next('begun')]);
+    this.notify.say({ type: 'serve', listener: confined.listener });
+    return confined;
+  }
+
+  async spawn(order: Omit<Spawn, 'type'>): Promise<Spawned | NotStarted> {
+    this.launch.say({ ...order, type: 'spawn' });
+    const answer = await this.launch.next('spawned', 'not-started');
+    if (answer.type === 'spawned') this.exited = this.launch.next('exited');
+    return answer;
+  }
+
+  /** Resolves when every cache has forgotten the old policy. */
+  async replacePolicy(capabilitySet: CapabilitySet): Promise<void> {
+    const message = { type: 'policy', capabilitySet } as const;
+    this.open.say(message);
+    signalEvent(this.wakeOpen);
+    this.notify.say(message);
+    signalEvent(this.wakeNotify);
+    await Promise.all([this.open.next('policy-in-force'), this.notify.next('policy-in-force')]);
+  }
+
+  /** SIGKILL to pid 1: the kernel kills every process of the namespace with it. */
+  kill(): void {
+    if (this.initPidfd >= 0) processes.pidfdSignal(this.initPidfd, 9);
+  }
+
+  /** What took hold, read back from the kernel for the launch thread, whose children inherit it. */
+  layers(confined: Confined): EffectiveLayer[] {
+    const { tid, landlockAbi, memfdNoexec } = this.preparedOrThrow;
+    const status = readFileSync(`/proc/self/task/${tid}/status`, 'latin1');
+    const field = (name: string): string => new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(status)?.[1] ?? '';
+    const own = (ns: string): boolean =>
+      readlinkSync(`/proc/self/task/${tid}/ns/${ns}`) !== readlinkSync(`/proc/self/ns/${ns}`);
+    const layer = (name: Layer, effective: boolean, detail: string): EffectiveLayer => ({
+      layer: name,
+      effective,
+      detail,
+    });
+    const initNs = `/proc/${this.preparedOrThrow.initPid}/ns/pid`;
+    const pidns = existsSync(initNs) && readlinkSync(initNs) !== readlinkSync('/proc/self/ns/pid');
+    return [
+      layer('mount-namespace', own('mnt'), 'host tree read-only; private /dev /proc /run /tmp'),
+      layer('pid-namespace', pidns, memfdNoexec ? 'memfd_noexec=1' : 'kernel has no vm.memfd_noexec'),
+      layer('network-namespace', own('net'), 'loopback only'),
+      layer('ipc-namespace', own('ipc'), ''),
+      layer('uts-namespace', own('uts'), ''),
+      layer('landlock', confined.landlock, landlockAbi > 0 ? `ABI ${landlockAbi}` : 'not in this kernel'),
+      layer('seccomp', field('Seccomp') === '2', `${field('Seccomp_filters') || '?'} filter`),
+      layer('seccomp-notify', confined.listener >= 0, ''),
+      layer('fanotify', this.fanotify >= 0, 'open and exec permission events'),
+      layer('cgroup', true, `version ${this.cgroup.version}`),
+      layer('no-new-privileges', field('NoNewPrivs') === '1', ''),
+    ];
+  }
+
+  /** After the last process is gone: ends the threads, which otherwise wait in the kernel for ever. */
+  stop(): void {
+    this.kill();
+    for (const [thread, wake] of [
+      [this.open, this.wakeOpen],
+      [this.notify, this.wakeNotify],
+    ] as const) {
+      thread.say({ type: 'stop' });
+      signalEvent(wake);
+    }
+  }
+}

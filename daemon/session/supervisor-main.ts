@@ -1,0 +1,80 @@
+// Entry of a supervisor process: prepares a sandbox, says hello to the daemon, and serves one session. It goes on while
+// the daemon is away and says hello again when it is back.
+import { promises } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { credentials } from '../../native-bindings/linux/mod.ts';
+import { connect, type Connection, type Incoming } from '../wire/mod.ts';
+import { Supervisor } from './supervisor.ts';
+
+const RECONNECT_MS = 200;
+
+const { values } = parseArgs({ options: { 'run-dir': { type: 'string' }, 'state-dir': { type: 'string' } } });
+const runDir = values['run-dir'] ?? '/run/cordon';
+
+// libuv's pool is born by the first asynchronous file call, with the credentials of the thread that makes it: ours.
+await promises.stat('/');
+process.setgroups?.([]);
+credentials.notDumpable();
+
+let connection: Connection | undefined;
+const supervisor = new Supervisor({
+  runDir,
+  log: 2,
+  notify: (kind, body) => connection?.notify(kind, body) ?? false,
+  done: (status) => void leave(status),
+});
+
+async function leave(status: number): Promise<void> {
+  await connection?.drained();
+  connection?.end();
+  removeCgroup();
+  process.exit(status);
+}
+
+/** Tasks leave their cgroup a moment after they died; what cannot be removed now is removed by the daemon's next start. */
+function removeCgroup(): void {
+  for (let attempt = 0; attempt < 200; attempt++) {
+    try {
+      supervisor.sandbox.cgroup.remove();
+      return;
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EBUSY') return;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
+    }
+  }
+}
+
+async function serve(incoming: Incoming, from: Connection): Promise<void> {
+  try {
+    const kind = await supervisor.handle(incoming);
+    if (kind === 'launchAnswer') from.answer(incoming, kind, supervisor.launchAnswer);
+    else from.answer(incoming, kind, { generation: supervisor.generation });
+  } catch (error) {
+    from.refuse(incoming, error);
+  }
+}
+
+async function sayHello(): Promise<void> {
+  const next = await connect(`${runDir}/supervisor.sock`, {
+    onMessage: (incoming, from) => void serve(incoming, from),
+  });
+  await next.ask('supervisorHello', supervisor.hello);
+  connection = next;
+  void next.closed.then(() => {
+    connection = undefined;
+    // An idle supervisor belongs to the daemon that started it; one with a session waits for the next.
+    if (supervisor.hasSession) void reconnect();
+    else void leave(0);
+  });
+}
+
+async function reconnect(): Promise<void> {
+  try {
+    await sayHello();
+  } catch {
+    setTimeout(() => void reconnect(), RECONNECT_MS);
+  }
+}
+
+await supervisor.sandbox.prepare();
+await sayHello();

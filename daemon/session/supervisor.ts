@@ -1,0 +1,376 @@
+// One session from the supervisor's side: prepared idle, launched on order, mediated until its command ends, and
+// independent of the daemon all the while.
+import { createHash } from 'node:crypto';
+import { closeSync, constants, openSync, statSync } from 'node:fs';
+import { mounts, processes } from '../../native-bindings/linux/mod.ts';
+import { CordonError, toText, type CapabilitySet, type Plan } from '../model/mod.ts';
+import { JournalWriter, SHARED } from '../supervisor/mod.ts';
+import type { Bodies, Connection, Incoming } from '../wire/mod.ts';
+import { AttachSocket, type Client } from './attach.ts';
+import { EgressProcess } from './egress-process.ts';
+import { buildEnvironment } from './environment.ts';
+import { blockedActions, exitCode } from './exit-status.ts';
+import type { Confined, EffectiveLayer, NotStarted } from './messages.ts';
+import { findNeverObjects } from './never-objects.ts';
+import { Sandbox } from './sandbox.ts';
+
+export interface SupervisorOptions {
+  readonly runDir: string;
+  readonly log: number;
+  /** Sends a notice to the daemon when it is there. */
+  readonly notify: Connection['notify'];
+  /** The session is over and everything of it is gone. */
+  readonly done: (status: number) => void;
+}
+
+const TMP_BYTES = 8 * 1024 ** 3;
+const ATTACH_MS = 30_000;
+const HINT_MS = 100;
+
+type LaunchOrder = Bodies['launch'];
+
+export class Supervisor {
+  readonly sandbox: Sandbox;
+  private readonly options: SupervisorOptions;
+  private readonly shared = new SharedArrayBuffer(8 * SHARED.words);
+  private readonly counters = new BigInt64Array(this.shared);
+  private order: LaunchOrder | undefined;
+  private plan: Plan | undefined;
+  private journal: JournalWriter | undefined;
+  private attachSocket: AttachSocket | undefined;
+  private egress: EgressProcess | undefined;
+  private confined: Confined | undefined;
+  private layers: EffectiveLayer[] = [];
+  private agent: { readonly pid: number; readonly pidfd: number } | undefined;
+  private hinted = 0n;
+  private reason = '';
+  private ending = false;
+
+  constructor(options: SupervisorOptions) {
+    this.options = options;
+    this.sandbox = new Sandbox({
+      runDir: options.runDir,
+      tmpBytes: TMP_BYTES,
+      onFailure: (error) => this.failed(error),
+    });
+  }
+
+  get hello(): Bodies['supervisorHello'] {
+    return {
+      pid: process.pid,
+      version: '1',
+      session: this.order?.session ?? '',
+      mountTable: createHash('sha256').update(this.sandbox.mountTable, 'latin1').digest('hex'),
+      initPid: this.sandbox.preparedOrThrow.initPid,
+      info: JSON.stringify({ layers: this.layers, denied: Number(this.counters[SHARED.denied]) }),
+      fanotifyFd: this.sandbox.fanotify,
+    };
+  }
+
+  get hasSession(): boolean {
+    return this.order !== undefined;
+  }
+
+  /** Requests of the daemon. What throws is answered as a Failure. */
+  async handle({ message }: Incoming): Promise<'launchAnswer' | 'ack'> {
+    switch (message.kind) {
+      case 'launch':
+        await this.launch(message.body);
+        return 'launchAnswer';
+      case 'policyUpdate':
+        await this.replacePolicy(JSON.parse(message.body.capabilitySet) as CapabilitySet);
+        return 'ack';
+      case 'sessionControl':
+        this.control(message.body.verb, message.body.reason);
+        return 'ack';
+      default:
+        throw new CordonError('protocol', `${message.kind} is not for a supervisor`);
+    }
+  }
+
+  get launchAnswer(): Bodies['launchAnswer'] {
+    return { layers: this.layers.map((l) => ({ ...l })), initPid: this.sandbox.preparedOrThrow.initPid };
+  }
+  get generation(): number {
+    return this.plan?.capabilitySet.generation ?? 0;
+  }
+
+  private async launch(order: LaunchOrder): Promise<void> {
+    if (this.order !== undefined) throw new CordonError('protocol', 'this supervisor has a session already');
+    if (order.uid === 0)
+      throw new CordonError('not-permitted', 'agents are not run as root', {
+        fix: 'name a user: cordon run --user NAME',
+      });
+    this.order = order;
+    this.plan = JSON.parse(order.plan) as Plan;
+    try {
+      await this.begin(order, this.plan);
+    } catch (error) {
+      this.end(125, '', `the launch failed: ${error instanceof Error ? error.message : String(error)}`);
+      throw error;
+    }
+  }
+
+  private openJournal(order: LaunchOrder, plan: Plan): number {
+    const { O_APPEND, O_CREAT, O_WRONLY, O_NOFOLLOW } = constants;
+    const fd = openSync(order.journalPath, O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW, 0o600);
+    this.journal = new JournalWriter(
+      { fd, session: order.session, shared: this.shared },
+      plan.capabilitySet.mode,
+      plan.capabilitySet.generation,
+    );
+    return fd;
+  }
+
+  private async begin(order: LaunchOrder, plan: Plan): Promise<void> {
+    const { capabilitySet } = plan;
+    const journal = this.openJournal(order, plan);
+    const never = findNeverObjects(capabilitySet.mode === 'monitor' ? [] : plan.masks);
+    const terminal = order.tty;
+    this.startEgress(order, plan);
+    const common = {
+      session: order.session,
+      journal,
+      shared: this.shared,
+      capabilitySet,
+      never: never.ids,
+      neverHasNames: never.haveNames,
+      terminal,
+    };
+    const agentSocket =
+      order.agentSocketPath === ''
+        ? -1
+        : mounts.cloneTree(order.agentSocketPath.replace(/\/[^/]*$/, ''), false);
+    const { uid, gid } = order;
+    const writable = capabilitySet.mode === 'monitor' ? ['/'] : plan.writable;
+    this.confined = await this.sandbox.begin(
+      {
+        uid,
+        gid,
+        masks: never.masks,
+        agentSocket,
+        fifos: ['/tmp', ...plan.writable.filter(isThere)],
+        terminal: terminal ? { rows: order.rows, columns: order.columns } : undefined,
+        limits: plan.limits,
+      },
+      common,
+      { ...common, uid, gid, writable, egress: this.egressForMediator() },
+    );
+    if (agentSocket >= 0) closeSync(agentSocket);
+    this.checkLayers(plan);
+    await this.listen(order);
+    setInterval(() => this.hint(), HINT_MS).unref();
+  }
+
+  private egressForMediator(): { port4: number; port6: number; flows: number } | undefined {
+    if (this.egress === undefined) return undefined;
+    const { ports } = this.sandbox.preparedOrThrow;
+    return { port4: ports.tcp4, port6: ports.tcp6, flows: this.egress.flows };
+  }
+
+  /** A session whose profile grants no network has no egress process, and nothing listens. */
+  private startEgress(order: LaunchOrder, plan: Plan): void {
+    const { listeners } = this.sandbox.preparedOrThrow;
+    if (!plan.network || this.journal === undefined) {
+      for (const fd of Object.values(listeners)) closeSync(fd);
+      return;
+    }
+    this.egress = new EgressProcess({
+      session: order.session,
+      capabilitySet: plan.capabilitySet,
+      upstream: order.upstream,
+      hosts: order.hosts === '' ? {} : (JSON.parse(order.hosts) as Record<string, string[]>),
+      journal: this.journal,
+      listeners,
+      uid: 65534,
+      log: this.options.log,
+    });
+  }
+
+  /** A layer that did not take hold is an error that names it, unless the profile says it may be missing. */
+  private checkLayers(plan: Plan): void {
+    if (this.confined === undefined) throw new CordonError('internal', 'not confined');
+    this.layers = this.sandbox.layers(this.confined);
+    const missing = this.layers.filter((l) => !l.effective && !plan.mayLack.includes(l.layer));
+    if (missing.length > 0)
+      throw new CordonError(
+        'layer-missing',
+        `these layers did not take hold: ${missing.map((l) => l.layer).join(', ')}`,
+        {
+          fix: 'run: cordon doctor; or list the layer under may-lack in the profile',
+        },
+      );
+  }
+
+  private async listen(order: LaunchOrder): Promise<void> {
+    const timer = setTimeout(() => this.end(125, '', 'nobody attached to the session'), ATTACH_MS);
+    this.attachSocket = new AttachSocket({
+      path: order.attachPath,
+      uid: order.clientUid,
+      onAttach: (client) => {
+        clearTimeout(timer);
+        void this.start(order, client);
+      },
+      onSignal: (signal) => this.signal(signal),
+    });
+    await this.attachSocket.listen();
+  }
+
+  private async start(order: LaunchOrder, client: Client): Promise<void> {
+    const latin1 = (b: Uint8Array): string => Buffer.from(b).toString('latin1');
+    const terminal = this.confined?.terminal;
+    const { plan } = this;
+    if (plan === undefined) return;
+    const stdio =
+      terminal === undefined ? client.stdio : ([terminal.slave, terminal.slave, terminal.slave] as const);
+    if (stdio === undefined) {
+      this.end(125, '', 'the client asked for a terminal, and the session has none');
+      return;
+    }
+    if (terminal !== undefined) this.attachSocket?.relay(terminal.master);
+    const identity = { user: order.user, home: latin1(order.home), uid: order.uid };
+    const text = (b: Uint8Array): string => Buffer.from(b).toString('utf8');
+    const started = await this.sandbox.spawn({
+      argv: order.argv.map(text),
+      environment: buildEnvironment(plan.environment, order.environment.map(text), identity),
+      cwd: text(order.cwd.length > 0 ? order.cwd : order.workspace),
+      uid: order.uid,
+      gid: order.gid,
+      stdio: [...stdio],
+      terminal: terminal !== undefined,
+    });
+    for (const fd of new Set(stdio)) closeSync(fd);
+    if (started.type === 'not-started') this.notStarted(started);
+    else this.running(order, plan, started.pid);
+  }
+
+  private notStarted({ code, message }: NotStarted): void {
+    this.end(code === 'ENOENT' ? 127 : code === 'EACCES' || code === 'EPERM' ? 126 : 125, '', message);
+  }
+
+  private running(order: LaunchOrder, plan: Plan, pid: number): void {
+    this.agent = { pid, pidfd: processes.pidfdOpen(pid) };
+    this.record(
+      'launch',
+      order.argv.map((a) => Buffer.from(a).toString('utf8')).join(' '),
+      'the session began',
+    );
+    if (plan.limits.wall > 0)
+      setTimeout(() => {
+        this.record('limit', 'wall time', `the session ran for its ${plan.limits.wall} seconds`);
+        this.end(137, 'SIGKILL', 'the wall time of the session is over');
+      }, plan.limits.wall * 1000).unref();
+    void this.sandbox.exited?.then(
+      ({ code, signal }) => this.end(exitCode(code, signal), signal ?? '', ''),
+      () => undefined,
+    );
+  }
+
+  private record(operation: string, object: string, reason: string): void {
+    this.journal?.append({
+      kind: 'session',
+      operation,
+      object: toText(object),
+      disposition: 'observed',
+      layer: 'daemon',
+      reason,
+      ...(this.agent === undefined ? {} : { process: { pid: this.agent.pid } }),
+    });
+  }
+
+  private signal(signal: NodeJS.Signals): void {
+    if (this.agent === undefined || this.agent.pidfd < 0) return;
+    if (signal === 'SIGHUP' && this.confined?.terminal === undefined)
+      this.end(129, 'SIGHUP', 'the client went away');
+    else processes.pidfdSignal(this.agent.pidfd, signalNumbers[signal] ?? 15);
+  }
+
+  private async replacePolicy(capabilitySet: CapabilitySet): Promise<void> {
+    if (this.plan === undefined)
+      throw new CordonError('protocol', 'there is no session whose policy could change');
+    await this.sandbox.replacePolicy(capabilitySet);
+    await this.egress?.replacePolicy(capabilitySet);
+    this.plan = { ...this.plan, capabilitySet };
+    if (this.journal !== undefined) {
+      this.journal.generation = capabilitySet.generation;
+      this.journal.mode = capabilitySet.mode;
+    }
+    this.record('policy', capabilitySet.policyDigest, `generation ${capabilitySet.generation} is in force`);
+  }
+
+  private control(verb: string, reason: string): void {
+    switch (verb) {
+      case 'freeze':
+      case 'resume':
+        this.sandbox.cgroup.freeze(verb === 'freeze');
+        return;
+      case 'kill':
+        this.sandbox.kill();
+        this.sandbox.cgroup.freeze(false); // a frozen task dies only when it runs
+        this.end(137, 'SIGKILL', reason === '' ? 'the session was killed' : reason);
+        return;
+      default:
+        throw new CordonError('protocol', `unknown control verb ${verb}`);
+    }
+  }
+
+  private hint(): void {
+    const seq = this.counters[SHARED.seq] ?? 0n;
+    if (seq === this.hinted) return;
+    this.hinted = seq;
+    this.options.notify('journalHint', {
+      seq: Number(seq),
+      denied: Number(this.counters[SHARED.denied]),
+      bytes: Number(this.counters[SHARED.bytes]),
+    });
+  }
+
+  /** A thread died or the like: nothing is mediated any more, so nothing may go on. */
+  private failed(error: Error): void {
+    if (this.ending) return;
+    this.sandbox.kill();
+    console.error(`supervisor: ${error.message}`);
+    this.end(125, 'SIGKILL', `mediation failed: ${error.message}`);
+  }
+
+  /** Everything inside dies, the client hears how it ended, and the traces go. */
+  private end(code: number, signal: string, reason: string): void {
+    if (this.ending) return;
+    this.ending = true;
+    this.reason = reason;
+    void this.finish(code, signal).catch((error: unknown) => {
+      console.error('supervisor:', error);
+      this.options.done(1);
+    });
+  }
+
+  private async finish(code: number, signal: string): Promise<void> {
+    for (const hit of this.sandbox.cgroup.hits())
+      this.record('limit', hit, 'a limit of the profile was reached');
+    this.record('exit', String(code), this.reason === '' ? 'the command ended' : this.reason);
+    this.sandbox.kill();
+    this.egress?.stop();
+    if (this.confined?.terminal !== undefined) closeSync(this.confined.terminal.slave);
+    const denied = Number(this.counters[SHARED.denied]);
+    const blocks = denied > 0 && this.order !== undefined ? blockedActions(this.order.journalPath) : [];
+    this.hint();
+    this.options.notify('sessionEnded', { exitCode: code, signal, denied, reason: this.reason });
+    await this.attachSocket?.exit({ code, signal, reason: this.reason, denied, blocks });
+    this.sandbox.stop();
+    this.options.done(0);
+  }
+}
+
+const isThere = (path: string): boolean =>
+  statSync(Buffer.from(path, 'latin1'), { throwIfNoEntry: false }) !== undefined;
+const signalNumbers: Partial<Record<NodeJS.Signals, number>> = {
+  SIGINT: 2,
+  SIGTERM: 15,
+  SIGHUP: 1,
+  SIGQUIT: 3,
+  SIGTSTP: 20,
+  SIGCONT: 18,
+  SIGUSR1: 10,
+  SIGUSR2: 12,
+  SIGWINCH: 28,
+};
