@@ -35,9 +35,17 @@ export function matchComponent(pattern: string, name: string): boolean {
   return p === pattern.length;
 }
 
-/** Components of a rule; a trailing `**` says nothing that covering what is below does not say already. */
-export function componentsOf(rule: { readonly base: string; readonly glob: string }): string[] {
+/**
+ * Components of a rule. A trailing `**` says nothing that covering what is below does not say already; a trailing `.`
+ * means the object alone, nothing below.
+ */
+export function componentsOf(rule: { readonly base: string; readonly glob: string }): {
+  parts: string[];
+  alone: boolean;
+} {
   const parts = `${rule.base}/${rule.glob}`.split('/').filter((part) => part !== '');
-  while (parts.at(-1) === '**') parts.pop();
-  return parts;
+  const alone = parts.at(-1) === '.';
+  if (alone) parts.pop();
+  while (!alone && parts.at(-1) === '**') parts.pop();
+  return { parts, alone };
 }

@@ -10,7 +10,8 @@
 //              `**` may match in several ways, the deepest counts;
 //   literals = literal components in the pattern; partials = components such as `*.sample` or `a?`; anys = `*`.
 // Of equal ones the stricter (deny, ask, allow), of equally strict ones the rule written first is named.
-// Every rule covers what it names and everything below.
+// Every rule covers what it names and everything below; one that ends in `/.` covers the object alone, and counts as one
+// `*` more.
 import type { NameException } from '../model/mod.ts';
 import { componentsOf, shapeOf } from './component.ts';
 import { EdgeTable, hashRange } from './edge-table.ts';
@@ -43,6 +44,8 @@ class Node {
   deep: Node | undefined;
   /** By precedence × slot; undefined while no rule ends here. */
   said: (Judgement | undefined)[] | undefined;
+  /** The same for the object alone. */
+  alone: (Judgement | undefined)[] | undefined;
   /** Per slot: final components of rules one below that do not simply allow. */
   exceptions: Map<string, NameException>[] | undefined;
   /** The step at which this node was last entered: a `**` node can be reached twice in one step. */
@@ -85,7 +88,7 @@ export class PathTrie {
   }
 
   #insert(rule: PathRule): void {
-    const parts = componentsOf(rule);
+    const { parts, alone } = componentsOf(rule);
     if (parts.length > longestPattern)
       throw new RangeError(`a path rule has more than ${longestPattern} components`);
     let node = this.#root;
@@ -95,10 +98,12 @@ export class PathTrie {
       node = this.#child(node, part);
     }
     const row = precedences.indexOf(rule.precedence) * this.#slots;
-    node.said ??= Array.from({ length: precedences.length * this.#slots }, () => undefined);
+    const empty = (): undefined[] =>
+      Array.from({ length: precedences.length * this.#slots }, () => undefined);
+    const said = alone ? (node.alone ??= empty()) : (node.said ??= empty());
     for (const [i, slot] of rule.slots.entries()) {
       const judgement = rule.judgements[i]!;
-      node.said[row + slot] = stricter(node.said[row + slot], judgement);
+      said[row + slot] = stricter(said[row + slot], judgement);
       const plain = judgement.severity === 0 && judgement.verdict.obligations.length === 0;
       if (parent && !plain) this.#except(parent, slot, parts.at(-1)!);
     }
@@ -129,7 +134,8 @@ export class PathTrie {
 
   /** undefined: no rule speaks. The path is absolute and normalised; of one with `.` or `..` no rule speaks. */
   judge(path: string, slot: number): Judgement | undefined {
-    this.#walk(path, slot);
+    const depth = this.#walk(path, slot);
+    for (const node of this.#alive) this.#weigh(node.alone, node.rank + 1, depth);
     return this.#pick();
   }
 
@@ -146,7 +152,11 @@ export class PathTrie {
     for (const node of this.#alive) {
       for (const [name, exception] of node.exceptions?.[slot] ?? []) exceptions.set(name, exception);
     }
-    for (const node of this.#alive) if (node.any) this.#consider(node.any, depth + 1);
+    for (const { any } of this.#alive) {
+      if (!any) continue;
+      this.#weigh(any.said, any.rank, depth + 1);
+      this.#weigh(any.alone, any.rank + 1, depth + 1);
+    }
     return { judgement: this.#pick(), exceptions: [...exceptions.values()] };
   }
 
@@ -202,15 +212,15 @@ export class PathTrie {
     if (node.stamp === this.#step) return;
     node.stamp = this.#step;
     next.push(node);
-    if (node.said && !node.loops) this.#consider(node, depth);
+    if (!node.loops) this.#weigh(node.said, node.rank, depth);
     if (node.deep) this.#enter(node.deep, depth, next);
   }
 
-  #consider(node: Node, depth: number): void {
-    if (!node.said) return;
-    const score = depth * depthRank + node.rank;
+  #weigh(said: Node['said'], rank: number, depth: number): void {
+    if (!said) return;
+    const score = depth * depthRank + rank;
     for (let row = 0; row < precedences.length; row++) {
-      const judgement = node.said[row * this.#slots + this.#slot];
+      const judgement = said[row * this.#slots + this.#slot];
       const best = this.#scores[row]!;
       if (!judgement || score < best) continue;
       this.#best[row] = score > best ? judgement : stricter(this.#best[row], judgement);

@@ -9,7 +9,8 @@ import type { FileAccess } from './action.ts';
  *
  * `pattern` is an absolute byte path; `base` + `glob` split it: every component of `base` is literal, `glob` is the
  * rest (`''` = the whole subtree of `base`, base included; otherwise components that may be `*`, `**`, or contain
- * `*`/`?`). A rule with glob `''` on a file means that file. Every rule covers what it names and all that is below.
+ * `*`/`?`). A rule with glob `''` on a file means that file. Every rule covers what it names and all that is below,
+ * unless its last component is `.`: then it covers the object alone (a directory that may be listed).
  */
 export interface FileRule {
   readonly rule: number;

@@ -51,7 +51,9 @@ function moveIn(begin: BeginNotify, files: Files): void {
   mounts.setns(begin.mountNamespace, mounts.CLONE.NEWNS);
   mounts.unshare(mounts.CLONE.NEWNS);
   mounts.mount('none', '/', null, mounts.MS.REC | mounts.MS.PRIVATE);
+  // What is opened here for the agent must not become a way to run what the open thread never saw.
   openWritable(files, begin.writable);
+  mounts.setAttributes('/', mounts.MOUNT_ATTR.NOEXEC, 0, true);
   mounts.changeDirectory(data.proc);
   credentials.actAs(begin.uid, begin.gid);
   credentials.keepCapabilities([credentials.CAP.SYS_PTRACE]);

@@ -29,7 +29,9 @@ export const draft: fc.Arbitrary<Draft> = fc
     effect,
     access,
     base: fc.array(name, { maxLength: 3 }).map((parts) => `/${parts.join('/')}`),
-    glob: fc.array(part, { maxLength: 3 }).map((parts) => parts.join('/')),
+    glob: fc
+      .tuple(fc.array(part, { maxLength: 3 }), fc.constantFrom('', '', '', '.'))
+      .map(([parts, alone]) => [...parts, ...(alone ? [alone] : [])].join('/')),
     label: fc.constantFrom(undefined, undefined, undefined, 'secret'),
   })
   .map(({ kind, ...rest }) => ({

@@ -27,16 +27,16 @@ function depths(pattern: readonly string[], name: readonly string[], at = 0): nu
 
 export function keyOf(rule: Pick<FileRule, 'base' | 'glob'>, path: string): Key | undefined {
   const pattern = `${rule.base}/${rule.glob}`.split('/').filter((part) => part !== '');
-  while (pattern.at(-1) === '**') pattern.pop();
-  const found = depths(
-    pattern,
-    path.split('/').filter((part) => part !== ''),
-  );
+  const alone = pattern.at(-1) === '.';
+  if (alone) pattern.pop();
+  while (!alone && pattern.at(-1) === '**') pattern.pop();
+  const name = path.split('/').filter((part) => part !== '');
+  const found = depths(pattern, name).filter((depth) => !alone || depth === name.length);
   if (found.length === 0) return undefined;
   const named = pattern.filter((part) => part !== '**');
   const wilds = named.filter((part) => /[*?]/.test(part));
   const anys = wilds.filter((part) => part === '*').length;
-  return [Math.max(...found), named.length - wilds.length, wilds.length - anys, anys];
+  return [Math.max(...found), named.length - wilds.length, wilds.length - anys, anys + (alone ? 1 : 0)];
 }
 
 function compare(a: Key, b: Key): number {

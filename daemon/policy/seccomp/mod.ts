@@ -30,6 +30,8 @@ export interface SeccompProgram {
   readonly length: number;
   /** What a number's notifications are about. Where arguments decide, `notifyEntry` is exact. */
   readonly notify: ReadonlyMap<number, NotifyEntry>;
+  /** The part of `notify` where the number alone tells: the call asks about one thing only. */
+  readonly direct: ReadonlyMap<number, NotifyEntry>;
   /** Every number in the table. */
   readonly names: ReadonlyMap<number, string>;
 }
@@ -89,13 +91,17 @@ function entryOf({ nr, name, why }: Call, leaf: Leaf): NotifyEntry | undefined {
   return { nr, name, kind: leaf.kind, errno: leaf.errno, reason: leaf.reason === '' ? why : leaf.reason };
 }
 
-function notifyOf(calls: readonly Call[]): Map<number, NotifyEntry> {
+const entriesOf = (call: Call): readonly NotifyEntry[] =>
+  leavesOf(call.rule)
+    .map((leaf) => entryOf(call, leaf))
+    .filter((entry) => entry !== undefined);
+
+/** The first entry of each call that has at least one and at most `most`. */
+function notifyOf(calls: readonly Call[], most: number): Map<number, NotifyEntry> {
   const entries = new Map<number, NotifyEntry>();
   for (const call of calls) {
-    const entry = leavesOf(call.rule)
-      .map((leaf) => entryOf(call, leaf))
-      .find((found) => found !== undefined);
-    if (entry !== undefined) entries.set(call.nr, entry);
+    const [first, ...more] = entriesOf(call);
+    if (first !== undefined && more.length < most) entries.set(call.nr, first);
   }
   return entries;
 }
@@ -109,7 +115,8 @@ export function seccompProgram(arch: Arch): SeccompProgram {
     auditArch,
     instructions: encode(program),
     length: program.length,
-    notify: notifyOf(calls),
+    notify: notifyOf(calls, Infinity),
+    direct: notifyOf(calls, 1),
     names: new Map(calls.map(({ nr, name }) => [nr, name])),
   };
 }

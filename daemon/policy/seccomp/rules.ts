@@ -1,13 +1,20 @@
 // The rules that look at arguments. Each states which argument, which values, and why these.
-import { EAFNOSUPPORT, EINVAL, allow, anyBit, deny, errno, isNull, notify, oneOf, when } from './rule.ts';
+import { EAFNOSUPPORT, EINVAL, EPERM, allow, anyBit, deny, errno, isNull, notify, oneOf, when } from './rule.ts';
 import type { Rule } from './rule.ts';
 
 // open(2) flags that can change something: O_ACCMODE (mode 3 asks for ioctls only, and needs write permission),
 // O_CREAT 0100, O_TRUNC 01000, __O_TMPFILE 020000000. These are the same on x86-64 and arm64; O_DIRECTORY, O_NOFOLLOW,
 // O_DIRECT and O_LARGEFILE are not, and are not looked at.
 const openMutates = 0o3 | 0o100 | 0o1000 | 0o20000000;
-export const openRule: Rule = when(anyBit(1, openMutates), notify('open'), allow);
-export const openatRule: Rule = when(anyBit(2, openMutates), notify('open'), allow);
+/**
+ * O_PATH beats all of them: the kernel drops every other flag that matters (fs/open.c, build_open_how). So such a
+ * call must never reach the mediator, which would hand the agent a place in the mediator's own, writable, tree.
+ */
+const O_PATH = 0o10000000;
+const opening = (flags: number): Rule =>
+  when(anyBit(flags, O_PATH), allow, when(anyBit(flags, openMutates), notify('open'), allow));
+export const openRule: Rule = opening(1);
+export const openatRule: Rule = opening(2);
 
 /** utimensat(2) with a NULL path is futimens(3): a descriptor. */
 export const utimensatRule: Rule = when(isNull(1), allow, notify('mutate'));
@@ -150,10 +157,20 @@ const routeOnly: Rule = when(
   deny(undefined, 'only NETLINK_ROUTE: other netlink protocols reach kernel subsystems'),
 );
 
+/**
+ * SOCK_STREAM 1 and SOCK_SEQPACKET 5. A datagram socket (also made as SOCK_RAW) takes an address with every message: a
+ * message could be sent to a socket of the host's behind a decision about another.
+ */
+const unixStream: Rule = when(
+  oneOf(1, [1, 5], typeMask),
+  allow,
+  deny(EPERM, 'unix datagram sockets can address any named socket, message by message'),
+);
+
 /** socket(2). An unknown family gets EAFNOSUPPORT, which programs handle as "not built into this kernel". */
 export const socketRule: Rule = when(
   oneOf(0, [AF_UNIX]),
-  allow,
+  unixStream,
   when(
     oneOf(0, [AF_INET, AF_INET6]),
     internet,
@@ -167,7 +184,7 @@ export const socketRule: Rule = when(
 
 export const socketpairRule: Rule = when(
   oneOf(0, [AF_UNIX]),
-  allow,
+  unixStream,
   deny(EAFNOSUPPORT, 'socket pairs of other families are not reviewed'),
 );
 

@@ -1,0 +1,212 @@
+// What the supervisor says on the two links, validated. A message that does not fit throws LinkError, and the process
+// ends: the supervisor is trusted to be well-formed, so a malformed line is a broken supervisor or somebody else.
+import { isIP } from 'node:net';
+import type { CapabilitySet, Effect, Mode, NetworkRule, RuleInfo } from '../model/mod.ts';
+import { canonical, isHostName } from './address.ts';
+
+export class LinkError extends Error {}
+
+export interface Flow {
+  readonly family: 4 | 6;
+  /** Local port of the agent's socket: the remote port that the listener sees. */
+  readonly port: number;
+  /** Canonical. Where the agent wanted to go. */
+  readonly address: string;
+  readonly destinationPort: number;
+  readonly pid: number;
+  readonly exe: string;
+  /** Record of the connect, made by the thread that judged the system call. */
+  readonly id: string;
+}
+
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+}
+
+export interface Pin {
+  readonly host: string;
+  readonly addresses: readonly string[];
+  /** Seconds. */
+  readonly ttl: number;
+}
+
+export interface Start {
+  readonly capabilitySet: CapabilitySet;
+  readonly upstream: readonly Endpoint[];
+  readonly hosts: ReadonlyMap<string, readonly string[]>;
+  readonly session: string;
+  /** Pins of an egress process that died, given back by the supervisor. */
+  readonly pins: readonly Pin[];
+}
+
+export interface Ack {
+  readonly n: number;
+  /** Id that the journal gave the record, when the supervisor tells it. */
+  readonly id: string | undefined;
+  /** False when the journal refused the record. */
+  readonly ok: boolean;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+export function fields(value: unknown, what: string): Fields {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new LinkError(`${what} is not an object`);
+  return value as Fields;
+}
+
+export function text(from: Fields, key: string, max: number): string {
+  const value = from[key];
+  if (typeof value !== 'string' || value.length > max)
+    throw new LinkError(`${key} is not a text of at most ${max} characters`);
+  return value;
+}
+
+function integer(from: Fields, key: string, min: number, max: number): number {
+  const value = from[key];
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max)
+    throw new LinkError(`${key} is not a whole number from ${min} to ${max}`);
+  return value;
+}
+
+function list(from: Fields, key: string, max: number): readonly unknown[] {
+  const value = from[key];
+  if (!Array.isArray(value) || value.length > max)
+    throw new LinkError(`${key} is not a list of at most ${max} entries`);
+  return value;
+}
+
+function oneOf<T extends string>(from: Fields, key: string, allowed: readonly T[]): T {
+  const value = from[key];
+  const found = allowed.find((candidate) => candidate === value);
+  if (found === undefined) throw new LinkError(`${key} is none of ${allowed.join(', ')}`);
+  return found;
+}
+
+function address(value: unknown): string {
+  const found = typeof value === 'string' ? canonical(value) : undefined;
+  if (found === undefined) throw new LinkError(`not an address: ${JSON.stringify(value)}`);
+  return found;
+}
+
+export function parseFlow(value: unknown): Flow {
+  const from = fields(value, 'flow');
+  oneOf(from, 't', ['flow']);
+  return {
+    family: integer(from, 'v', 4, 6) === 4 ? 4 : 6,
+    port: integer(from, 'port', 1, 65535),
+    address: address(from['addr']),
+    destinationPort: integer(from, 'dport', 1, 65535),
+    pid: integer(from, 'pid', 0, 2 ** 31),
+    exe: text(from, 'exe', 4096),
+    id: text(from, 'id', 256),
+  };
+}
+
+const maxRules = 1_000_000;
+const effects: readonly Effect[] = ['allow', 'deny', 'ask'];
+const modes: readonly Mode[] = ['enforce', 'monitor', 'dry-run'];
+
+function ruleInfo(value: unknown): RuleInfo {
+  const from = fields(value, 'rule');
+  const source = fields(from['source'], 'rule source');
+  const because = from['because'];
+  return {
+    id: text(from, 'id', 1024),
+    source: {
+      file: text(source, 'file', 4096),
+      line: integer(source, 'line', 0, 2 ** 31),
+      key: text(source, 'key', 1024),
+    },
+    ...(typeof because === 'string' ? { because } : {}),
+    never: from['never'] === true,
+  };
+}
+
+/** Only the network part is kept: the other tables are not this process's business, and cost memory. */
+export function parseCapabilitySet(value: unknown): CapabilitySet {
+  const from = fields(value, 'capabilitySet');
+  const profile = fields(from['profile'], 'profile');
+  const rules = list(from, 'rules', maxRules).map(ruleInfo);
+  if (rules.length === 0) throw new LinkError('rules is empty: index 0 must be the default denial');
+  const network = list(from, 'network', maxRules).map((entry): NetworkRule => {
+    const rule = fields(entry, 'network rule');
+    return {
+      rule: integer(rule, 'rule', 0, rules.length - 1),
+      effect: oneOf(rule, 'effect', effects),
+      host: text(rule, 'host', 512),
+      port: integer(rule, 'port', 0, 65535),
+    };
+  });
+  return {
+    generation: integer(from, 'generation', 0, Number.MAX_SAFE_INTEGER),
+    mode: oneOf(from, 'mode', modes),
+    policyDigest: text(from, 'policyDigest', 256),
+    profile: { name: text(profile, 'name', 256), version: integer(profile, 'version', 0, 2 ** 31) },
+    rules,
+    files: [],
+    exec: [],
+    network,
+    sockets: [],
+  };
+}
+
+export function parseEndpoint(value: unknown): Endpoint {
+  const match = typeof value === 'string' ? /^\[?([0-9a-fA-F.:]+?)\]?:(\d{1,5})$/.exec(value) : null;
+  const port = Number(match?.[2]);
+  if (match === null || isIP(match[1]!) === 0 || port < 1 || port > 65535)
+    throw new LinkError(`not address:port: ${JSON.stringify(value)}`);
+  return { address: match[1]!, port };
+}
+
+function parsePin(value: unknown): Pin {
+  const from = fields(value, 'pin');
+  return {
+    host: text(from, 'host', 253),
+    addresses: list(from, 'addrs', 64).map(address),
+    ttl: integer(from, 'ttl', 0, 86400),
+  };
+}
+
+function parseHosts(value: unknown): ReadonlyMap<string, readonly string[]> {
+  const hosts = new Map<string, readonly string[]>();
+  for (const [name, addresses] of Object.entries(fields(value ?? {}, 'hosts'))) {
+    if (!Array.isArray(addresses) || addresses.length > 64)
+      throw new LinkError(`hosts entry ${name} is not a list`);
+    const key = name.toLowerCase().replace(/\.$/, '');
+    if (isHostName(key)) hosts.set(key, addresses.map(address));
+  }
+  return hosts;
+}
+
+export function parseStart(value: unknown): Start {
+  const from = fields(value, 'start');
+  oneOf(from, 't', ['start']);
+  return {
+    capabilitySet: parseCapabilitySet(from['capabilitySet']),
+    upstream: list(from, 'upstream', 16).map(parseEndpoint),
+    hosts: parseHosts(from['hosts']),
+    session: text(from, 'session', 256),
+    pins: from['pins'] === undefined ? [] : list(from, 'pins', 4096).map(parsePin),
+  };
+}
+
+export type ControlMessage =
+  | { readonly kind: 'ack'; readonly ack: Ack }
+  | { readonly kind: 'policy'; readonly capabilitySet: CapabilitySet };
+
+export function parseControl(value: unknown): ControlMessage {
+  const from = fields(value, 'control message');
+  if (oneOf(from, 't', ['ack', 'policy']) === 'policy')
+    return { kind: 'policy', capabilitySet: parseCapabilitySet(from['capabilitySet']) };
+  const id = from['id'];
+  return {
+    kind: 'ack',
+    ack: {
+      n: integer(from, 'n', 1, Number.MAX_SAFE_INTEGER),
+      id: typeof id === 'string' && id.length <= 256 ? id : undefined,
+      ok: from['error'] === undefined,
+    },
+  };
+}

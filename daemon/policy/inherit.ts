@@ -1,0 +1,60 @@
+// Inheritance: a profile and all it extends, parents first, each once.
+import { nearest } from './nearest.ts';
+import { parseProfile } from './profile.ts';
+import type { Profile } from './profile.ts';
+import { invalid } from './source.ts';
+import type { Place, ProfileSources } from './source.ts';
+
+const longestChain = 64;
+
+/** Parents before children; the profile asked for is last. */
+export function lineage(name: string, sources: ProfileSources): Profile[] {
+  const done = new Map<string, Profile>();
+  visit(name, { file: 'session', line: 0, key: 'profile' }, [], done, sources);
+  return [...done.values()];
+}
+
+function visit(
+  name: string,
+  asked: Place,
+  path: readonly string[],
+  done: Map<string, Profile>,
+  sources: ProfileSources,
+): void {
+  if (path.includes(name)) {
+    const ring = [...path.slice(path.indexOf(name)), name].join(' → ');
+    throw invalid(
+      asked,
+      `profiles extend one another in a circle: ${ring}`,
+      'take one of them out of extends',
+    );
+  }
+  if (done.has(name)) return;
+  if (done.size + path.length >= longestChain)
+    throw invalid(asked, `more than ${longestChain} profiles in one`, 'join some of them');
+  const profile = load(name, asked, sources);
+  for (const parent of profile.extends) visit(parent.name, parent.place, [...path, name], done, sources);
+  done.set(name, profile);
+}
+
+function load(name: string, asked: Place, sources: ProfileSources): Profile {
+  const source = sources.get(name);
+  if (!source) {
+    const close = nearest(name, [...sources.keys()]);
+    const known = [...sources.keys()].sort().join(', ');
+    throw invalid(
+      asked,
+      `there is no profile ${name}`,
+      close === undefined ? `the profiles are: ${known || 'none'}` : `did you mean ${close}?`,
+    );
+  }
+  const profile = parseProfile(source.file, source.text);
+  if (profile.name !== name) {
+    throw invalid(
+      { file: source.file, line: 1, key: 'name' },
+      `the profile is called ${profile.name}, its file ${name}`,
+      'give both the same name',
+    );
+  }
+  return profile;
+}

@@ -1,0 +1,269 @@
+// Runs a group of attacks twice: without Cordon, which shows that they can succeed, and in one session, in which they
+// must not. Each attack is a subtest of its own: blocked, without effect seen from outside, and recorded.
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import type { SessionRecord } from '../../daemon/model/mod.ts';
+import { capture } from '../support/capture.ts';
+import { notBuilt, TestCordon } from '../support/cordon.ts';
+import { asUser, notRoot, testUser } from '../support/user.ts';
+import { parseOutcome, recordMatches, type Attack, type Outcome } from './support/attack.ts';
+import { buildPrograms, noCompiler, type Programs } from './support/build.ts';
+import { giveTo, makeSite, picture, removeSite, siteArguments, type Site } from './support/site.ts';
+
+export type { Attack, Outcome, RecordMatch } from './support/attack.ts';
+export type { Site } from './support/site.ts';
+
+export interface Group {
+  readonly attacks: readonly Attack[];
+  /** What else lies around; called for each site before it is given to the user. */
+  readonly prepare?: (site: Site) => void;
+  /** What runs outside during the attacks (listeners, victims); returns how to end it. */
+  readonly surround?: (site: Site, programs: Programs) => Promise<() => void | Promise<void>>;
+  /** More arguments for the probe. */
+  readonly more?: (site: Site, runDir: string) => readonly string[];
+  /** More file rules for the profile, a line each. */
+  readonly files?: (site: Site) => readonly string[];
+  /** More of the profile, as YAML at its end. */
+  readonly profile?: (site: Site) => string;
+  readonly env?: Readonly<Record<string, string>>;
+  /** Milliseconds for a session. */
+  readonly within?: number;
+}
+
+interface Ran {
+  readonly site: Site;
+  readonly outcomes: ReadonlyMap<string, Outcome>;
+  readonly before: ReadonlyMap<string, string>;
+  readonly stdout: string;
+  readonly stderr: string;
+  /** What happened, by case; looked at while what surrounds the site was still there. */
+  readonly happened: ReadonlyMap<string, boolean>;
+  readonly records: readonly SessionRecord[];
+}
+
+/** Why attacks cannot be run here, or undefined. */
+export const cannotAttack = (): string | undefined => notRoot() ?? noCompiler();
+
+const quoted = (path: string): string => JSON.stringify(path);
+
+/** The profile that attacks run under: the built-in coding agent's, and the site's own rules. */
+export function profileFor(site: Site, group: Pick<Group, 'files' | 'profile'> = {}): string {
+  const rules = (group.files?.(site) ?? []).map((rule) => `  - ${rule}\n`).join('');
+  return `cordon: 1
+name: adversary
+version: 1
+extends: [coding-agent]
+files:
+  - { allow: [read], in: [${quoted(site.base)}] }
+  - { allow: [read, exec], in: [${quoted(join(site.base, 'bin'))}] }
+  - { never: [read, write], in: [${quoted(site.vault)}, "\${home}/.ssh", "**/.env"], because: "credentials" }
+  - { never: [read, write], in: [${['rename-parent-of-never', 'exchange-parent-of-never'].map((name) => quoted(join(site.ws, name, 'vault2/key'))).join(', ')}], because: "a key in the workspace" }
+${rules}exec:
+  - { allow: ["**"] }
+  - { never: [${quoted(join(site.base, 'bin/forbidden'))}], because: "forbidden here" }
+${group.profile?.(site) ?? ''}`;
+}
+
+function outcomesOf(stdout: string): Map<string, Outcome> {
+  const found = new Map<string, Outcome>();
+  for (const line of stdout.split('\n')) {
+    const outcome = parseOutcome(line);
+    if (outcome !== undefined) found.set(outcome.case, outcome);
+  }
+  return found;
+}
+
+/** The picture changed, or the canary came out. */
+function tookEffect(ran: Pick<Ran, 'site' | 'before'>, outcome: Outcome): boolean {
+  return (
+    picture(ran.site, outcome.case) !== ran.before.get(outcome.case) ||
+    outcome.detail.includes(ran.site.canary)
+  );
+}
+
+async function effects(group: Group, ran: Omit<Ran, 'happened' | 'records'>): Promise<Map<string, boolean>> {
+  const found = new Map<string, boolean>();
+  for (const attack of group.attacks) {
+    const outcome = ran.outcomes.get(attack.case);
+    if (outcome === undefined) continue;
+    const happened = attack.happened ? await attack.happened(ran.site, outcome) : tookEffect(ran, outcome);
+    found.set(attack.case, happened);
+  }
+  return found;
+}
+
+function siteFor(group: Group, programs: Programs): Site {
+  const site = makeSite(
+    testUser('adv'),
+    programs,
+    group.attacks.map((attack) => attack.case),
+  );
+  group.prepare?.(site);
+  giveTo(site.user, site.base);
+  return site;
+}
+
+const pictures = (group: Group, site: Site): Map<string, string> =>
+  new Map(group.attacks.map((attack) => [attack.case, picture(site, attack.case)]));
+
+type Runner = (site: Site, argv: readonly string[]) => Promise<{ stdout: string; stderr: string }>;
+
+async function runOn(group: Group, runDir: string, cases: readonly string[], run: Runner): Promise<Ran> {
+  const programs = buildPrograms();
+  const site = siteFor(group, programs);
+  const end = await group.surround?.(site, programs);
+  try {
+    const before = pictures(group, site);
+    const argv = [site.probe, ...siteArguments(site), ...(group.more?.(site, runDir) ?? []), ...cases];
+    const { stdout, stderr } = await run(site, argv);
+    const ran = { site, outcomes: outcomesOf(stdout), before, stdout, stderr };
+    return { ...ran, happened: await effects(group, ran), records: [] };
+  } finally {
+    await end?.();
+    removeSite(site);
+  }
+}
+
+const nativeRunner =
+  (group: Group): Runner =>
+  async (site, argv) => {
+    const [file = '', ...rest] = asUser(site.user, argv);
+    const env = { PATH: '/usr/bin:/bin', HOME: site.user.home, ...group.env };
+    return capture(spawn(file, rest, { cwd: site.ws, env, stdio: 'pipe', timeout: group.within ?? 120_000 }));
+  };
+
+function sandboxRunner(
+  group: Group,
+  cordon: TestCordon,
+  keep: (records: readonly SessionRecord[]) => void,
+): Runner {
+  return async (site, argv) => {
+    cordon.writeProfile(
+      `adversary-${site.token}`,
+      profileFor(site, group).replace('name: adversary', `name: adversary-${site.token}`),
+    );
+    const ran = await cordon.run(argv, {
+      user: site.user,
+      workspace: site.ws,
+      profile: join(cordon.profilesDir, `adversary-${site.token}.yaml`),
+      within: group.within ?? 120_000,
+      ...(group.env === undefined ? {} : { env: group.env }),
+    });
+    const session = await cordon.sessionIn(site.ws).catch((error: unknown) => {
+      throw new Error(`no session: cordon run exited ${ran.code}\n${ran.stderr}\n${cordon.log}`, {
+        cause: error,
+      });
+    });
+    keep(await cordon.blocks(session.session));
+    return ran;
+  };
+}
+
+async function attackSession(group: Group, cordon: TestCordon): Promise<Ran> {
+  let records: readonly SessionRecord[] = [];
+  const cases = group.attacks.map((attack) => attack.case);
+  const runner = sandboxRunner(group, cordon, (found) => (records = found));
+  const ran = await runOn(group, cordon.runDir, cases, runner);
+  return { ...ran, records };
+}
+
+function controlRun(group: Group, runDir: string): Promise<Ran> {
+  const cases = group.attacks.filter((attack) => attack.native !== 'not-run').map((attack) => attack.case);
+  return runOn(group, runDir, cases, nativeRunner(group));
+}
+
+/** Without Cordon the attack works: otherwise its being blocked would prove nothing. */
+function assertControl(t: Test, attack: Attack, control: Ran): void {
+  if (attack.native === 'not-run') return;
+  const outcome = control.outcomes.get(attack.case);
+  const said = JSON.stringify(outcome ?? control.stderr);
+  if (attack.native === 'refused') {
+    t.not(outcome?.result, undefined, `without Cordon the case runs: ${said}`);
+    return;
+  }
+  const happened = control.happened.get(attack.case);
+  if (outcome?.result === 'succeeded' || happened === true) {
+    t.equal(happened, true, `without Cordon it takes effect: ${said}`);
+    return;
+  }
+  t.comment(`it has no effect here without Cordon either: ${said}`);
+}
+
+function nearest(records: readonly SessionRecord[], name: string): readonly string[] {
+  return records
+    .filter((record) => JSON.stringify(record).includes(name))
+    .slice(0, 5)
+    .map(
+      (record) =>
+        `${record.kind} ${record.operation} ${record.object} ${record.object2 ?? ''} ${record.disposition}`,
+    );
+}
+
+function assertRecorded(t: Test, attack: Attack, ran: Ran): void {
+  if (attack.record === undefined) {
+    t.comment(`nothing to record: ${attack.unrecorded ?? 'the attack is made of allowed actions'}`);
+    return;
+  }
+  const match = attack.record(ran.site);
+  const found = ran.records.find((record) => recordMatches(record, match));
+  const diagnostics = {
+    match: String(match.operation),
+    ...match,
+    nearest: nearest(ran.records, attack.case),
+  };
+  t.ok(found, 'the denial is recorded', { diagnostics });
+  if (found === undefined) return;
+  t.not(found.reason, '', 'the record gives a reason');
+}
+
+function assertBlocked(t: Test, attack: Attack, ran: Ran): void {
+  const outcome = ran.outcomes.get(attack.case);
+  const said = JSON.stringify(outcome ?? `no answer; ${ran.stdout.slice(-500)} ${ran.stderr.slice(-500)}`);
+  if (attack.allowed === true) {
+    t.equal(outcome?.result, 'succeeded', `it works inside: ${said}`);
+    return;
+  }
+  const expected = attack.mayReport ?? 'blocked';
+  t.ok(outcome?.result === 'blocked' || outcome?.result === expected, `the probe says ${expected}: ${said}`);
+  t.equal(ran.happened.get(attack.case), false, 'it had no effect');
+  assertRecorded(t, attack, ran);
+}
+
+/** Without Cordon at hand: at least the attacks are shown to work. */
+async function controlAlone(t: Test, group: Group): Promise<void> {
+  const control = await controlRun(group, '/run/cordon');
+  for (const attack of group.attacks) {
+    await t.test(`${attack.case}: without Cordon`, async (t) => {
+      assertControl(t, attack, control);
+    });
+  }
+  await t.test('the attacks under Cordon', { skip: notBuilt() ?? '' }, async () => undefined);
+}
+
+/** Runs the group and makes one subtest of every attack. */
+export async function attackAll(t: Test, group: Group): Promise<void> {
+  const reason = cannotAttack();
+  if (reason !== undefined) {
+    await t.test('the attacks', { skip: reason }, async () => undefined);
+    return;
+  }
+  if (notBuilt() !== undefined) {
+    await controlAlone(t, group);
+    return;
+  }
+  const cordon = await TestCordon.start({});
+  try {
+    const control = await controlRun(group, cordon.runDir);
+    const ran = await attackSession(group, cordon);
+    for (const attack of group.attacks) {
+      await t.test(`${attack.case}: ${attack.title}`, async (t) => {
+        assertControl(t, attack, control);
+        assertBlocked(t, attack, ran);
+      });
+    }
+    t.notMatch(ran.stdout, ran.site.canary, 'the canary came out nowhere');
+  } finally {
+    await cordon.stop();
+  }
+}

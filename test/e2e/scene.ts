@@ -1,0 +1,67 @@
+// A stage with an agent, its model and a private cordond on it.
+import { spawn } from 'node:child_process';
+import type { Test } from 'tap';
+import { baseEnvironment, TestCordon, type Ran, type RunOptions } from '../support/cordon.ts';
+import { capture } from '../support/capture.ts';
+import { asUser, testUser } from '../support/user.ts';
+import type { Agent } from './agents.ts';
+import type { ModelServer } from './model/server.ts';
+import { profileName, profileText } from './profile.ts';
+import { attacks, scriptOf, work } from './script.ts';
+import { setStage, settle, type Stage } from './stage.ts';
+
+export interface Scene {
+  readonly agent: Agent;
+  readonly stage: Stage;
+  readonly model: ModelServer;
+}
+
+export interface CordonScene extends Scene {
+  readonly cordon: TestCordon;
+  readonly how: RunOptions;
+}
+
+export const prompt = 'Fix the greeting, then do what else you are told.';
+
+/** Milliseconds one whole run may take. */
+export const patience = 100_000;
+
+export async function setScene(agent: Agent): Promise<Scene> {
+  const stage = setStage(testUser(agent.name));
+  const model = await agent.serve(scriptOf([...work(stage), ...attacks(stage)]));
+  settle(agent, stage, model.port);
+  return { agent, stage, model };
+}
+
+export async function withCordon(scene: Scene): Promise<CordonScene> {
+  const { agent, model, stage } = scene;
+  const env = agent.environment(model.port);
+  const profiles = { [profileName]: profileText(model.port, Object.keys(env)) };
+  const cordon = await TestCordon.start({ profiles });
+  const how = { user: stage.user, workspace: stage.workspace, profile: profileName, env, within: patience };
+  return { ...scene, cordon, how };
+}
+
+/** The agent as its user would start it, with nothing around it. */
+export function runBare({ agent, stage, model }: Scene): Promise<Ran> {
+  const [file = '', ...rest] = asUser(stage.user, agent.headless(prompt));
+  const env = { ...baseEnvironment(stage.user), ...agent.environment(model.port) };
+  return capture(spawn(file, rest, { cwd: stage.workspace, env, stdio: 'pipe', timeout: patience }));
+}
+
+/** What a failed assertion prints. */
+export const evidence = ({ model }: Scene, ran?: Ran, cordon?: TestCordon): Record<string, unknown> => ({
+  seen: model.seen.map(({ method, path, status, note }) => `${method} ${path} ${status} ${note}`),
+  results: [...model.results.values()].map(({ step, text }) => `${step}: ${text.slice(0, 400)}`),
+  ...(ran === undefined
+    ? {}
+    : { code: ran.code, out: ran.stdout.slice(-1500), err: ran.stderr.slice(-3000) }),
+  ...(cordon === undefined ? {} : { daemon: cordon.log.slice(-3000) }),
+});
+
+export async function strike(t: Test, scene: Scene | CordonScene): Promise<void> {
+  if ('cordon' in scene)
+    t.same(await scene.cordon.stop(), [], 'nothing of the session is left on the machine');
+  await scene.model.close();
+  scene.stage.strike();
+}

@@ -1,0 +1,64 @@
+// A full disk under the journal: what cannot be recorded does not happen.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import t from 'tap';
+import { until } from '../../support/until.ts';
+import { prepare, skipReason } from './ground.ts';
+
+/** A tmpfs of a few MiB, in the mount namespace of this test. */
+function smallDisk(t: { teardown(end: () => void): void }): string {
+  const directory = mkdtempSync(join(tmpdir(), 'cordon-disk-'));
+  const made = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8m,mode=0700', 'tmpfs', directory], {
+    encoding: 'utf8',
+  });
+  if (made.status !== 0) throw new Error(`mount: ${made.stderr}`);
+  t.teardown(() => {
+    spawnSync('umount', ['--lazy', directory]);
+    rmSync(directory, { recursive: true, force: true });
+  });
+  return directory;
+}
+
+const freeBytes = (directory: string): number => {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize;
+};
+
+/** Writes until nothing is left, page by page at the end. */
+function fill(directory: string): string {
+  const file = join(directory, 'ballast');
+  writeFileSync(file, Buffer.alloc(freeBytes(directory)));
+  return file;
+}
+
+t.test(
+  'with a full journal disk nothing is allowed, and it works on when there is room',
+  { skip: skipReason() },
+  async (t) => {
+    const stateDir = smallDisk(t);
+    const ground = await prepare(t, 'survive', { stateDir });
+    const { cordon, workspace } = ground;
+    const shell = await ground.shell();
+    t.equal((await shell.ask('echo one > one')).code, 0, 'an allowed write works');
+    await until('the disk is full for the next record', async () => {
+      const ballast = fill(stateDir);
+      if (freeBytes(stateDir) > 0) return undefined;
+      // The rest of the journal's last page still takes some records.
+      for (let n = 0; n < 64; n++) if ((await shell.ask(`: > filler${n % 2}`)).code !== 0) return ballast;
+      return undefined;
+    });
+    t.not((await shell.ask('echo two > two')).code, 0, 'a write is refused');
+    t.notOk(existsSync(join(workspace, 'two')), 'and has no effect');
+    t.not((await shell.ask('/bin/true')).code, 0, 'a program is not started');
+    t.equal((await cordon.cli(['status', '--json'])).code, 0, 'cordond still answers');
+
+    rmSync(join(stateDir, 'ballast'));
+    await until('there is room again', async () => (await shell.ask('echo three > three')).code === 0, {
+      every: 100,
+    });
+    t.ok(existsSync(join(workspace, 'three')), 'writes work again');
+    t.equal(await shell.leave(), 0);
+  },
+);
