@@ -1,6 +1,7 @@
 // `policy check`: is this text a profile that could be run?
 import { CordonError, normalise } from '../model/mod.ts';
 import { compile } from './compile.ts';
+import { refuseOtherName } from './inherit.ts';
 import { parseProfile } from './profile.ts';
 import type { CompileContext, ProfileSources } from './source.ts';
 
@@ -25,10 +26,14 @@ const example: CompileContext = {
   generation: 0,
 };
 
-/** Checks `text` as if it stood among `sources` (where its parents are looked for). Never throws for a bad profile. */
-export function policyCheck(text: string, file: string, sources: ProfileSources): Checked {
+/**
+ * Checks `text` as if it stood among `sources` (where its parents are looked for), under `name` when it has one there.
+ * Never throws for a bad profile.
+ */
+export function policyCheck(text: string, file: string, sources: ProfileSources, name?: string): Checked {
   try {
     const profile = parseProfile(file, text);
+    if (name !== undefined) refuseOtherName(profile, name);
     const plan = compile(profile.name, new Map([...sources, [profile.name, { file, text }]]), example);
     const { rules, policyDigest } = plan.capabilitySet;
     return {
