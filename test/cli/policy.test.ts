@@ -114,6 +114,6 @@ t.test('a profile without a table says how to write one', async (t) => {
   t.equal(outcome.status, 1);
   t.match(
     outcome.stderr,
-    /good has no table of expected verdicts\n {2}Write one beside the profile, NAME\.test\.yaml/,
+    /there is no table of expected verdicts beside good\n {2}Write one beside the profile, NAME\.test\.yaml/,
   );
 });

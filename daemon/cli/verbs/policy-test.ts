@@ -22,8 +22,8 @@ interface Work {
 const isDirectory = (path: string): boolean =>
   statSync(path, { throwIfNoEntry: false })?.isDirectory() === true;
 
-function noTable(what: string): CordonError {
-  return new CordonError('not-found', `${what} has no table of expected verdicts`, {
+function noTable(where: string): CordonError {
+  return new CordonError('not-found', `there is no table of expected verdicts ${where}`, {
     fix: 'Write one beside the profile, NAME.test.yaml: cordon-test: 1, profile: NAME, cases: […]',
   });
 }
@@ -46,7 +46,7 @@ function workOf(context: VerbContext): Work {
 }
 
 function missing(operand: string): never {
-  throw noTable(operand);
+  throw noTable(`beside ${operand}`);
 }
 
 const failureLine = ({ file, line, question, expected, got, rule, reason }: TestResult): string =>
@@ -61,7 +61,7 @@ function lines(report: TestReport, { colours }: VerbContext): string[] {
 
 export const policyTest: VerbAction = (context) => {
   const { tables, policy } = workOf(context);
-  if (tables.length === 0) throw noTable(context.operands[0] ?? 'no profile');
+  if (tables.length === 0) throw noTable(`in ${context.operands[0] ?? 'any directory of profiles'}`);
   const reports = tables.map((table) => test(table, policy.sources, policy.managed));
   const failed = reports.reduce((sum, report) => sum + report.failed, 0);
   if (context.json) context.out(JSON.stringify({ ok: failed === 0, profiles: reports }));
