@@ -257,7 +257,7 @@ interface Entry {
 }
 /** In the mediator's own tree. A directory that cannot be listed has nothing that could be judged: it throws, which denies. */
 const list = (path: BytePath): Entry[] =>
-  readdirSync(Buffer.from(path, 'latin1'), { withFileTypes: true, encoding: 'latin1' as BufferEncoding });
+  readdirSync(Buffer.from(path, 'latin1'), { withFileTypes: true, encoding: 'latin1' });
 
 function permitGitConfig(m: Mediation, call: Mutation, source: Slot, target: Slot): Answer {
   const change = installGitConfig(m, source, target);
