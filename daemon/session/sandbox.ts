@@ -43,6 +43,9 @@ const unwatchedTypes = new Set([
 ]);
 const unwatchedPlaces = new Set(['/dev', '/sys']);
 
+/** A mediation thread that does not end in this time ends with the process. */
+const STOP_MS = 3000;
+
 type Message = FromLaunchThread | FromMediationThread;
 type Waiter = {
   readonly types: readonly string[];
@@ -246,16 +249,19 @@ export class Sandbox {
     ];
   }
 
-  /** After the last process is gone: ends the threads, which otherwise wait in the kernel for ever. */
-  stop(): void {
+  /** After the last process is gone: the mediation threads take what still waits, and end. */
+  async stop(): Promise<void> {
     this.kill();
     if (this.prepared !== undefined) this.cgroup.releaseThread(this.prepared.tid);
-    for (const [thread, wake] of [
+    const ends = [
       [this.open, this.wakeOpen],
       [this.notify, this.wakeNotify],
-    ] as const) {
+    ] as const;
+    const ended = ends.map(([thread, wake]) => {
       thread.say({ type: 'stop' });
       signalEvent(wake);
-    }
+      return thread.next('ended');
+    });
+    await Promise.race([Promise.allSettled(ended), new Promise((resolve) => setTimeout(resolve, STOP_MS))]);
   }
 }
