@@ -345,18 +345,18 @@ export class Supervisor {
   }
 
   private async finish(code: number, signal: string): Promise<void> {
+    this.sandbox.kill();
+    this.egress?.stop();
+    await this.sandbox.stop();
     for (const hit of this.sandbox.cgroup.hits())
       this.record('limit', hit, 'a limit of the profile was reached');
     this.record('exit', String(code), this.reason === '' ? 'the command ended' : this.reason);
-    this.sandbox.kill();
-    this.egress?.stop();
     if (this.confined?.terminal !== undefined) closeSync(this.confined.terminal.slave);
     const denied = Number(this.counters[SHARED.denied]);
     const blocks = denied > 0 && this.order !== undefined ? blockedActions(this.order.journalPath) : [];
     this.hint();
     this.options.notify('sessionEnded', { exitCode: code, signal, denied, reason: this.reason });
     await this.attachSocket?.exit({ code, signal, reason: this.reason, denied, blocks });
-    this.sandbox.stop();
     this.options.done(0);
   }
 }

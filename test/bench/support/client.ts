@@ -1,0 +1,56 @@
+// A client of cordond inside this process: what `cordon run` does, without starting a program for it. The agent gets
+// this process's own descriptors 0, 1 and 2.
+import { connect, type Connection } from '../../../daemon/wire/mod.ts';
+import type { Stage } from './stage.ts';
+import { userEnvironment } from './peers.ts';
+
+const bytes = (text: string): Buffer => Buffer.from(text, 'utf8');
+
+export class Client {
+  readonly #admin: Connection;
+  readonly #stage: Stage;
+
+  private constructor(admin: Connection, stage: Stage) {
+    this.#admin = admin;
+    this.#stage = stage;
+  }
+
+  static async connect(stage: Stage): Promise<Client> {
+    return new Client(await connect(stage.cordon.socket), stage);
+  }
+
+  /** Runs a command to its end; its exit code. */
+  async run(argv: readonly string[], profile: string): Promise<number> {
+    const { user, workspace } = this.#stage;
+    const environment = Object.entries(userEnvironment(user)).map(([name, value]) =>
+      bytes(`${name}=${value}`),
+    );
+    const request = {
+      profile,
+      workspace: bytes(workspace),
+      argv: argv.map(bytes),
+      environment,
+      user: user.name,
+    };
+    const { attachPath } = await this.#admin.askFor('run', request, 'runAnswer');
+    return this.#attach(attachPath);
+  }
+
+  async #attach(path: string): Promise<number> {
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const session = await connect(path, {
+      onMessage: ({ message }) => {
+        if (message.kind === 'sessionExit') resolve(message.body.code);
+      },
+    });
+    void session.closed.then(({ detail }) =>
+      reject(new Error(`the session ended without an exit: ${detail}`)),
+    );
+    session.notify('attach', { tty: false });
+    return promise;
+  }
+
+  close(): void {
+    this.#admin.end();
+  }
+}
