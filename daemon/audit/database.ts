@@ -22,7 +22,8 @@ const migrations: readonly string[] = [
     json TEXT NOT NULL,          -- SessionRecord, byte for byte as journaled
     UNIQUE (stream, seq)
   );
-  CREATE INDEX records_by_subject ON records (subject, time);
+  CREATE INDEX records_by_subject ON records (subject, position);
+  CREATE INDEX records_by_subject_time ON records (subject, time);
   CREATE INDEX records_by_time ON records (time);
   CREATE INDEX records_by_disposition ON records (disposition, position);
 
@@ -43,7 +44,7 @@ const migrations: readonly string[] = [
     denied INTEGER NOT NULL DEFAULT 0,
     facts TEXT NOT NULL          -- SessionFacts as JSON
   ) WITHOUT ROWID;
-  CREATE INDEX sessions_by_state ON sessions (state);
+  CREATE INDEX sessions_by_end ON sessions (ended);
 
   CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
   `,

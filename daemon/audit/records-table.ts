@@ -35,6 +35,19 @@ export const isDenial = (disposition: string): boolean =>
 
 const kept = ({ disposition, ...row }: Row): KeptRecord => ({ ...row, denied: isDenial(disposition) });
 
+type Filter = Omit<RecordsQuery, 'limit'>;
+
+function conditions({ subjects, deniedOnly = false }: Filter): string {
+  const where = ['time >= :since'];
+  if (subjects?.length === 1) where.push('subject = :subject');
+  else if (subjects !== undefined) where.push('subject IN (SELECT value FROM json_each(:subjects))');
+  if (deniedOnly) where.push(`disposition IN ('denied', 'would-deny')`);
+  return where.join(' AND ');
+}
+
+const parameters = ({ subjects = [], since = 0 }: Filter): Record<string, unknown> =>
+  subjects.length === 1 ? { since, subject: subjects[0] } : { since, subjects: JSON.stringify(subjects) };
+
 export class RecordsTable {
   readonly #db: Database;
   readonly #insert: Statement<[string, number, string, number, string, string, string]>;
@@ -71,16 +84,24 @@ export class RecordsTable {
     return row === undefined ? undefined : kept(row);
   }
 
-  find({ subjects, since = 0, deniedOnly = false, limit }: RecordsQuery): KeptRecord[] {
-    const where = ['time >= :since'];
-    if (subjects !== undefined) where.push('subject IN (SELECT value FROM json_each(:subjects))');
-    if (deniedOnly) where.push(`disposition IN ('denied', 'would-deny')`);
+  /** Position of the first record of the answer: the oldest of the latest `limit` that match. 0 when none does. */
+  first({ limit, ...filter }: RecordsQuery): number {
+    const sql = `SELECT min(position) AS position FROM
+      (SELECT position FROM records WHERE ${conditions(filter)} ORDER BY position DESC LIMIT :limit)`;
+    const row = this.#db
+      .prepare<[Record<string, unknown>], { position: number | null }>(sql)
+      .get({ ...parameters(filter), limit });
+    return row?.position ?? 0;
+  }
+
+  /** At most `limit` records that match, from this position on, oldest first. */
+  page({ limit, ...filter }: RecordsQuery, from: number): KeptRecord[] {
     const sql = `SELECT position, subject, disposition, time, json FROM records
-      WHERE ${where.join(' AND ')} ORDER BY position DESC LIMIT :limit`;
-    const rows = this.#db
+      WHERE position >= :from AND ${conditions(filter)} ORDER BY position LIMIT :limit`;
+    return this.#db
       .prepare<[Record<string, unknown>], Row>(sql)
-      .all({ since, limit, subjects: JSON.stringify(subjects ?? []) });
-    return rows.reverse().map(kept);
+      .all({ ...parameters(filter), from, limit })
+      .map(kept);
   }
 
   /** Since the spool began. Counted once, then kept up. */

@@ -79,9 +79,9 @@ export class Registry {
     return raw === undefined ? undefined : parsed(raw);
   }
 
-  /** Sessions that have not ended, oldest first. */
+  /** Sessions that have not wholly ended, oldest first. */
   live(): SessionRow[] {
-    const sql = `SELECT * FROM sessions WHERE state IN ('starting', 'running', 'frozen') ORDER BY started`;
+    const sql = 'SELECT * FROM sessions WHERE ended = 0 ORDER BY started';
     return this.#db.prepare<[], Raw>(sql).all().map(parsed);
   }
 

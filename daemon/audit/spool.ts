@@ -111,8 +111,18 @@ export class Spool {
     return kept;
   }
 
+  /** The latest `limit` that match, oldest first. */
   find(query: RecordsQuery): KeptRecord[] {
-    return this.#table.find(query);
+    return this.#table.page(query, this.#table.first(query));
+  }
+
+  /** Position where that answer begins, for asking in pages; 0 when nothing matches. */
+  first(query: RecordsQuery): number {
+    return this.#table.first(query);
+  }
+
+  page(query: RecordsQuery, from: number): KeptRecord[] {
+    return this.#table.page(query, from);
   }
 
   /** By what `cordon explain` takes: `<session>-<seq>`. */

@@ -6,6 +6,9 @@ const since: VerbOption = { flags: '--since <time>', summary: 'a span such as 10
 const limit: VerbOption = { flags: '--limit <n>', summary: 'at most this many, the newest' };
 const all: VerbOption = { flags: '--all', summary: 'every session' };
 const reason: VerbOption = { flags: '--reason <text>', summary: 'why, for the record' };
+const workspace: VerbOption = { flags: '--workspace <dir>', summary: 'value of ${workspace}' };
+const user: VerbOption = { flags: '--user <name>', summary: 'whose ${home}' };
+const profiles: VerbOption = { flags: '--profiles <dir>', summary: 'look for profiles here first' };
 
 export const verbs: readonly Verb[] = [
   {
@@ -76,6 +79,27 @@ export const verbs: readonly Verb[] = [
     operands: ['[session]'],
     options: [all, reason],
     load: async () => (await import('./verbs/control.ts')).kill,
+  },
+  {
+    name: 'policy check',
+    summary: 'check a profile without loading it',
+    operands: ['<profile>'],
+    options: [profiles],
+    load: async () => (await import('./verbs/policy-check.ts')).policyCheck,
+  },
+  {
+    name: 'policy show',
+    summary: 'the effective policy, after inheritance',
+    operands: ['<profile>'],
+    options: [workspace, user, profiles],
+    load: async () => (await import('./verbs/policy-show.ts')).policyShow,
+  },
+  {
+    name: 'policy test',
+    summary: 'run the tables of expected verdicts that profiles bring along',
+    operands: ['[profile]'],
+    options: [profiles],
+    load: async () => (await import('./verbs/policy-test.ts')).policyTest,
   },
   {
     name: 'audit tail',

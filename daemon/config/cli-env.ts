@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs';
 
 export const defaultAdminSocket = '/run/cordon/admin.sock';
+/** Profiles of this machine. */
+export const localProfileDir = '/etc/cordon/profiles';
 
 export interface CliEnvironment {
   /** CORDON_SOCKET, or where cordond listens by default. */

@@ -105,9 +105,10 @@ export class Sessions {
   async end(session: Session, outcome: Outcome): Promise<void> {
     if (session.ending) return;
     session.ending = true;
-    session.ended = this.#now();
+    const ended = this.#now();
+    const known = session.facts.endReason !== '';
     const state = session.state === 'killed' ? 'killed' : outcome.state;
-    this.update(session, state, { exitCode: outcome.exitCode, endReason: outcome.reason });
+    this.update(session, state, known ? {} : { exitCode: outcome.exitCode, endReason: outcome.reason });
     try {
       await killSession(this.target(session), outcome.reason);
       await this.#awaitSupervisor(session);
@@ -115,6 +116,9 @@ export class Sessions {
       this.#recordTrouble(session.id, asCordonError(error).message);
     }
     await this.#audit.spool.finish(session.id);
+    // Only now: should the daemon die before this, the next one does all of it again.
+    session.ended = ended;
+    this.update(session, session.state, {});
     session.release();
     rmSync(this.#paths.session(session.id), { recursive: true, force: true });
     this.#live.delete(session.id);

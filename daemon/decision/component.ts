@@ -44,8 +44,10 @@ export function componentsOf(rule: { readonly base: string; readonly glob: strin
   alone: boolean;
 } {
   const parts = `${rule.base}/${rule.glob}`.split('/').filter((part) => part !== '');
-  const alone = parts.at(-1) === '.';
-  if (alone) parts.pop();
-  while (!alone && parts.at(-1) === '**') parts.pop();
+  const dot = parts.at(-1) === '.';
+  if (dot) parts.pop();
+  // Each object below, alone, is all that is below.
+  const alone = dot && parts.at(-1) !== '**';
+  while (parts.at(-1) === '**') parts.pop();
   return { parts, alone };
 }

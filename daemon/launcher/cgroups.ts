@@ -66,6 +66,11 @@ export class SessionCgroup {
     if (this.hierarchy.version === 1)
       for (const directory of this.directories.values()) writeFileSync(`${directory}/tasks`, String(tid));
   }
+  /** Puts a thread of ours back to where the supervisor lives. */
+  releaseThread(tid: number): void {
+    if (this.hierarchy.version === 1)
+      for (const root of this.hierarchy.roots.values()) writeFileSync(`${root}/tasks`, String(tid));
+  }
   addProcess(pid: number): void {
     for (const directory of new Set(this.directories.values()))
       writeFileSync(`${directory}/cgroup.procs`, String(pid));

@@ -101,8 +101,8 @@ function narrow(
  */
 function withImages(rules: readonly AuthoredRule[], authored: readonly AuthoredRule[]): AuthoredRule[] {
   const list = authored.filter((rule) => rule.section === 'exec');
-  if (list.some((rule) => rule.effect !== 'deny')) return [...rules];
-  return [...rules, everyImage];
+  if (list.every((rule) => rule.effect === 'deny')) return [...rules, everyImage];
+  return rules.some((rule) => rule.section === 'exec') ? [...rules] : [...rules, noImage];
 }
 
 const everyImage: AuthoredRule = {
@@ -115,6 +115,14 @@ const everyImage: AuthoredRule = {
   access: [],
   patterns: ['/**'],
   destinations: [],
+};
+
+/** An empty list would mean no list: said explicitly when every entry was taken away. */
+const noImage: AuthoredRule = {
+  ...everyImage,
+  id: 'builtin/exec-nothing',
+  effect: 'deny',
+  because: 'managed settings removed every program of the list',
 };
 
 function protectionsOf(family: readonly Profile[], managed?: ManagedSettings): Protection[] {

@@ -3,7 +3,7 @@ import { nearest } from './nearest.ts';
 import { parseProfile } from './profile.ts';
 import type { Profile } from './profile.ts';
 import { invalid } from './source.ts';
-import type { Place, ProfileSources } from './source.ts';
+import type { Place, ProfileSource, ProfileSources } from './source.ts';
 
 const longestChain = 64;
 
@@ -48,13 +48,22 @@ function load(name: string, asked: Place, sources: ProfileSources): Profile {
       close === undefined ? `the profiles are: ${known || 'none'}` : `did you mean ${close}?`,
     );
   }
-  const profile = parseProfile(source.file, source.text);
-  if (profile.name !== name) {
-    throw invalid(
-      { file: source.file, line: 1, key: 'name' },
-      `the profile is called ${profile.name}, its file ${name}`,
-      'give both the same name',
-    );
-  }
+  const profile = parsed(source);
+  refuseOtherName(profile, name);
+  return profile;
+}
+
+export function refuseOtherName(profile: Profile, name: string): void {
+  if (profile.name === name) return;
+  const place = { file: profile.file, line: 1, key: 'name' };
+  throw invalid(place, `the profile is called ${profile.name}, its file ${name}`, 'give both the same name');
+}
+
+/** Parsing costs milliseconds, and a launch waits for it. A source is immutable: the same one parses to the same. */
+const known = new WeakMap<ProfileSource, Profile>();
+
+function parsed(source: ProfileSource): Profile {
+  let profile = known.get(source);
+  if (!profile) known.set(source, (profile = parseProfile(source.file, source.text)));
   return profile;
 }

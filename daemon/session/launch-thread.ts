@@ -4,6 +4,9 @@ import { spawn } from 'node:child_process';
 import { accessSync, constants, readFileSync, statSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import {
+  AuditGroup,
+  Files,
+  O,
   PermissionGroup,
   landlock,
   mounts,
@@ -42,6 +45,8 @@ const say = (message: FromLaunchThread): void => port.postMessage(message);
 const { CLONE } = mounts;
 const { AF, SOCK } = sockets;
 const group = new PermissionGroup(data.fanotify);
+const audit = new AuditGroup(data.audit);
+const files = new Files();
 const program = seccompProgram(process.arch === 'arm64' ? 'aarch64' : 'x86_64');
 const filter = new seccomp.Filter(program.instructions);
 const landlockAbi = landlock.abi();
@@ -96,6 +101,20 @@ function prepare(): void {
     landlockAbi,
     ...network,
   });
+}
+
+/** Descriptors are opened before the marks: what is opened on a watched mount is asked about. */
+function watch(paths: readonly string[]): (readonly [string, number])[] {
+  const byFsid = new Map<string, number>();
+  for (const path of paths) {
+    const fd = files.open(path, O.RDONLY | O.CLOEXEC | O.NONBLOCK);
+    const fsid = fd < 0 ? '' : files.fsid(fd);
+    if (fsid === '' || byFsid.has(fsid)) files.close(fd);
+    else byFsid.set(fsid, fd);
+  }
+  const audited = paths.map((path) => audit.markMount(path));
+  for (const path of paths) group.markMount(path);
+  return audited.every(Boolean) ? [...byFsid] : [];
 }
 
 let terminal: Terminal | undefined;
@@ -169,8 +188,7 @@ function start(order: Spawn): void {
 function handle(message: ToLaunchThread): void {
   switch (message.type) {
     case 'mark':
-      for (const path of message.paths) group.markMount(path);
-      say({ type: 'marked' });
+      say({ type: 'marked', auditMounts: watch(message.paths) });
       return;
     case 'confine':
       takeOn(message);

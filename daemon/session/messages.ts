@@ -7,6 +7,8 @@ export interface LaunchThreadData {
   readonly stage: string;
   readonly cgroup: string;
   readonly fanotify: number;
+  /** Descriptor of the audit group. */
+  readonly audit: number;
   readonly tmpBytes: number;
 }
 export interface Prepared {
@@ -26,6 +28,11 @@ export interface Prepared {
 export interface MarkMounts {
   readonly type: 'mark';
   readonly paths: readonly string[];
+}
+export interface Marked {
+  readonly type: 'marked';
+  /** A descriptor on each watched file system, by fsid; empty when some file system cannot be audited by handle. */
+  readonly auditMounts: readonly (readonly [string, number])[];
 }
 export interface Confine {
   readonly type: 'confine';
@@ -78,7 +85,7 @@ export interface Failed {
 }
 export type ToLaunchThread = MarkMounts | Confine | Spawn;
 export type FromLaunchThread =
-  Prepared | { readonly type: 'marked' } | Mounted | Confined | Spawned | NotStarted | Exited | Failed;
+  Prepared | Marked | Mounted | Confined | Spawned | NotStarted | Exited | Failed;
 
 export interface MediationThreadData {
   readonly fanotify: number;
@@ -99,6 +106,8 @@ export interface BeginSession {
 export interface BeginOpen extends BeginSession {
   /** O_PATH descriptor of the sandbox's root. */
   readonly root: number;
+  readonly audit:
+    { readonly group: number; readonly mounts: readonly (readonly [string, number])[] } | undefined;
 }
 export interface BeginNotify extends BeginSession {
   readonly mountNamespace: number;

@@ -1,9 +1,15 @@
 // Entry of the open thread: fanotify permission events of one session.
 import { workerData } from 'node:worker_threads';
-import { Files, PermissionGroup } from '../../native-bindings/linux/mod.ts';
+import { AuditGroup, Files, PermissionGroup } from '../../native-bindings/linux/mod.ts';
 import type { Decider, Journal } from '../model/mod.ts';
 import { decide } from '../monitor/mod.ts';
-import { OpenMediator, ProcessReader, type JournalWriter, type OpenMediation } from '../supervisor/mod.ts';
+import {
+  OpenMediator,
+  ProcessReader,
+  ReadAudit,
+  type JournalWriter,
+  type OpenMediation,
+} from '../supervisor/mod.ts';
 import { deciderOf, journalOf, portOfWorker, sayTo, waiting } from './mediation-thread.ts';
 import type { BeginOpen, MediationThreadData, ToMediationThread } from './messages.ts';
 
@@ -40,6 +46,7 @@ const state = {
   root: -1,
   decide,
   ownPid: process.pid,
+  audit: undefined,
   wake: data.wake,
   onWake: () => {
     for (const message of waiting(port)) if (!handle(message)) return false;
@@ -57,6 +64,17 @@ function begin(message: BeginOpen): void {
   state.never = new Set(message.never);
   state.neverHasNames = message.neverHasNames;
   state.root = message.root;
+  if (message.audit !== undefined) {
+    const { group, mounts } = message.audit;
+    state.audit = new ReadAudit({
+      group: new AuditGroup(group),
+      files,
+      reader: state.reader,
+      mounts: new Map(mounts),
+      ownPid: process.pid,
+      now: Date.now,
+    });
+  }
   mediator.replacePolicy(deciderOf(message.capabilitySet, terminal), message.capabilitySet.mode);
   mediator.active = true;
   say({ type: 'begun' });

@@ -1,7 +1,13 @@
 // One sandbox as the supervisor's main thread drives it: three threads, prepared before the session is known.
 import { existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
-import { PermissionGroup, eventfd, processes, signalEvent } from '../../native-bindings/linux/mod.ts';
+import {
+  AuditGroup,
+  PermissionGroup,
+  eventfd,
+  processes,
+  signalEvent,
+} from '../../native-bindings/linux/mod.ts';
 import { SessionCgroup, findHierarchy, parseMountInfo } from '../launcher/mod.ts';
 import type { CapabilitySet, Layer } from '../model/mod.ts';
 import type {
@@ -101,6 +107,8 @@ export interface SandboxOptions {
 
 export class Sandbox {
   readonly fanotify: number;
+  private readonly audit: number;
+  private auditMounts: readonly (readonly [string, number])[] = [];
   readonly cgroup: SessionCgroup;
   readonly mountTable: string;
   private readonly launch: Thread<ToLaunchThread>;
@@ -117,6 +125,7 @@ export class Sandbox {
   constructor(options: SandboxOptions) {
     const name = `s${process.pid}`;
     this.fanotify = PermissionGroup.create();
+    this.audit = AuditGroup.create();
     this.proc = openSync('/proc', O_PATH);
     this.mountTable = readFileSync('/proc/self/mountinfo', 'latin1');
     this.cgroup = new SessionCgroup(findHierarchy(this.mountTable), name);
@@ -126,7 +135,13 @@ export class Sandbox {
     const failed = (error: Error): void => options.onFailure(error);
     this.open = new Thread('./open-thread.js', mediation(this.wakeOpen), failed);
     this.notify = new Thread('./notify-thread.js', mediation(this.wakeNotify), failed);
-    const launch = { stage: this.stage, cgroup: name, fanotify: this.fanotify, tmpBytes: options.tmpBytes };
+    const launch = {
+      stage: this.stage,
+      cgroup: name,
+      fanotify: this.fanotify,
+      audit: this.audit,
+      tmpBytes: options.tmpBytes,
+    };
     this.launch = new Thread('./launch-thread.js', launch, failed);
   }
 
@@ -137,7 +152,7 @@ export class Sandbox {
     const prepared = await this.launch.next('prepared');
     this.initPidfd = processes.pidfdOpen(prepared.initPid);
     this.launch.say({ type: 'mark', paths: this.watchedMounts(prepared.tid) });
-    await this.launch.next('marked');
+    ({ auditMounts: this.auditMounts } = await this.launch.next('marked'));
     rmdirSync(this.stage);
     this.prepared = prepared;
     return prepared;
@@ -161,13 +176,14 @@ export class Sandbox {
   /** The sandbox takes on the session: mounts, decisions, confinement. Afterwards only `spawn` is left to do. */
   async begin(
     confine: Omit<Confine, 'type'>,
-    open: Omit<BeginOpen, 'type' | 'root'>,
+    open: Omit<BeginOpen, 'type' | 'root' | 'audit'>,
     notify: Omit<BeginNotify, 'type' | 'mountNamespace'>,
   ): Promise<Confined> {
     const { tid } = this.preparedOrThrow;
     this.cgroup.limit(confine.limits);
     const root = openSync(`/proc/self/task/${tid}/root`, O_PATH);
-    this.open.say({ ...open, type: 'begin', root } satisfies BeginOpen);
+    const audit = this.auditMounts.length === 0 ? undefined : { group: this.audit, mounts: this.auditMounts };
+    this.open.say({ ...open, type: 'begin', root, audit } satisfies BeginOpen);
     signalEvent(this.wakeOpen);
     await this.open.next('begun');
     this.launch.say({ ...confine, type: 'confine' });
@@ -233,6 +249,7 @@ export class Sandbox {
   /** After the last process is gone: ends the threads, which otherwise wait in the kernel for ever. */
   stop(): void {
     this.kill();
+    if (this.prepared !== undefined) this.cgroup.releaseThread(this.prepared.tid);
     for (const [thread, wake] of [
       [this.open, this.wakeOpen],
       [this.notify, this.wakeNotify],

@@ -5,5 +5,6 @@ export * from './notify-mediator.ts';
 export * from './open-mediator.ts';
 export * from './pins.ts';
 export * from './process-info.ts';
+export * from './read-audit.ts';
 export * from './resolver.ts';
 export type { Egress } from './network.ts';

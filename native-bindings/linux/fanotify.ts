@@ -109,3 +109,84 @@ export class PermissionGroup {
     return libc.write(this.fd, this.arena.at(RESPONSE), 8) === 8;
   }
 }
+
+/** What an audit group says of one open: `directory` is valid until the next `read`. */
+export interface Opened {
+  readonly pid: number;
+  readonly mask: number;
+  /** File system and directory handle: equal for equal directories. */
+  readonly directory: string;
+  /** Name in the directory, one char a byte; `.` for the directory itself. */
+  readonly name: string;
+  /** Offset of the struct file_handle in the event buffer. */
+  readonly handle: number;
+  readonly fsid: string;
+}
+
+const INFO_DFID_NAME = 2;
+const INFO = 24;
+
+/** Audit group: notifications with directory handle and name (FAN_REPORT_DFID_NAME, Linux 5.9), nothing waits for it. */
+export class AuditGroup {
+  readonly fd: number;
+  private readonly arena = new Arena(EVENTS_MAX + 8192);
+  constructor(fd?: number) {
+    this.fd = fd ?? AuditGroup.create();
+  }
+  static create(): number {
+    const flags =
+      INIT.CLOEXEC |
+      INIT.NONBLOCK |
+      INIT.UNLIMITED_QUEUE |
+      INIT.UNLIMITED_MARKS |
+      INIT.REPORT_DIR_FID |
+      INIT.REPORT_NAME;
+    return check(libc.fanotifyInit(flags, 0o2000000), 'fanotify_init FAN_REPORT_DFID_NAME');
+  }
+  /** False when the file system has no handles (EOPNOTSUPP, ENODEV, EXDEV): its opens are then recorded when asked. */
+  markMount(path: string): boolean {
+    return (
+      libc.fanotifyMark(
+        this.fd,
+        MARK.ADD | MARK.MOUNT,
+        FAN.OPEN | FAN.ONDIR,
+        -100,
+        this.arena.cstring(PATH, path),
+      ) === 0
+    );
+  }
+  /** One batch; empty when nothing waits. Events that cannot be understood are left out of the batch and counted. */
+  read(): { readonly events: readonly Opened[]; readonly lost: number } {
+    const n = libc.read(this.fd, this.arena.at(EVENTS), EVENTS_MAX);
+    const events: Opened[] = [];
+    let lost = 0;
+    for (let at = 0; n > 0 && at + INFO <= n; at += this.arena.view.getUint32(at, true)) {
+      const event = this.event(at);
+      if (event === undefined) lost++;
+      else events.push(event);
+    }
+    return { events, lost };
+  }
+  private event(at: number): Opened | undefined {
+    const { view, bytes } = this.arena;
+    const length = view.getUint32(at, true);
+    const info = at + INFO;
+    if (length < INFO + 20 || view.getUint8(info) !== INFO_DFID_NAME) return undefined;
+    const handleBytes = view.getUint32(info + 12, true);
+    const name = info + 20 + handleBytes;
+    if (name >= at + length) return undefined;
+    return {
+      pid: view.getInt32(at + 20, true),
+      mask: view.getUint32(at + 8, true),
+      directory: bytes.latin1Slice(info + 4, name),
+      name: this.arena.text(name, at + length - name),
+      handle: info + 12,
+      fsid: bytes.latin1Slice(info + 4, info + 12),
+    };
+  }
+  /** Pins (O_PATH) the directory of an event of the last batch. -errno when it is gone. Needs CAP_DAC_READ_SEARCH. */
+  openDirectory(event: Opened, mountFd: number): number {
+    const fd = libc.openByHandleAt(mountFd, this.arena.at(event.handle), 0o10000000 | 0o2000000);
+    return fd < 0 ? -errno() : fd;
+  }
+}

@@ -185,6 +185,11 @@ export class Files {
   fremovexattr(fd: number, name: string): number {
     return this.out(libc.fremovexattr(fd, this.arena.cstring(PATH2, name, 256)));
   }
+  /** f_fsid of statfs(2), 8 bytes as latin1: what fanotify events carry. '' on failure. */
+  fsid(fd: number): string {
+    if (libc.fstatfs(fd, this.arena.at(STAT)) < 0) return '';
+    return this.arena.bytes.latin1Slice(STAT + 56, STAT + 64);
+  }
   /** Writes a short byte string whole; false when it did not fit in one write(2). */
   writeAll(fd: number, text: string): boolean {
     return libc.write(fd, this.arena.cstring(LINK, text, 4096), text.length) === text.length;

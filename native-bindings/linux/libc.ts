@@ -54,6 +54,8 @@ export const libc = {
   ),
   fanotifyInit: fn('int fanotify_init(unsigned int flags, unsigned int eventFlags)'),
   fanotifyMark: fn('int fanotify_mark(int fd, unsigned int flags, uint64_t mask, int dirfd, void *path)'),
+  openByHandleAt: fn('int open_by_handle_at(int mountFd, void *handle, int flags)'),
+  fstatfs: fn('int fstatfs64(int fd, void *st)'),
   socket: fn('int socket(int domain, int type, int protocol)'),
   socketpair: fn('int socketpair(int domain, int type, int protocol, void *sv)'),
   bind: fn('int bind(int fd, void *address, unsigned int length)'),

@@ -89,6 +89,7 @@ t.test('a profile given as a file and a workspace are made absolute', async (t) 
   const run = bodyOf(daemon, 'run');
   t.match(run, { profile: join(cwd, 'p.yaml'), mode: 'monitor' });
   t.equal(Buffer.from(run.workspace).toString(), join(cwd, 'cli'));
+  t.equal(run.cwd.length, 0, 'we are not in the workspace, so the command starts there');
   t.equal(missing.status, 125);
   t.match(
     missing.stderr,

@@ -75,6 +75,11 @@ export const explained: Partial<Bodies['explainAnswer']> = {
   notes: [],
 };
 
+export const explainedNote: Partial<Bodies['explainAnswer']> = {
+  record: JSON.stringify(deniedConnect),
+  notes: ['The kernel refuses this call to every sandboxed program.'],
+};
+
 export const explainedChange: Partial<Bodies['explainAnswer']> = {
   record: JSON.stringify(deniedConnect),
   layer: '',

@@ -84,6 +84,12 @@ const cases: readonly Case[] = [
     golden: 'explain-change.txt',
   },
   {
+    title: 'explain says so when no change of a profile would help',
+    args: ['explain', 'abcd1234-18'],
+    answer: ['explainAnswer', samples.explainedNote],
+    golden: 'explain-note.txt',
+  },
+  {
     title: 'explain as JSON carries record and change',
     args: ['explain', 'abcd1234-18', '--json'],
     answer: ['explainAnswer', samples.explainedChange],

@@ -1,8 +1,7 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { userInfo } from 'node:os';
 import t from 'tap';
 import { cliEnvironment } from '../../daemon/config/cli-env.ts';
-import { builtinProfileDir, readProfileFile, readProfiles } from '../../daemon/config/profile-files.ts';
+import { homeOf } from '../../daemon/config/home.ts';
 
 t.test('the environment is read once, and empty values count as absent', async (t) => {
   t.strictSame(cliEnvironment({}), { socket: '/run/cordon/admin.sock', sudoUser: undefined, plain: false });
@@ -15,28 +14,8 @@ t.test('the environment is read once, and empty values count as absent', async (
   });
 });
 
-t.test('the first directory that has a profile wins, and only profiles are taken', async (t) => {
-  const root = t.testdir({
-    first: { 'a.yaml': 'first', '.hidden.yaml': '', 'a.test.yaml': '', 'notes.txt': '' },
-    second: { 'a.yaml': 'second', 'b.yaml': 'b' },
-  });
-  const found = readProfiles([join(root, 'first'), join(root, 'none'), join(root, 'second')]);
-  t.match(found.get('a'), { file: join(root, 'first', 'a.yaml'), text: 'first', builtin: false });
-  t.equal(found.get('b')?.text, 'b');
-  t.notOk(found.has('.hidden'));
-  t.notOk(found.has('a.test'));
-});
-
-t.test('what is not a readable file of at most 1 MiB is refused by name', async (t) => {
-  const root = t.testdir();
-  const large = join(root, 'large.yaml');
-  writeFileSync(large, Buffer.alloc((1 << 20) + 1, 0x20));
-  mkdirSync(join(root, 'directory.yaml'));
-  t.throws(() => readProfileFile(large), { code: 'policy-invalid', facts: { file: large } });
-  t.throws(() => readProfileFile(join(root, 'directory.yaml')), { message: /not a regular file/ });
-  t.throws(() => readProfileFile(join(root, 'none.yaml')), { code: 'not-found', message: /ENOENT/ });
-});
-
-t.test('the built-in profiles are those of this tree', async (t) => {
-  t.match(builtinProfileDir(), /\/profiles$/);
+t.test('a user is found by name, and one that is not there is named', async (t) => {
+  t.strictSame(homeOf(undefined), { user: userInfo().username, home: userInfo().homedir });
+  t.strictSame(homeOf('root'), { user: 'root', home: '/root' });
+  t.throws(() => homeOf('nobody-of-that-name'), { code: 'not-found', facts: { fix: /--user NAME/ } });
 });

@@ -27,9 +27,10 @@ function depths(pattern: readonly string[], name: readonly string[], at = 0): nu
 
 export function keyOf(rule: Pick<FileRule, 'base' | 'glob'>, path: string): Key | undefined {
   const pattern = `${rule.base}/${rule.glob}`.split('/').filter((part) => part !== '');
-  const alone = pattern.at(-1) === '.';
-  if (alone) pattern.pop();
-  while (!alone && pattern.at(-1) === '**') pattern.pop();
+  const dot = pattern.at(-1) === '.';
+  if (dot) pattern.pop();
+  const alone = dot && pattern.at(-1) !== '**';
+  while (pattern.at(-1) === '**') pattern.pop();
   const name = path.split('/').filter((part) => part !== '');
   const found = depths(pattern, name).filter((depth) => !alone || depth === name.length);
   if (found.length === 0) return undefined;

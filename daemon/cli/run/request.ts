@@ -40,15 +40,22 @@ export function agentUser(options: RunOptions, uid: number, sudoUser: string | u
   });
 }
 
+/** Our directory when it is the workspace or below it; else nothing, which means the workspace. */
+function startDirectory(cwd: Buffer, workspace: Buffer): Buffer {
+  const [here, above] = [cwd.toString('latin1'), workspace.toString('latin1')];
+  return here === above || here.startsWith(above === '/' ? above : `${above}/`) ? cwd : Buffer.alloc(0);
+}
+
 export function runRequest(options: RunOptions, user: string, terminal: Terminal): Buffer[] {
   const cwd = readlinkSync('/proc/self/cwd', 'buffer');
+  const workspace = workspaceBytes(options.workspace, cwd);
   return [
     ...text(1, profileText(options.profile)),
-    ...bytes(2, workspaceBytes(options.workspace, cwd)),
+    ...bytes(2, workspace),
     ...text(3, options.mode),
     ...argumentBytes(options.commandLength).flatMap((argument) => item(4, argument)),
     ...environmentBytes().flatMap((variable) => item(5, variable)),
-    ...bytes(6, cwd),
+    ...bytes(6, startDirectory(cwd, workspace)),
     ...text(7, user),
     ...flag(8, terminal !== undefined),
     ...number(9, terminal?.rows ?? 0),

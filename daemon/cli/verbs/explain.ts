@@ -45,13 +45,17 @@ const factRows = (record: SessionRecord, answer: ExplainAnswer): (readonly [stri
   ...(record.outcome === undefined ? [] : ([['outcome', [record.outcome]]] as const)),
 ];
 
-function changeLines(answer: ExplainAnswer, colours: Colours): string[] {
-  if (answer.change === '') {
+/** Only `never` rules are beyond any profile: other refusals without a change carry a note that says why. */
+const isNever = ({ rule }: SessionRecord): boolean => /(^|\.)never$/.test(rule?.source.key ?? '');
+
+function changeLines(record: SessionRecord, answer: ExplainAnswer, colours: Colours): string[] {
+  if (answer.change === '' && isNever(record)) {
     return [
-      colours.bold('Nothing local can allow this.'),
-      'Only the author of the profile can take the rule out.',
+      colours.bold('Nothing local can allow this: the rule says never.'),
+      'Only the author of the profile can take it out.',
     ];
   }
+  if (answer.change === '') return [colours.bold('No change of a profile allows this.')];
   const file = answer.changeFile === '' ? 'the profile' : answer.changeFile;
   return [
     colours.bold(`To allow exactly this, add to ${printable(file)}:`),
@@ -71,7 +75,7 @@ export function explainLines(record: SessionRecord, answer: ExplainAnswer, colou
     '',
     ...(record.disposition === 'allowed' || record.disposition === 'observed'
       ? []
-      : changeLines(answer, colours)),
+      : changeLines(record, answer, colours)),
     ...answer.notes.map((note) => `Note: ${printable(note)}`),
   ];
 }

@@ -1,5 +1,6 @@
 // blocks, audit tail: what is on record, then, when asked, what comes in.
-import type { KeptRecord } from '../../audit/mod.ts';
+import { setImmediate } from 'node:timers/promises';
+import type { KeptRecord, RecordsQuery } from '../../audit/mod.ts';
 import { daemonStream } from '../../audit/mod.ts';
 import { message } from '../../wire/mod.ts';
 import type { Message } from '../../wire/mod.ts';
@@ -9,34 +10,65 @@ import type { Reply } from '../table.ts';
 
 const defaultLimit = 1000;
 const maxLimit = 100_000;
+/** Records read at a time, so that no answer is held whole nor holds others up. */
+const pageSize = 500;
 /** Bytes of records in one answer. */
 const answerSize = 256 * 1024;
 const maxOwnSessions = 1000;
+/** Milliseconds a reader may let an answer wait. */
+const readDeadline = 30_000;
 
 export const records: AdminHandler<'records'> = async (context, body, reply) => {
   const { daemon, actor } = context;
   const { spool, registry } = daemon.audit;
   if (body.session !== '' && !(actor.admin && body.session === daemonStream))
     touchable(actor, body.session, registry.get(body.session));
+  // What was journaled before the request is in the answer.
   await (body.session === '' ? spool.drainAll() : spool.drain(body.session));
   const subjects = subjectsOf(context, body.session);
-  const limit = Math.min(body.limit === 0 ? defaultLimit : body.limit, maxLimit);
-  const found = spool.find({
-    limit,
+  const query = {
+    limit: Math.min(body.limit === 0 ? defaultLimit : body.limit, maxLimit),
     since: body.since,
     deniedOnly: body.deniedOnly,
     ...(subjects === undefined ? {} : { subjects }),
-  });
-  // From the query to the subscription nothing is awaited: no record falls between them.
+  };
+  await sendPages(context, query, body.follow, reply);
+  // Between the last, empty page and this nothing else ran: a follower misses nothing.
   if (body.follow) follow(context, body.session, body.deniedOnly, reply);
-  const chunks = chunked(found);
-  for (const chunk of chunks.slice(0, -1)) {
-    send(reply, chunk, true);
-    await reply.connection.drained();
-  }
-  send(reply, chunks.at(-1) ?? [], body.follow);
+  send(reply, [], body.follow);
   return undefined;
 };
+
+/** Resolves in the very turn in which there was nothing left; a follower's limit is where to begin, not where to end. */
+async function sendPages(
+  { daemon }: AdminContext,
+  query: RecordsQuery,
+  endless: boolean,
+  reply: Reply,
+): Promise<void> {
+  const { spool } = daemon.audit;
+  let left = endless ? Infinity : query.limit;
+  for (let from = spool.first(query); from > 0 && left > 0 && reply.connection.isOpen;) {
+    const page = spool.page({ ...query, limit: Math.min(left, pageSize) }, from);
+    const last = page.at(-1);
+    if (last === undefined) return;
+    for (const chunk of chunked(page)) send(reply, chunk, true);
+    left -= page.length;
+    from = last.position + 1;
+    await readOrLeave(reply);
+  }
+}
+
+/** The peer has room for more, or has lost its connection. Other requests get their turn. */
+async function readOrLeave({ connection }: Reply): Promise<void> {
+  const timer = setTimeout(
+    () => connection.close({ why: 'slow-reader', detail: 'an answer was not read in time' }),
+    readDeadline,
+  );
+  await connection.drained();
+  clearTimeout(timer);
+  await setImmediate();
+}
 
 /** Undefined: everything. */
 function subjectsOf({ daemon, actor }: AdminContext, session: string): string[] | undefined {

@@ -1,0 +1,249 @@
+// The smallest addition to a profile that would allow exactly what a record says was denied. Tried before it is
+// offered: the profile with the addition is compiled and asked again.
+import { canonicalAddress, createDecider } from '../decision/mod.ts';
+import { normalise, toBytes, toText } from '../model/mod.ts';
+import type {
+  BytePath,
+  Decider,
+  FileAccess,
+  NetworkQuery,
+  RuleInfo,
+  SessionRecord,
+  Verdict,
+} from '../model/mod.ts';
+import { compile } from './compile.ts';
+import { parseProfile } from './profile.ts';
+import { protectionOf } from './protected.ts';
+import type { CompileContext, ProfileSource, ProfileSources } from './source.ts';
+
+export interface SmallestChange {
+  /** File to add it to; empty when nothing can be added. */
+  readonly file: string;
+  /** Empty when no profile can allow this. */
+  readonly yaml: string;
+  /** What to know before, or why there is no change. */
+  readonly note: string;
+}
+
+const nothing = (note: string): SmallestChange => ({ file: '', yaml: '', note });
+
+/** One thing to ask for, and the entry that would allow it. */
+interface Want {
+  readonly verdict: (decider: Decider) => Verdict;
+  readonly section: 'files' | 'exec' | 'network' | 'sockets';
+  readonly entry: string;
+}
+
+export function smallestChange(
+  record: SessionRecord,
+  profile: string,
+  sources: ProfileSources,
+  context: CompileContext,
+): SmallestChange {
+  if (record.kind === 'syscall')
+    return nothing(`${record.object} is refused by the system call filter: no profile can allow it`);
+  const all = wantsOf(record, context);
+  if (all.length === 0) return nothing('nothing in a profile decides this');
+  return grow(profile, sources, context, all);
+}
+
+/** Adds one entry after another, each only when the ones before it are not enough. */
+function grow(
+  profile: string,
+  sources: ProfileSources,
+  context: CompileContext,
+  all: readonly Want[],
+): SmallestChange {
+  const source = sources.get(profile);
+  if (!source) return nothing(`there is no profile ${profile}`);
+  const entries = new Set<Want>();
+  const grants = new Set<string>();
+  for (let round = 0; round <= all.length * 2; round++) {
+    const yaml = render([...entries], [...grants]);
+    const changed = yaml === '' ? sources : withAddition(profile, sources, yaml);
+    const decider = createDecider(compile(profile, changed, context).capabilitySet);
+    const next = all
+      .map((want) => ({ want, verdict: want.verdict(decider) }))
+      .find((each) => each.verdict.effect !== 'allow');
+    if (!next) return done(yaml, source, profile, [...grants]);
+    const blocked = unchangeable(next.verdict);
+    if (blocked) return blocked;
+    const protection = protectionOf(next.verdict.rule.id);
+    const known = protection === undefined ? entries.has(next.want) : grants.has(protection);
+    if (known) return insufficient(next.verdict);
+    if (protection === undefined) entries.add(next.want);
+    else grants.add(protection);
+  }
+  return nothing('no addition was found that allows this');
+}
+
+function insufficient({ rule, reason }: Verdict): SmallestChange {
+  return nothing(`an addition is not enough: ${reason}. Change the rule at ${placeOf(rule)}`);
+}
+
+function done(
+  yaml: string,
+  source: ProfileSource,
+  profile: string,
+  grants: readonly string[],
+): SmallestChange {
+  if (yaml === '') return nothing('the profile as it is now allows this: run again');
+  return { file: source.file, yaml, note: notes(source, profile, grants) };
+}
+
+const placeOf = ({ source, id }: RuleInfo): string =>
+  source.line > 0 ? `${source.file}:${source.line}` : id;
+
+function unchangeable({ rule }: Verdict): SmallestChange | undefined {
+  const where = placeOf(rule);
+  if (rule.id.startsWith('managed/')) {
+    return nothing(`managed settings forbid this (${where}): only the owner of the machine can change them`);
+  }
+  if (!rule.never) return undefined;
+  const because = rule.because === undefined ? '' : `: ${rule.because}`;
+  return nothing(
+    `a never rule forbids this (${where}${because}): no addition can allow it; only that rule itself could be changed`,
+  );
+}
+
+function notes(
+  source: { readonly builtin?: boolean },
+  profile: string,
+  protections: readonly string[],
+): string {
+  const own =
+    source.builtin === true
+      ? `${profile} comes with Cordon: write a profile of your own that extends it and add this there. `
+      : '';
+  const risk =
+    protections.length === 0
+      ? ''
+      : `${protections.join(', ')} is protected because what is written there can run code outside the sandbox. `;
+  return `${own}${risk}`.trim();
+}
+
+/** The profile as it would be: a child of the same name over the old text, so that the old file is not edited as text. */
+function withAddition(profile: string, sources: ProfileSources, yaml: string): ProfileSources {
+  const old = sources.get(profile)!;
+  const parent = 'cordon-change-base';
+  const { version } = parseProfile(old.file, old.text);
+  const text = `cordon: 1\nname: ${profile}\nversion: ${version}\nextends: [${parent}]\n${yaml}`;
+  const renamed = old.text.replace(/^name:.*$/m, `name: ${parent}`);
+  return new Map([...sources, [parent, { ...old, text: renamed }], [profile, { file: old.file, text }]]);
+}
+
+function render(wants: readonly Want[], protections: readonly string[]): string {
+  const out: string[] = [];
+  for (const section of ['files', 'exec', 'network', 'sockets'] as const) {
+    const entries = new Set(wants.filter((want) => want.section === section).map((want) => want.entry));
+    if (entries.size > 0) out.push(`${section}:`, ...[...entries].map((entry) => `  - ${entry}`));
+  }
+  if (protections.length > 0) out.push('protect:', `  - { grant: [${protections.join(', ')}] }`);
+  return out.length === 0 ? '' : `${out.join('\n')}\n`;
+}
+
+function wantsOf(record: SessionRecord, context: CompileContext): Want[] {
+  switch (record.kind) {
+    case 'file':
+      return fileWants(record, context);
+    case 'exec':
+      return pathWant(record.object, context, (text, path) => [
+        fileWant('exec', text, path),
+        { section: 'exec', entry: `{ allow: [${text}] }`, verdict: (decider) => decider.exec(path) },
+      ]);
+    case 'socket':
+      return pathWant(record.object, context, (text, path) => [
+        { section: 'sockets', entry: `{ allow: [${text}] }`, verdict: (decider) => decider.socket({ path }) },
+      ]);
+    case 'connect':
+    case 'name':
+    case 'http':
+      return networkWants(record);
+    case 'session':
+    case 'syscall':
+    case 'tool':
+    case 'admin':
+      return [];
+  }
+}
+
+const reads = new Set(['open', 'read', 'readdir', 'opendir', 'list', 'stat']);
+const lists = new Set(['readdir', 'opendir', 'list']);
+
+/** To list a directory is not to read what is in it. */
+const listed = (record: SessionRecord): boolean =>
+  lists.has(record.operation) || record.detail?.['directory'] === true;
+
+function accessOf(record: SessionRecord): FileAccess {
+  const said = record.detail?.['access'];
+  if (said === 'read' || said === 'write' || said === 'exec') return said;
+  return reads.has(record.operation) ? 'read' : 'write';
+}
+
+function fileWants(record: SessionRecord, context: CompileContext): Want[] {
+  const access = accessOf(record);
+  const second = ['rename', 'link'].includes(record.operation) ? record.object2 : undefined;
+  return [record.object, second].flatMap((object) =>
+    object === undefined
+      ? []
+      : pathWant(object, context, (text, path) => [fileWant(access, text, path)], listed(record)),
+  );
+}
+
+const fileWant = (access: FileAccess, text: string, path: BytePath): Want => ({
+  section: 'files',
+  entry: `{ allow: [${access}], in: [${text}] }`,
+  verdict: (decider) => decider.file({ access, path }),
+});
+
+/** A path that a pattern can name; others (globs in the name, bytes that are not UTF-8) have no smallest change. */
+function pathWant(
+  object: string,
+  context: CompileContext,
+  make: (text: string, path: BytePath) => Want[],
+  alone = false,
+): Want[] {
+  if (!object.startsWith('/') || /[*?[\]{}\\$\0\n]/.test(object)) return [];
+  return make(
+    JSON.stringify(`${withVariables(object, context)}${alone ? '/.' : ''}`),
+    normalise(toBytes(object)),
+  );
+}
+
+function withVariables(object: string, context: CompileContext): string {
+  const places = (['workspace', 'home'] as const).map((name) => ({ name, at: toText(context[name]) }));
+  places.sort((a, b) => b.at.length - a.at.length);
+  for (const { name, at } of places) {
+    if (object === at || object.startsWith(`${at}/`)) return `\${${name}}${object.slice(at.length)}`;
+  }
+  return object;
+}
+
+const destination = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d+)$/;
+
+function networkWants(record: SessionRecord): Want[] {
+  const match = destination.exec(record.object);
+  const host = match ? (match[1] ?? match[2] ?? '') : record.object;
+  const port = match ? Number(match[3]) : undefined;
+  const resolved =
+    record.object2 === undefined
+      ? undefined
+      : canonicalAddress(record.object2.replace(/^\[|\](?::\d+)?$/g, ''));
+  const literal = canonicalAddress(host);
+  const at = port === undefined ? {} : { port };
+  if (literal !== undefined) return [networkWant(literal, port, { address: literal, ...at })];
+  const named: NetworkQuery = { host: host.toLowerCase(), ...at };
+  const wants = [networkWant(host, port, named)];
+  if (resolved !== undefined) wants.push(networkWant(resolved, port, { ...named, address: resolved }));
+  return wants;
+}
+
+function networkWant(host: string, port: number | undefined, query: NetworkQuery): Want {
+  // A name that was only looked up says nothing about the port: the usual one.
+  const written = `${host.includes(':') ? `[${host}]` : host}:${port ?? 443}`;
+  return {
+    section: 'network',
+    entry: `{ allow: ${JSON.stringify(written)} }`,
+    verdict: (decider) => decider.network(query),
+  };
+}

@@ -1,0 +1,143 @@
+// Opens that the kernel answered from its cache, and all others, as an audit group reports them: folded by object and
+// task image, and written to the journal every second. Repeats cost a count, never a record of their own; what was read
+// is not lost.
+import type { AuditGroup, Files, Opened } from '../../native-bindings/linux/mod.ts';
+import { toText, type BytePath, type Decider, type Journal, type ProcessInfo } from '../model/mod.ts';
+import type { ProcessReader } from './process-info.ts';
+
+/** Objects kept before they are written, whatever the time. */
+const MAX_FOLDED = 4096;
+const FLUSH_MS = 1000;
+/** Batches taken in one go, so that a storm of opens does not keep questions waiting. */
+const MAX_BATCHES = 4;
+
+interface Folded {
+  readonly object: string;
+  readonly path: BytePath;
+  readonly first: number;
+  last: number;
+  count: number;
+  readonly process: ProcessInfo;
+}
+
+export interface ReadAuditOptions {
+  readonly group: AuditGroup;
+  readonly files: Files;
+  readonly reader: ProcessReader;
+  /** Any descriptor on each watched file system, by fsid. */
+  readonly mounts: ReadonlyMap<string, number>;
+  readonly ownPid: number;
+  readonly now: () => number;
+}
+
+export class ReadAudit {
+  private readonly o: ReadAuditOptions;
+  private readonly folded = new Map<string, Folded>();
+  private readonly directories = new Map<string, string>();
+  private readonly images = new Map<number, ProcessInfo>();
+  private flushed: number;
+  private lost = 0;
+
+  constructor(options: ReadAuditOptions) {
+    this.o = options;
+    this.flushed = options.now();
+  }
+
+  /** Takes what waits, and writes what is due. True when something came. */
+  drain(journal: Journal, decider: Decider, force = false): boolean {
+    let came = false;
+    for (let batch = 0; batch < MAX_BATCHES || force; batch++) {
+      const { events, lost } = this.o.group.read();
+      this.lost += lost;
+      for (const event of events) this.take(event);
+      came ||= events.length > 0;
+      if (events.length === 0) break;
+    }
+    if (force || this.folded.size >= MAX_FOLDED || this.o.now() - this.flushed >= FLUSH_MS)
+      this.flush(journal, decider);
+    return came;
+  }
+
+  private take(event: Opened): void {
+    if (event.pid === this.o.ownPid) return;
+    const directory = this.directoryOf(event);
+    if (directory === undefined) {
+      this.lost++;
+      return;
+    }
+    const path = (
+      event.name === '.' ? directory : directory === '/' ? `/${event.name}` : `${directory}/${event.name}`
+    ) as BytePath;
+    const process = this.imageOf(event.pid);
+    const key = `${path}\0${process.exe ?? ''}`;
+    const now = this.o.now();
+    const known = this.folded.get(key);
+    if (known === undefined)
+      this.folded.set(key, { object: toText(path), path, first: now, last: now, count: 1, process });
+    else {
+      known.count++;
+      known.last = now;
+    }
+  }
+
+  private directoryOf(event: Opened): string | undefined {
+    const known = this.directories.get(event.directory);
+    if (known !== undefined) return known;
+    const mount = this.o.mounts.get(event.fsid);
+    const fd = mount === undefined ? -1 : this.o.group.openDirectory(event, mount);
+    if (fd < 0) return undefined;
+    const path = this.o.files.pathOf(fd);
+    this.o.files.close(fd);
+    if (!path.startsWith('/')) return undefined;
+    this.directories.set(event.directory, path);
+    return path;
+  }
+
+  private imageOf(pid: number): ProcessInfo {
+    const known = this.images.get(pid);
+    if (known !== undefined) return known;
+    const info = this.o.reader.brief(pid);
+    this.images.set(pid, info);
+    return info;
+  }
+
+  /** Directories may be renamed and pids reused: what was learned of both holds for one period. */
+  private flush(journal: Journal, decider: Decider): void {
+    for (const entry of this.folded.values()) journal.append(recordOf(entry, decider));
+    if (this.lost > 0) journal.append(lostRecord(this.lost));
+    this.lost = 0;
+    this.folded.clear();
+    this.directories.clear();
+    this.images.clear();
+    this.flushed = this.o.now();
+  }
+}
+
+function recordOf(entry: Folded, decider: Decider): Parameters<Journal['append']>[0] {
+  const verdict = decider.file({ access: 'read', path: entry.path });
+  return {
+    kind: 'file',
+    operation: 'read',
+    object: entry.object,
+    disposition: verdict.effect === 'allow' ? 'allowed' : 'observed',
+    layer: 'fanotify',
+    reason:
+      verdict.effect === 'allow'
+        ? verdict.reason
+        : 'opened by a program that may execute it, or before the policy changed',
+    rule: { id: verdict.rule.id, source: verdict.rule.source },
+    process: entry.process,
+    count: entry.count,
+    detail: { first: entry.first, last: entry.last },
+  };
+}
+
+const lostRecord = (count: number): Parameters<Journal['append']>[0] => ({
+  kind: 'file',
+  operation: 'read',
+  object: 'objects that were gone when the audit looked',
+  disposition: 'observed',
+  layer: 'fanotify',
+  reason: 'the directory of an open could not be named any more',
+  count,
+});

@@ -1,0 +1,197 @@
+import t from 'tap';
+import { CordonError } from '../../daemon/model/mod.ts';
+import { compile, parseProfile } from '../../daemon/policy/mod.ts';
+import { context, profiles } from './context.ts';
+
+const head = 'cordon: 1\nname: p\nversion: 1\n';
+
+function errorOf(body: string, top = head): CordonError {
+  try {
+    parseProfile('p.yaml', top + body);
+  } catch (error) {
+    if (error instanceof CordonError) return error;
+    throw error;
+  }
+  throw new Error(`accepted: ${body}`);
+}
+
+interface Expected {
+  readonly line: number;
+  readonly key: string;
+  readonly message: RegExp;
+  readonly fix?: RegExp;
+}
+
+const cases: Readonly<Record<string, readonly [string, Expected]>> = {
+  'an unknown key': [
+    'filez: []\n',
+    { line: 4, key: 'filez', message: /unknown key; expected one of/, fix: /files/ },
+  ],
+  'an unknown key in a rule': [
+    'files:\n  - { allow: [read], in: [/x], becuase: y }\n',
+    { line: 5, key: 'files[0].becuase', message: /unknown key/, fix: /because/ },
+  ],
+  'an unknown access': [
+    'files:\n  - { allow: [reed], in: [/x] }\n',
+    { line: 5, key: 'files[0].allow[0]', message: /"reed" is not one of: read, write, exec/, fix: /read/ },
+  ],
+  'two effects in one rule': [
+    'files:\n  - { allow: [read], deny: [write], in: [/x] }\n',
+    { line: 5, key: 'files[0]', message: /exactly one of: allow, ask, deny, never/ },
+  ],
+  'a rule without an effect': [
+    'files:\n  - { in: [/x] }\n',
+    { line: 5, key: 'files[0]', message: /exactly one of/ },
+  ],
+  'a rule without a place': [
+    'files:\n  - { allow: [read] }\n',
+    { line: 5, key: 'files[0]', message: /key in is missing/ },
+  ],
+  'a relative path': [
+    'files:\n  - allow: [read]\n    in:\n      - /ok\n      - src/x\n',
+    { line: 8, key: 'files[0].in[1]', message: /not absolute/ },
+  ],
+  'a tilde': [
+    'files:\n  - { allow: [read], in: ["~/x"] }\n',
+    { line: 5, key: 'files[0].in[0]', message: /start with/, fix: /\$\{home\}\/x/ },
+  ],
+  'an unknown variable': [
+    'files:\n  - { allow: [read], in: ["${hone}/x"] }\n',
+    { line: 5, key: 'files[0].in[0]', message: /\$\{hone\} is not a variable/, fix: /\$\{home\}/ },
+  ],
+  'a variable in the middle': [
+    'files:\n  - { allow: [read], in: ["/x/${home}"] }\n',
+    { line: 5, key: 'files[0].in[0]', message: /at the start/ },
+  ],
+  'a lone dollar': [
+    'files:\n  - { allow: [read], in: ["/x/$HOME"] }\n',
+    { line: 5, key: 'files[0].in[0]', message: /\$ must start/ },
+  ],
+  'a partial double star': [
+    'files:\n  - { allow: [read], in: ["/x/**y"] }\n',
+    { line: 5, key: 'files[0].in[0]', message: /whole component/ },
+  ],
+  braces: [
+    'files:\n  - { allow: [read], in: ["/x/{a,b}"] }\n',
+    { line: 5, key: 'files[0].in[0]', message: /no meaning/ },
+  ],
+  'a bracket': [
+    'files:\n  - { allow: [read], in: ["/x/[ab]"] }\n',
+    { line: 5, key: 'files[0].in[0]', message: /no meaning/ },
+  ],
+  dots: [
+    'files:\n  - { allow: [read], in: ["/x/../y"] }\n',
+    { line: 5, key: 'files[0].in[0]', message: /\.\. component/ },
+  ],
+  'a host without a port': [
+    'network:\n  - { allow: "example.com" }\n',
+    { line: 5, key: 'network[0].allow', message: /not name:port/ },
+  ],
+  'a port out of range': [
+    'network:\n  - { allow: ["a.com:99999"] }\n',
+    { line: 5, key: 'network[0].allow[0]', message: /not 1 to 65535/ },
+  ],
+  'a star inside a name': [
+    'network:\n  - { allow: "a.*.com:1" }\n',
+    { line: 5, key: 'network[0].allow', message: /not a host name/ },
+  ],
+  'an odd address': [
+    'network:\n  - { allow: "127.1:80" }\n',
+    { line: 5, key: 'network[0].allow', message: /unusual spelling/ },
+  ],
+  'a range with host bits': [
+    'network:\n  - { allow: "10.1.0.0/8:80" }\n',
+    { line: 5, key: 'network[0].allow', message: /bits set/ },
+  ],
+  'http rules, which nothing enforces yet': [
+    'network:\n  - { allow: "a.com:443", http: ["GET /"] }\n',
+    { line: 5, key: 'network[0].http', message: /not enforced/ },
+  ],
+  'an unknown protection': [
+    'protect:\n  - { grant: [git-hook] }\n',
+    { line: 5, key: 'protect[0].grant[0]', message: /not one of/, fix: /git-hooks/ },
+  ],
+  'a size without a unit': [
+    'limits: { memory: "4" }\n',
+    { line: 4, key: 'limits.memory', message: /not understood/, fix: /GiB/ },
+  ],
+  'a label on a denial': [
+    'files:\n  - { never: [read], in: [/x], label: a }\n',
+    { line: 5, key: 'files[0].label', message: /no label/ },
+  ],
+  'a duplicate key': ['files: []\nfiles: []\n', { line: 5, key: 'files', message: /written twice/ }],
+  'an anchor': ['extends: &a []\n', { line: 4, key: 'extends', message: /anchors/ }],
+  'an alias': ['description: *a\n', { line: 4, key: 'description', message: /lias/ }],
+  'a tag': ['description: !!str x\n', { line: 4, key: 'description', message: /tags/ }],
+  'a custom tag': ['description: !x x\n', { line: 4, key: '', message: /tag/i }],
+  'a merge key': ['environment:\n  <<: {}\n', { line: 5, key: 'environment.<<', message: /unknown key/ }],
+  'two documents': ['---\ncordon: 1\n', { line: 4, key: '', message: /multiple documents/ }],
+  'a key that is not text': ['1: x\n', { line: 4, key: '', message: /key must be text/ }],
+  'broken YAML': ['files: [\n', { line: 5, key: '', message: /./ }],
+  '__proto__ as a key': ['__proto__: { cordon: 1 }\n', { line: 4, key: '__proto__', message: /unknown key/ }],
+};
+
+for (const [what, [body, expected]] of Object.entries(cases)) {
+  t.test(`${what} is refused with file, line, key and what was expected`, async (t) => {
+    const error = errorOf(body);
+    t.equal(error.code, 'policy-invalid');
+    t.match(error.message, expected.message);
+    t.match(error.message, new RegExp(`^p\\.yaml:${expected.line}: `));
+    t.match(error.facts, { file: 'p.yaml', line: expected.line, key: expected.key });
+    t.match(error.facts.fix, expected.fix ?? /./);
+  });
+}
+
+t.test('a wrong version of the grammar, a missing name and an empty file are refused', async (t) => {
+  t.match(errorOf('', 'cordon: 2\nname: p\nversion: 1\n').message, /2 is not 1/);
+  t.match(errorOf('', 'cordon: 1\nversion: 1\n').message, /name is missing/);
+  t.match(errorOf('', '').message, /must be object/);
+  t.match(errorOf('', 'x').message, /must be object/);
+});
+
+t.test('a file over 1 MiB, and one that would grow or nest without end, are refused quickly', async (t) => {
+  t.match(errorOf(`# ${'x'.repeat(1024 * 1024)}`).message, /larger than 1 MiB/);
+  const bomb = `a: &a [x]\nb: &b [${'*a,'.repeat(9)}]\nc: &c [${'*b,'.repeat(9)}]\n`;
+  t.match(errorOf(bomb).message, /anchors/);
+  t.match(errorOf(`files: ${'['.repeat(100_000)}`).message, /p\.yaml:\d+: /);
+  const wide = Array.from({ length: 60_000 }, (_, i) => `  k${i}: x`).join('\n');
+  t.match(
+    errorOf(`environment:\n  set:\n${wide.replaceAll('  k', '    k')}\n    k1: y\n`).message,
+    /written twice/,
+  );
+});
+
+t.test(
+  'profiles that extend one another in a circle are refused, and so is a parent that is not there',
+  async (t) => {
+    const ring = profiles({ a: 'extends: [b]\n', b: 'extends: [c]\n', c: 'extends: [a]\n' });
+    t.throws(() => compile('a', ring, context), {
+      code: 'policy-invalid',
+      message: /c\.yaml:4: extends\[0\]: .*a → b → c → a/,
+    });
+    t.throws(
+      () =>
+        compile('x', profiles({ x: 'extends: [basis, base-linx]\n', 'base-linux': '', basis: '' }), context),
+      {
+        message: /x\.yaml:4: extends\[1\]: there is no profile base-linx/,
+        facts: { fix: /base-linux/ },
+      },
+    );
+    t.throws(() => compile('nope', ring, context), { message: /no profile nope/ });
+  },
+);
+
+t.test('a file that calls its profile by another name is refused', async (t) => {
+  const sources = new Map([['p', { file: 'p.yaml', text: 'cordon: 1\nname: q\nversion: 1\n' }]]);
+  t.throws(() => compile('p', sources, context), { message: /called q, its file p/ });
+});
+
+t.test('a session whose paths cannot stand in a pattern is refused', async (t) => {
+  const sources = profiles({ p: '' });
+  t.throws(() => compile('p', sources, { ...context, workspace: '/' as never }), /workspace is \//);
+  t.throws(
+    () => compile('p', sources, { ...context, workspace: '/home/u/a*b' as never }),
+    /contains \* or \?/,
+  );
+  t.throws(() => compile('p', sources, { ...context, home: 'relative' as never }), /cannot stand for/);
+});
