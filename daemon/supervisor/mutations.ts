@@ -62,13 +62,19 @@ const write = (m: Mediation, path: BytePath): Verdict => m.decider.file({ access
 
 const harmlessOnGitConfig: Verdict = {
   effect: 'allow',
-  rule: { id: 'builtin/git-config-harmless', source: { file: 'built in', line: 0, key: 'git-config' }, never: false },
+  rule: {
+    id: 'builtin/git-config-harmless',
+    source: { file: 'built in', line: 0, key: 'git-config' },
+    never: false,
+  },
   reason: 'removing a git configuration, or changing its mode, gives it no content',
   obligations: [],
 };
 /** A repository can be removed, and `git init` tries the mode bits of its configuration: neither says what git runs. */
 const sparing = (verdict: Verdict): Verdict =>
-  verdict.effect !== 'allow' && verdict.rule.id === 'builtin/protected/git-config' ? harmlessOnGitConfig : verdict;
+  verdict.effect !== 'allow' && verdict.rule.id === 'builtin/protected/git-config'
+    ? harmlessOnGitConfig
+    : verdict;
 
 /** Runs `use` on the directory and name of `path`, and closes what was pinned. */
 function withSlot(
@@ -98,7 +104,7 @@ function withObject(
   const found = m.resolver.object(pid, dirfd, path, follow);
   if (isUnresolved(found)) return fails(found.errno);
   try {
-    return isPlaceless(found) ? fails(E.PERM) : use(found);
+    return isPlaceless(found) || found.path.startsWith('/proc/') ? fails(E.PERM) : use(found);
   } finally {
     m.resolver.close(found);
   }
@@ -284,11 +290,14 @@ function permitGitConfig(m: Mediation, call: Mutation, source: Slot, target: Slo
 }
 
 export function truncate(m: Mediation, call: Mutation, path: string, length: bigint): Answer {
-  return withObject(m, call.pid, AT.FDCWD, path, true, (object) =>
-    permit(m, call, judge(m, object.path, object.stat, ['write']), object.path, undefined, () =>
+  return withObject(m, call.pid, AT.FDCWD, path, true, (object) => {
+    const kind = object.stat.mode & S.IFMT;
+    // Opening anything else could wait for ever, or act on a device; truncate(2) refuses them too.
+    if (kind !== S.IFREG) return fails(kind === S.IFDIR ? E.ISDIR : E.INVAL);
+    return permit(m, call, judge(m, object.path, object.stat, ['write']), object.path, undefined, () =>
       withOpen(m.files, m.proc, object, O.WRONLY, (fd) => m.files.ftruncate(fd, length)),
-    ),
-  );
+    );
+  });
 }
 
 export function changeMode(
