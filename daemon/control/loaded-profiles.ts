@@ -1,0 +1,172 @@
+// The daemon's policy: texts that `config` reads and watches, compiled by `policy`, and kept so that a launch need not
+// compile.
+import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync } from 'node:fs';
+import { basename } from 'node:path';
+import { PolicyWatch } from '../config/policy-watch.ts';
+import type { PolicyPlaces, PolicyState } from '../config/profiles.ts';
+import { CordonError, normalise } from '../model/mod.ts';
+import type { Mode, Plan, SessionRecord } from '../model/mod.ts';
+import { compile, effectivePolicy, policyShow, smallestChange } from '../policy/mod.ts';
+import type { CompileContext, ProfileSources } from '../policy/mod.ts';
+import type { Change, PlanRequest, Profiles } from './profiles.ts';
+
+const maxPlans = 200;
+/** Bytes of a profile given as a file. */
+const maxFile = 1024 * 1024;
+/** Of every session; a sandbox has its own. */
+const tmp = normalise('/tmp');
+
+interface Named {
+  readonly name: string;
+  readonly sources: ProfileSources;
+}
+
+export class LoadedProfiles implements Profiles {
+  readonly #watch: PolicyWatch;
+  readonly #plans = new Map<string, Plan>();
+  #listener: (problem: string | undefined) => void = () => undefined;
+
+  /** Throws only when managed settings cannot be read. */
+  constructor(places: PolicyPlaces) {
+    this.#watch = new PolicyWatch(places, {
+      changed: () => this.#changed(),
+      broken: (problems) => this.#listener(messages(problems)),
+    });
+  }
+
+  /** What was wrong when the profiles were first read. */
+  get problem(): string | undefined {
+    return messages(this.#watch.state.problems);
+  }
+
+  start(): Promise<void> {
+    return this.#watch.start();
+  }
+
+  reload(): void {
+    this.#watch.reload();
+  }
+
+  onReload(listener: (problem: string | undefined) => void): void {
+    this.#listener = listener;
+  }
+
+  close(): void {
+    void this.#watch.close();
+  }
+
+  plan(request: PlanRequest): Plan {
+    const plan = request.profile.startsWith('/') ? this.#ofFile(request) : this.#kept(request);
+    if (plan.capabilitySet.generation === request.generation) return plan;
+    return { ...plan, capabilitySet: { ...plan.capabilitySet, generation: request.generation } };
+  }
+
+  ownMode(request: PlanRequest): Mode {
+    const { name, sources } = this.#named(request);
+    return effectivePolicy(name, sources, this.#watch.state.managed).mode;
+  }
+
+  show(request: PlanRequest): string {
+    const { name, sources } = this.#named(request);
+    return JSON.stringify(policyShow(name, sources, contextOf(request, this.#watch.state)).json);
+  }
+
+  smallestChange(record: SessionRecord, request: PlanRequest): Change {
+    const { name, sources } = this.#named(request);
+    const change = smallestChange(record, name, sources, contextOf(request, this.#watch.state));
+    return { yaml: change.yaml, file: change.file, notes: change.note === '' ? [] : [change.note] };
+  }
+
+  #changed(): void {
+    this.#plans.clear();
+    this.#listener(undefined);
+  }
+
+  #kept(request: PlanRequest): Plan {
+    const { profile, user, uid, home, workspace, mode } = request;
+    const key = JSON.stringify([profile, user, uid, home, workspace, mode]);
+    const kept = this.#plans.get(key);
+    if (kept !== undefined) return kept;
+    const plan = this.#compile(request, this.#named(request));
+    if (this.#plans.size >= maxPlans) this.#plans.clear();
+    this.#plans.set(key, plan);
+    return plan;
+  }
+
+  /** Read anew each time; never from where the session itself could write it. */
+  #ofFile(request: PlanRequest): Plan {
+    const plan = this.#compile(request, this.#named(request));
+    const real = realpathSync.native(request.profile, { encoding: 'latin1' });
+    const below = plan.writable.find((directory) =>
+      `${real}/`.startsWith(directory === '/' ? '/' : `${directory}/`),
+    );
+    if (below === undefined) return plan;
+    throw new CordonError(
+      'policy-invalid',
+      `${request.profile} lies in ${below}, where the session may write`,
+      {
+        file: request.profile,
+        fix: 'keep the profile where the agent cannot change it',
+      },
+    );
+  }
+
+  #compile(request: PlanRequest, { name, sources }: Named): Plan {
+    return compile(name, sources, contextOf(request, this.#watch.state));
+  }
+
+  #named({ profile, reader = 0 }: PlanRequest): Named {
+    const { sources } = this.#watch.state;
+    if (profile.startsWith('/')) {
+      const name = basename(profile).replace(/\.ya?ml$/, '');
+      const source = { file: profile, text: readProfile(profile, reader) };
+      return { name, sources: new Map([...sources, [name, source]]) };
+    }
+    if (sources.has(profile)) return { name: profile, sources };
+    throw new CordonError('not-found', `there is no profile ${profile}`, {
+      fix: `there are ${[...sources.keys()].sort().join(', ')}`,
+    });
+  }
+}
+
+function contextOf(request: PlanRequest, { managed }: PolicyState): CompileContext {
+  const { home, workspace, user, generation, mode } = request;
+  return {
+    home,
+    workspace,
+    tmp,
+    user,
+    generation,
+    ...(mode === undefined ? {} : { mode }),
+    ...(managed === undefined ? {} : { managed }),
+  };
+}
+
+const messages = (problems: readonly CordonError[]): string | undefined =>
+  problems.length === 0 ? undefined : problems.map(({ message }) => message).join('; ');
+
+/** The reader's own file, or one of root's that everybody may read: the daemon's rights open nothing for anybody. */
+function readProfile(path: string, reader: number): string {
+  const refused = (what: string, fix: string): CordonError =>
+    new CordonError('policy-invalid', `${path} ${what}`, { file: path, fix });
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  } catch (error) {
+    throw refused(
+      `cannot be opened: ${(error as NodeJS.ErrnoException).code ?? ''}`,
+      'name an existing file',
+    );
+  }
+  try {
+    const stat = fstatSync(fd);
+    const readable = reader === 0 || stat.uid === reader || (stat.uid === 0 && (stat.mode & 0o004) !== 0);
+    if (!stat.isFile() || !readable) throw refused('is no file of yours', 'name a profile file that you own');
+    if ((stat.mode & 0o022) !== 0)
+      throw refused('can be changed by others than its owner', `chmod go-w ${path}`);
+    if (stat.size > maxFile) throw refused('is larger than 1 MiB', 'a profile is small');
+    return readFileSync(fd, 'utf8');
+  } finally {
+    closeSync(fd);
+  }
+}
