@@ -8,15 +8,21 @@ import { CordonError } from './model/mod.ts';
 
 const version = '0.1.0';
 const usage = `usage: cordond [--run-dir DIR] [--state-dir DIR] [--config FILE] [--profiles DIR]…
+               [--managed FILE]
   SIGHUP reads the profiles anew; SIGTERM stops the daemon, sessions go on.`;
 
-function commandLine(): CommandLine {
+interface Arguments extends CommandLine {
+  readonly managedFile?: string;
+}
+
+function commandLine(): Arguments {
   const { values } = parseArgs({
     options: {
       'run-dir': { type: 'string' },
       'state-dir': { type: 'string' },
       config: { type: 'string' },
       profiles: { type: 'string', multiple: true },
+      managed: { type: 'string' },
       help: { type: 'boolean', short: 'h' },
       version: { type: 'boolean' },
     },
@@ -29,6 +35,7 @@ function commandLine(): CommandLine {
     ...(values['run-dir'] === undefined ? {} : { runDir: values['run-dir'] }),
     ...(values['state-dir'] === undefined ? {} : { stateDir: values['state-dir'] }),
     ...(values.config === undefined ? {} : { config: values.config }),
+    ...(values.managed === undefined ? {} : { managedFile: values.managed }),
     ...(values.profiles === undefined ? {} : { profileDirs: values.profiles }),
   };
 }
@@ -41,8 +48,12 @@ async function start(): Promise<void> {
   // Beside this file, as source in the repository and bundled in dist/.
   const bundled = import.meta.url.endsWith('.js');
   const supervisor = bundled ? './supervisor.js' : './session/supervisor-main.ts';
-  const settings = loadSettings(commandLine());
-  const profiles = new LoadedProfiles({ profileDirs: settings.profileDirs });
+  const { managedFile, ...given } = commandLine();
+  const settings = loadSettings(given);
+  const profiles = new LoadedProfiles({
+    profileDirs: settings.profileDirs,
+    ...(managedFile === undefined ? {} : { managedFile }),
+  });
   const daemon = new Daemon({
     settings,
     profiles,
@@ -59,7 +70,9 @@ async function start(): Promise<void> {
       daemon.stop();
       process.exit(0);
     });
-  process.stdout.write(`cordond ${version} serves ${daemon.paths.adminSocket}\n`);
+  process.stdout.write(`cordond ${version} ready: ${daemon.paths.adminSocket}\n`);
+  // What was needed to start only (parsers, schemas, texts of profiles) is given back.
+  setTimeout(() => globalThis.gc?.(), 2000).unref();
 }
 
 try {

@@ -1,8 +1,9 @@
 // The daemon's policy: texts that `config` reads and watches, compiled by `policy`, and kept so that a launch need not
 // compile.
-import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync } from 'node:fs';
+import { realpathSync } from 'node:fs';
 import { basename } from 'node:path';
 import { PolicyWatch } from '../config/policy-watch.ts';
+import { readSource } from '../config/profiles.ts';
 import type { PolicyPlaces, PolicyState } from '../config/profiles.ts';
 import { CordonError, normalise } from '../model/mod.ts';
 import type { Mode, Plan, SessionRecord } from '../model/mod.ts';
@@ -11,8 +12,6 @@ import type { CompileContext, ProfileSources } from '../policy/mod.ts';
 import type { Change, PlanRequest, Profiles } from './profiles.ts';
 
 const maxPlans = 200;
-/** Bytes of a profile given as a file. */
-const maxFile = 1024 * 1024;
 /** Of every session; a sandbox has its own. */
 const tmp = normalise('/tmp');
 
@@ -115,12 +114,19 @@ export class LoadedProfiles implements Profiles {
     return compile(name, sources, contextOf(request, this.#watch.state));
   }
 
-  #named({ profile, reader = 0 }: PlanRequest): Named {
+  #named({ profile, trusted = true }: PlanRequest): Named {
     const { sources } = this.#watch.state;
     if (profile.startsWith('/')) {
+      if (!trusted)
+        throw new CordonError(
+          'not-permitted',
+          'only administrators run agents under a profile given as a file',
+          {
+            fix: 'name an installed profile: cordon policy show NAME',
+          },
+        );
       const name = basename(profile).replace(/\.ya?ml$/, '');
-      const source = { file: profile, text: readProfile(profile, reader) };
-      return { name, sources: new Map([...sources, [name, source]]) };
+      return { name, sources: new Map([...sources, [name, readSource(profile)]]) };
     }
     if (sources.has(profile)) return { name: profile, sources };
     throw new CordonError('not-found', `there is no profile ${profile}`, {
@@ -144,29 +150,3 @@ function contextOf(request: PlanRequest, { managed }: PolicyState): CompileConte
 
 const messages = (problems: readonly CordonError[]): string | undefined =>
   problems.length === 0 ? undefined : problems.map(({ message }) => message).join('; ');
-
-/** The reader's own file, or one of root's that everybody may read: the daemon's rights open nothing for anybody. */
-function readProfile(path: string, reader: number): string {
-  const refused = (what: string, fix: string): CordonError =>
-    new CordonError('policy-invalid', `${path} ${what}`, { file: path, fix });
-  let fd: number;
-  try {
-    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
-  } catch (error) {
-    throw refused(
-      `cannot be opened: ${(error as NodeJS.ErrnoException).code ?? ''}`,
-      'name an existing file',
-    );
-  }
-  try {
-    const stat = fstatSync(fd);
-    const readable = reader === 0 || stat.uid === reader || (stat.uid === 0 && (stat.mode & 0o004) !== 0);
-    if (!stat.isFile() || !readable) throw refused('is no file of yours', 'name a profile file that you own');
-    if ((stat.mode & 0o022) !== 0)
-      throw refused('can be changed by others than its owner', `chmod go-w ${path}`);
-    if (stat.size > maxFile) throw refused('is larger than 1 MiB', 'a profile is small');
-    return readFileSync(fd, 'utf8');
-  } finally {
-    closeSync(fd);
-  }
-}
