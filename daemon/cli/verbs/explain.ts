@@ -48,7 +48,9 @@ const factRows = (record: SessionRecord, answer: ExplainAnswer): (readonly [stri
   ['reason', [record.reason]],
   ['layer', [answer.layer === '' ? record.layer : `${record.layer}: ${answer.layer}`]],
   ['process', processTree(record)],
-  ...(record.object2 === undefined ? [] : ([['with', [record.object2]]] as const)),
+  ...(record.object2 === undefined || record.object2 === record.object
+    ? []
+    : ([['with', [record.object2]]] as const)),
   ...(record.outcome === undefined ? [] : ([['outcome', [record.outcome]]] as const)),
 ];
 
