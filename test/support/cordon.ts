@@ -45,6 +45,7 @@ export interface Explanation {
 export interface SessionFacts {
   readonly session: string;
   readonly state: string;
+  readonly started: number;
   readonly workspace: string;
   readonly supervisorPid: number;
   readonly initPid: number;
@@ -73,6 +74,7 @@ export class TestCordon {
   readonly profilesDir: string;
   #daemon: ChildProcess | undefined;
   #log = '';
+  #stopped = false;
 
   private constructor(options: CordonOptions) {
     this.root = mkdtempSync(join(tmpdir(), 'cordon-test-'));
@@ -235,7 +237,10 @@ export class TestCordon {
   /** The session that runs, or ran, in this workspace. */
   sessionIn(workspace: string): Promise<SessionFacts> {
     return until(`a session in ${workspace}`, async () =>
-      (await this.sessions()).findLast((one) => one.workspace === workspace),
+      (await this.sessions())
+        .filter((one) => one.workspace === workspace)
+        .sort((a, b) => b.started - a.started)
+        .at(0),
     );
   }
 
@@ -247,6 +252,8 @@ export class TestCordon {
 
   /** Ends cordond and every session, and says what is still there: mounts, cgroups, processes. Empty is right. */
   async stop(): Promise<readonly string[]> {
+    if (this.#stopped) return [];
+    this.#stopped = true;
     try {
       if (this.#daemon !== undefined) {
         await this.cli(['kill', '--all']);
