@@ -1,8 +1,7 @@
 // A stage with an agent, its model and a private cordond on it.
-import { spawn } from 'node:child_process';
 import type { Test } from 'tap';
 import { baseEnvironment, TestCordon, type Ran, type RunOptions } from '../support/cordon.ts';
-import { capture } from '../support/capture.ts';
+import { capture, start } from '../support/capture.ts';
 import { asUser, testUser } from '../support/user.ts';
 import type { Agent } from './agents.ts';
 import type { ModelServer } from './model/server.ts';
@@ -49,9 +48,9 @@ export async function withCordon(t: Test, scene: Scene): Promise<CordonScene> {
 
 /** The agent as its user would start it, with nothing around it. */
 export function runBare({ agent, stage, model }: Scene): Promise<Ran> {
-  const [file = '', ...rest] = asUser(stage.user, agent.headless(prompt));
   const env = { ...baseEnvironment(stage.user), ...agent.environment(model.port) };
-  return capture(spawn(file, rest, { cwd: stage.workspace, env, stdio: 'pipe', timeout: patience }));
+  const argv = asUser(stage.user, agent.headless(prompt));
+  return capture(start(argv, { env, cwd: stage.workspace, within: patience }));
 }
 
 /** What a failed assertion prints. */
