@@ -84,7 +84,7 @@ export class Connection {
     const open = [this.client, this.server].filter((socket) => socket?.closed === false);
     const closed = open.map((socket) => new Promise((resolve) => socket?.once('close', resolve)));
     this.tunnel?.close(why);
-    this.server?.destroy();
+    this.server?.resetAndDestroy();
     this.client.resetAndDestroy();
     await Promise.all(closed);
   }

@@ -129,7 +129,7 @@ class Upgrade {
   }
   saw(chunk: Buffer): void {
     if (this.text.length >= 12) return;
-    this.text += chunk.latin1Slice(0, 12);
+    this.text += chunk.subarray(0, 12).latin1Slice();
     if (this.text.length >= 12) this.resolve(/^HTTP\/1\.[01] 101/.test(this.text));
   }
 }

@@ -37,14 +37,14 @@ const maxPieces = 256;
  * request line is skipped by many; HTTP/2 with prior knowledge begins like a request line.
  */
 function looksLikeHttp(bytes: Buffer): boolean | undefined {
-  const text = bytes.latin1Slice(0, longestLine);
+  const text = bytes.subarray(0, longestLine).latin1Slice();
   const start = text.search(/[^\r\n\t ]/);
   if (start < 0) return text.length < longestLine ? undefined : true;
   const line = text.slice(start);
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}($|[ \t])/.test(line)) return false;
   const stop = line.search(/[\r\n]/);
   const whole = stop < 0 ? line : line.slice(0, stop);
-  if (/[\0-\x08\x0e-\x1f]/.test(whole)) return false;
+  if (whole.includes('\0')) return false;
   if (stop < 0) return text.length < longestLine ? undefined : true;
   return /\bHTTP\b/i.test(whole);
 }

@@ -59,11 +59,11 @@ export class Tunnel {
     return { up: this.up, down: this.down, outcome: this.outcome };
   }
 
-  /** Ends both at once. */
+  /** Ends both at once. A reset: what the kernel still holds of either is not delivered. */
   close(why: string): void {
     this.outcome ??= why;
-    this.client.destroy();
-    this.server.destroy();
+    this.client.resetAndDestroy();
+    this.server.resetAndDestroy();
   }
 
   /** Forwards nothing more of the client; says `bytes` after what the server still answers. */
@@ -131,7 +131,7 @@ export class Tunnel {
         this.outcome ??= error.code ?? error.message;
       });
       const done = (): void => {
-        if (!one.readableEnded && this.farewell === undefined) other.destroy();
+        if (!one.readableEnded && this.farewell === undefined) other.resetAndDestroy();
         resolve();
       };
       if (one.destroyed) done();

@@ -57,6 +57,8 @@ export class Connection {
   #nextRequest = 1;
   #reason: CloseReason | undefined;
   #frameTimer: NodeJS.Timeout | undefined;
+  /** Shared by all who wait for the same drain. */
+  #drained: Promise<void> | undefined;
 
   constructor(socket: Socket, options: ConnectionOptions = {}) {
     this.socket = socket;
@@ -130,11 +132,19 @@ export class Connection {
   /** Resolves when the socket takes more, or the connection has ended. */
   async drained(): Promise<void> {
     if (!this.isOpen || !this.socket.writableNeedDrain) return;
+    this.#drained ??= this.#nextDrain();
+    await this.#drained;
+  }
+
+  #nextDrain(): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<undefined>();
-    const done = (): void => resolve(undefined);
-    this.socket.once('drain', done).once('close', done);
-    await promise;
-    this.socket.off('drain', done).off('close', done);
+    const done = (): void => {
+      this.socket.off('drain', done).off('close', done);
+      this.#drained = undefined;
+      resolve(undefined);
+    };
+    this.socket.on('drain', done).on('close', done);
+    return promise;
   }
 
   /** Stops reading from the peer; what was read already is still delivered. */

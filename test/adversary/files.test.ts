@@ -66,6 +66,10 @@ const attacks: readonly Attack[] = [
   readsSecret('secret-read-noatime-nofollow', 'with O_NOATIME and O_NOFOLLOW'),
   readsSecret('secret-read-by-cat', 'by another program'),
   {
+    ...readsSecret('secret-read-nested', 'two directories down'),
+    record: (site) => ({ kind: 'file', object: join(site.vault, 'deep') }),
+  },
+  {
     case: 'home-ssh-read',
     title: "the user's own private key is not read",
     native: 'succeeds',
@@ -170,7 +174,6 @@ const attacks: readonly Attack[] = [
   readsSecret('secret-truncate', 'nor truncated'),
   readsSecret('secret-unlink', 'nor unlinked'),
   readsSecret('secret-rename', 'nor renamed'),
-  readsSecret('secret-directory-rename', 'nor is its directory renamed'),
   readsSecret('secret-chmod', 'nor changed in mode'),
 ];
 
@@ -189,6 +192,18 @@ function prepare(site: Site): void {
   spawnSync('chown', ['-R', `${site.user.uid}:${site.user.gid}`, ssh]);
 }
 
+// It takes the whole directory away where nothing hinders it, so it has a session of its own.
+const directoryRename: Attack = {
+  case: 'secret-directory-rename',
+  title: 'a directory under never is not renamed',
+  native: 'succeeds',
+  record: (site) => ({ kind: 'file', object: site.vault }),
+};
+
 t.test('files outside the workspace, and under never', async (t) => {
   await attackAll(t, { attacks, prepare });
+});
+
+t.test('a directory under never', async (t) => {
+  await attackAll(t, { attacks: [directoryRename] });
 });

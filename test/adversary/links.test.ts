@@ -75,10 +75,11 @@ function prepare(site: Site): void {
     const here = (file: string): string => join(site.ws, name, file);
     if (name.startsWith('preexisting-symlink')) {
       symlinkSync(join(site.outside, name, 'victim'), here('pre-link'));
-      symlinkSync(join(site.vault, name, 'id_rsa'), here('pre-secret'));
+      symlinkSync(join(site.vault, `${name}.id_rsa`), here('pre-secret'));
       symlinkSync(join(site.outside, name), here('pre-directory'));
     }
-    if (name.startsWith('preexisting-hardlink')) linkSync(join(site.vault, name, 'id_rsa'), here('pre-hard'));
+    if (name.startsWith('preexisting-hardlink'))
+      linkSync(join(site.vault, `${name}.id_rsa`), here('pre-hard'));
   }
 }
 

@@ -9,7 +9,7 @@ const toSecret = (name: string, title: string): Attack => ({
   case: name,
   title,
   native: 'succeeds',
-  record: () => ({ kind: 'file', object: `/${name}/` }),
+  record: () => ({ kind: 'file', object: name }),
   happened: (_site, outcome) => outcome.result === 'succeeded',
 });
 const toOutside = (name: string, title: string): Attack => ({
@@ -57,7 +57,7 @@ const execs: readonly Attack[] = [
 /** The hard link is there before the agent comes: it could not make it. */
 function prepare(site: Site): void {
   const name = 'race-hard-link-swap-read';
-  linkSync(join(site.vault, name, 'id_rsa'), join(site.ws, name, 'pre-hard'));
+  linkSync(join(site.vault, `${name}.id_rsa`), join(site.ws, name, 'pre-hard'));
 }
 
 t.test('races of reads', async (t) => {

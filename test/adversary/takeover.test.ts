@@ -27,8 +27,8 @@ const changes = (name: string, path: string, title: string, happened: Attack['ha
 const appears = (path: string): Attack['happened'] => {
   return (site) => existsSync(join(site.ws, path));
 };
-const holdsMark = (path: string): Attack['happened'] => {
-  return (site) => textOf(join(site.ws, path)).includes('PWNED');
+const holds = (path: string, text = 'PWNED'): Attack['happened'] => {
+  return (site) => textOf(join(site.ws, path)).includes(text);
 };
 
 const attacks: readonly Attack[] = [
@@ -43,7 +43,10 @@ const attacks: readonly Attack[] = [
   creates('create-zshrc', '.zshrc'),
   creates('create-zshenv', '.zshenv'),
   creates('create-mcp.json', '.mcp.json'),
-  creates('create-nested-mcp.json', 'nested/.mcp.json'),
+  creates('create-git-commondir', '.git/commondir'),
+  creates('create-git-attributes', '.git/info/attributes'),
+  creates('create-devcontainer', '.devcontainer.json'),
+  creates('create-nvim.lua', '.nvim.lua'),
   creates('create-vscode-settings', '.vscode/settings.json'),
   creates('create-vscode-tasks', '.vscode/tasks.json'),
   creates('create-claude-settings', '.claude/settings.json'),
@@ -65,13 +68,13 @@ const attacks: readonly Attack[] = [
     'append-git-config',
     '.git/config',
     'the repository configuration is not appended to',
-    holdsMark('.git/config'),
+    holds('.git/config'),
   ),
   changes(
     'append-existing-hook',
     '.git/hooks/existing',
     'a hook is not appended to',
-    holdsMark('.git/hooks/existing'),
+    holds('.git/hooks/existing'),
   ),
   changes(
     'chmod-existing-hook',
@@ -83,7 +86,7 @@ const attacks: readonly Attack[] = [
     'git-config-fsmonitor',
     '.git/config',
     'git config does not set core.fsmonitor',
-    holdsMark('.git/config'),
+    holds('.git/config', 'touch PWNED'),
   ),
   changes('git-config-hooks-path', '.git/config', 'git config does not set core.hooksPath', (site) =>
     textOf(join(site.ws, '.git/config')).includes('hooks-PWNED'),
@@ -94,12 +97,7 @@ const attacks: readonly Attack[] = [
     'a file is not renamed into a hook',
     appears('.git/hooks/post-commit'),
   ),
-  changes(
-    'rename-to-mcp.json',
-    'renamed/.mcp.json',
-    'a file is not renamed to .mcp.json',
-    appears('renamed/.mcp.json'),
-  ),
+  changes('rename-to-mcp.json', '.mcp.json', 'a file is not renamed to .mcp.json', appears('.mcp.json')),
   changes(
     'link-to-git-hook',
     '.git/hooks/pre-push',
@@ -119,10 +117,10 @@ const attacks: readonly Attack[] = [
     (site) => spawnSync('test', ['-L', join(site.ws, 'linked/.vscode')]).status === 0,
   ),
   changes(
-    'rename-directory-as-vscode',
-    'renamed/.vscode',
-    'a directory is not renamed to .vscode',
-    appears('renamed/.vscode/settings.json'),
+    'rename-directory-as-zed',
+    '.zed',
+    'a directory is not renamed to .zed',
+    appears('.zed/settings.json'),
   ),
   changes(
     'rename-directory-as-git',
@@ -143,7 +141,7 @@ const attacks: readonly Attack[] = [
     'the hooks are not moved away',
     (site) => !existsSync(join(site.ws, '.git/hooks')),
   ),
-  changes('exchange-git', 'exchanged/.git', '.git is not exchanged', holdsMark('exchanged/.git/config')),
+  changes('exchange-git', 'exchanged/.git', '.git is not exchanged', holds('exchanged/.git/config')),
   changes(
     'rename-git-away',
     'moved/.git',
@@ -158,7 +156,7 @@ const last = changes(
   'rename-to-git-config',
   '.git/config',
   'a file is not renamed onto the configuration',
-  holdsMark('.git/config'),
+  holds('.git/config'),
 );
 
 function repository(directory: string): void {

@@ -69,8 +69,13 @@ export interface SessionOptions {
   readonly set: CapabilitySet;
   readonly upstream?: readonly string[];
   readonly hosts?: Readonly<Record<string, readonly string[]>>;
-  /** False: records are not acknowledged until `acknowledge`. */
-  readonly acks?: boolean;
+  readonly pins?: readonly {
+    readonly host: string;
+    readonly addrs: readonly string[];
+    readonly ttl: number;
+  }[];
+  /** False: the journal refuses every record. */
+  readonly journal?: boolean;
 }
 
 const entry = fileURLToPath(new URL('../../daemon/session/egress-main.ts', import.meta.url));
@@ -86,7 +91,7 @@ export class Session {
     readonly dnsTcp: number;
   };
   stderr = '';
-  acks: boolean;
+  journal: boolean;
   private readonly flows: Socket;
   private readonly control: Socket;
   private readonly watchers = new Set<() => void>();
@@ -94,7 +99,7 @@ export class Session {
   private nextId = 1;
 
   constructor(options: SessionOptions) {
-    this.acks = options.acks ?? true;
+    this.journal = options.journal ?? true;
     const fds = [tcpListener(4), tcpListener(6), udpSocket(), tcpListener(4)] as const;
     this.ports = {
       tcp4: sockets.localPort(fds[0]),
@@ -118,8 +123,8 @@ export class Session {
       this.changed();
     });
     createInterface({ input: this.control }).on('line', (line) => this.said(JSON.parse(line)));
-    const { set, upstream = [], hosts = {} } = options;
-    this.tell({ t: 'start', capabilitySet: set, upstream, hosts, session: 'test' });
+    const { set, upstream = [], hosts = {}, pins = [] } = options;
+    this.tell({ t: 'start', capabilitySet: set, upstream, hosts, pins, session: 'test' });
   }
 
   static async start(options: SessionOptions): Promise<Session> {
@@ -156,6 +161,14 @@ export class Session {
     socket.on('error', () => undefined);
     await once(socket, 'connect');
     this.announce({ v, port: socket.localPort!, addr, dport });
+    return socket;
+  }
+
+  /** A connection to the listener of which the supervisor said nothing. */
+  async connectUnjudged(): Promise<Socket> {
+    const socket = connect(this.ports.tcp4, '127.0.0.1');
+    socket.on('error', () => undefined);
+    await once(socket, 'connect');
     return socket;
   }
 
@@ -207,6 +220,16 @@ export class Session {
     return answer;
   }
 
+  /** Garbage and denied names, as fast as they go. */
+  async flood(count: number): Promise<void> {
+    const socket = createSocket('udp4');
+    const query = dns.encode({ type: 'query', id: 1, questions: [{ type: 'A', name: 'flood.test' }] });
+    for (let i = 0; i < count; i++)
+      socket.send(i % 2 === 0 ? query : query.subarray(0, i % 40), this.ports.udp, '127.0.0.1');
+    await new Promise((resolve) => socket.send(query, this.ports.udp, '127.0.0.1', resolve));
+    socket.close();
+  }
+
   async stop(): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
     const exit = once(this.child, 'exit');
@@ -218,7 +241,8 @@ export class Session {
   private said(message: { t: string; n?: number; record?: NewRecord; generation?: number }): void {
     if (message.t === 'record') {
       this.records.push(message.record!);
-      if (this.acks) this.tell({ t: 'ack', n: message.n, id: `test-${message.n}` });
+      const answer = this.journal ? { id: `test-${message.n}` } : { error: 'ENOSPC' };
+      this.tell({ t: 'ack', n: message.n, ...answer });
     } else this.answers.push(message);
     this.changed();
   }
@@ -254,6 +278,10 @@ function bind(fd: number, family: 4 | 6): void {
 export class Resolver {
   readonly asked: string[] = [];
   readonly endpoint: string;
+  /** Answers say that they were truncated. */
+  truncate = false;
+  /** Forged answers that come before the true one. */
+  before: (query: dns.DecodedPacket) => readonly Buffer[] = () => [];
   private readonly socket;
   constructor(
     socket: ReturnType<typeof createSocket>,
@@ -265,10 +293,11 @@ export class Resolver {
       const query = dns.decode(bytes);
       const question = query.questions![0]!;
       this.asked.push(`${question.type} ${question.name}`);
+      for (const forged of this.before(query)) socket.send(forged, from.port, from.address);
       const reply = dns.encode({
         type: 'response',
         ...(query.id === undefined ? {} : { id: query.id }),
-        flags: 0x180,
+        flags: this.truncate ? 0x380 : 0x180,
         questions: [question],
         answers: [...answer(question.name, question.type)],
       });

@@ -9,7 +9,7 @@
 #include <sys/xattr.h>
 
 #define VICTIM outside("victim")
-#define SECRET vault("id_rsa")
+#define SECRET secret()
 #define CASE(name) static struct outcome name(void)
 
 // --- reading a file under `never`
@@ -17,34 +17,32 @@ CASE(secret_read) { return read_canary(open(SECRET, O_RDONLY)); }
 CASE(secret_read_rdwr) { return read_canary(open(SECRET, O_RDWR)); }
 CASE(secret_read_dotdot) {
   char *path = NULL;
-  if (asprintf(&path, "%s/../vault/%s/id_rsa", arg("ws"), case_name()) < 0) _exit(2);
+  if (asprintf(&path, "%s/../vault/%s.id_rsa", arg("ws"), case_name()) < 0) _exit(2);
   return read_canary(open(path, O_RDONLY));
 }
 CASE(secret_read_proc_root) { return read_canary(open(join("/proc/self/root", SECRET + 1), O_RDONLY)); }
 CASE(secret_read_proc_cwd) {
   if (chdir(arg("base")) < 0) return blocked(errno, "chdir refused");
   char *path = NULL;
-  if (asprintf(&path, "/proc/self/cwd/vault/%s/id_rsa", case_name()) < 0) _exit(2);
+  if (asprintf(&path, "/proc/self/cwd/vault/%s.id_rsa", case_name()) < 0) _exit(2);
   return read_canary(open(path, O_RDONLY));
 }
 CASE(secret_read_dev_fd) {
   int base = open(arg("base"), O_RDONLY | O_DIRECTORY);
   if (base < 0) base = open(arg("base"), O_PATH | O_DIRECTORY);
   char *path = NULL;
-  if (asprintf(&path, "/dev/fd/%d/vault/%s/id_rsa", base, case_name()) < 0) _exit(2);
+  if (asprintf(&path, "/dev/fd/%d/vault/%s.id_rsa", base, case_name()) < 0) _exit(2);
   return read_canary(open(path, O_RDONLY));
 }
 CASE(secret_read_dirfd) {
-  int directory = open(vault(""), O_PATH | O_DIRECTORY);
-  if (directory < 0) directory = open(arg("vault"), O_PATH | O_DIRECTORY);
+  int directory = open(arg("vault"), O_PATH | O_DIRECTORY);
   if (directory < 0) return blocked(errno, "the directory refused");
-  int fd = openat(directory, "id_rsa", O_RDONLY);
-  return read_canary(fd >= 0 ? fd : openat(directory, join(case_name(), "id_rsa"), O_RDONLY));
+  return read_canary(openat(directory, strrchr(SECRET, '/') + 1, O_RDONLY));
 }
 CASE(secret_read_fchdir) {
   int base = open(arg("base"), O_PATH | O_DIRECTORY);
   if (base < 0 || fchdir(base) < 0) return blocked(errno, "fchdir refused");
-  return read_canary(open(join(join("vault", case_name()), "id_rsa"), O_RDONLY));
+  return read_canary(open(strstr(SECRET, "vault/"), O_RDONLY));
 }
 CASE(secret_read_openat2) {
   struct open_how how = {.flags = O_RDONLY};
@@ -62,6 +60,9 @@ CASE(secret_read_i_o_direct) { return read_canary(open(SECRET, O_RDONLY | O_NOAT
 CASE(secret_mmap_exec) {
   char *const cat[] = {"/bin/cat", SECRET, NULL};
   return run_program(cat, CANARY);
+}
+CASE(secret_read_nested) {
+  return read_canary(open(join(join(arg("vault"), "deep/er"), strrchr(SECRET, '/') + 1), O_RDONLY));
 }
 CASE(home_ssh_read) { return read_canary(open(join(arg("home"), ".ssh/id_rsa"), O_RDONLY)); }
 CASE(dotenv_read) { return read_canary(open(scratch(".env"), O_RDONLY)); }
@@ -243,8 +244,8 @@ CASE(secret_rename) {
   return read_canary(open(scratch("stolen"), O_RDONLY));
 }
 CASE(secret_directory_rename) {
-  if (rename(vault(""), scratch("stolen")) < 0) return blocked(errno, "rename refused");
-  return read_canary(open(scratch("stolen/id_rsa"), O_RDONLY));
+  if (rename(arg("vault"), scratch("stolen")) < 0) return blocked(errno, "rename refused");
+  return read_canary(open(join(scratch("stolen"), strrchr(SECRET, '/') + 1), O_RDONLY));
 }
 CASE(secret_chmod) { return from(chmod(SECRET, 0644)); }
 
@@ -261,6 +262,7 @@ const struct probe_case file_cases[] = {
     {"secret-read-o-path-reopen", secret_read_o_path_reopen, 0},
     {"secret-read-noatime-nofollow", secret_read_i_o_direct, 0},
     {"secret-read-by-cat", secret_mmap_exec, 0},
+    {"secret-read-nested", secret_read_nested, 0},
     {"home-ssh-read", home_ssh_read, 0},
     {"dotenv-read", dotenv_read, 0},
     {"dotenv-rename-then-read", dotenv_rename_then_read, 0},

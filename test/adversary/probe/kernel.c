@@ -76,7 +76,7 @@ CASE(mount_call) { return from(mount("none", scratch(""), "tmpfs", 0, NULL)); }
 CASE(mount_bind) { return from(mount(outside(""), scratch(""), NULL, MS_BIND, NULL)); }
 CASE(mount_remount) { return from(mount(NULL, "/", NULL, MS_REMOUNT | MS_BIND, NULL)); }
 CASE(umount2_call) { return from(umount2("/tmp", MNT_DETACH)); }
-CASE(umount_home) { return from(umount2(vault(""), MNT_DETACH)); }
+CASE(umount_home) { return from(umount2(arg("vault"), MNT_DETACH)); }
 CASE(fsopen_call) { return from(syscall(SYS_fsopen, "tmpfs", 0)); }
 CASE(fspick_call) { return from(syscall(SYS_fspick, AT_FDCWD, "/", 0)); }
 CASE(fsmount_call) { return from(syscall(SYS_fsmount, 0, 0, 0)); }
@@ -96,7 +96,7 @@ CASE(open_by_handle_at_call) {
   } where = {.handle = {.handle_bytes = MAX_HANDLE_SZ}};
   int mount_id, root = open("/", O_RDONLY | O_DIRECTORY);
   // Without a handle of the real file, one made by hand: inode 2 is the root of an ext4.
-  if (name_to_handle_at(AT_FDCWD, vault("id_rsa"), &where.handle, &mount_id, 0) < 0) where.handle.handle_bytes = 8, where.handle.handle_type = 1, where.bytes[0] = 2;
+  if (name_to_handle_at(AT_FDCWD, secret(), &where.handle, &mount_id, 0) < 0) where.handle.handle_bytes = 8, where.handle.handle_type = 1, where.bytes[0] = 2;
   return read_canary(open_by_handle_at(root, &where.handle, O_RDONLY));
 }
 CASE(seccomp_listener) {

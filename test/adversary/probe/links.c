@@ -2,7 +2,7 @@
 #include "probe.h"
 
 #define VICTIM outside("victim")
-#define SECRET vault("id_rsa")
+#define SECRET secret()
 #define CASE(name) static struct outcome name(void)
 
 static struct outcome through(const char *target, int flags) {
@@ -34,7 +34,7 @@ CASE(symlink_chained) {
   return write_mark(open(scratch("three"), O_WRONLY));
 }
 CASE(symlink_chained_secret) {
-  if (symlink(vault(""), scratch("one")) < 0 || symlink("one", scratch("two")) < 0 || symlink("two/id_rsa", scratch("three")) < 0)
+  if (symlink(arg("vault"), scratch("one")) < 0 || symlink("one", scratch("two")) < 0 || symlink(join("two", strrchr(SECRET, '/') + 1), scratch("three")) < 0)
     return blocked(errno, "symlink refused");
   return read_canary(open(scratch("three"), O_RDONLY));
 }

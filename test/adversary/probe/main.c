@@ -39,7 +39,11 @@ char *join(const char *directory, const char *name) {
 }
 
 char *outside(const char *name) { return join(join(arg("outside"), current), name); }
-char *vault(const char *name) { return join(join(arg("vault"), current), name); }
+char *secret(void) {
+  char *path = NULL;
+  if (asprintf(&path, "%s/%s.id_rsa", arg("vault"), current) < 0) _exit(2);
+  return path;
+}
 char *scratch(const char *name) { return join(join(arg("ws"), current), name); }
 char *inside(const char *name) { return join(arg("ws"), name); }
 

@@ -1,7 +1,7 @@
 // An agent that attacks its sandbox: one function a case, each telling whether the attack worked.
 // Every case has victims of its own, so that many cases can run in one session without meeting:
 //   outside/<case>/victim   a file of the agent's user, outside the workspace; nothing there may change
-//   vault/<case>/id_rsa     a file under a `never` rule; not one byte of it may be read
+//   vault/<case>.id_rsa     a file under a `never` rule; not one byte of it may be read
 //   ws/<case>/              the case's own place inside the workspace
 #ifndef PROBE_H
 #define PROBE_H
@@ -45,7 +45,7 @@ const char *case_name(void);
 // Paths; each call has a buffer of its own (leaked: the process is short-lived).
 char *join(const char *directory, const char *name);
 char *outside(const char *name);
-char *vault(const char *name);
+char *secret(void);  // vault/<case>.id_rsa
 char *scratch(const char *name); // in ws/<case>/
 char *inside(const char *name);  // in ws/
 

@@ -54,6 +54,25 @@ CASE(proc_mem_write) {
   end_child(child);
   return outcome;
 }
+// The same memory through the task directory, of a child and of pid 1, which is root's.
+static struct outcome task_mem(int pid) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/%d/task/%d/mem", pid, pid);
+  int fd = open(path, O_RDWR);
+  return fd < 0 ? blocked(errno, "open refused") : succeeded("opened %s for writing", path);
+}
+CASE(proc_task_mem_write) {
+  pid_t child = victim_child();
+  struct outcome outcome = task_mem(child);
+  end_child(child);
+  return outcome;
+}
+CASE(proc_1_task_mem_write) { return task_mem(1); }
+CASE(proc_1_mem_write) { return from(child_mem(1, O_RDWR)); }
+CASE(proc_1_comm_write) {
+  int fd = open("/proc/1/comm", O_WRONLY);
+  return write_mark(fd);
+}
 CASE(process_vm_readv_child) {
   pid_t child = victim_child();
   char text[16] = {0};
@@ -292,6 +311,10 @@ const struct probe_case process_cases[] = {
     {"ptrace-attach", ptrace_attach, 0},
     {"ptrace-seize", ptrace_seize, 0},
     {"proc-mem-write", proc_mem_write, 0},
+    {"proc-task-mem-write", proc_task_mem_write, 0},
+    {"proc-1-task-mem-write", proc_1_task_mem_write, 0},
+    {"proc-1-mem-write", proc_1_mem_write, 0},
+    {"proc-1-comm-write", proc_1_comm_write, 0},
     {"process-vm-readv", process_vm_readv_child, 0},
     {"process-vm-writev", process_vm_writev_child, 0},
     {"pidfd-getfd", pidfd_getfd_child, 0},

@@ -97,7 +97,7 @@ static struct tally rename_rounds(void) {
 }
 CASE(swap_read) {
   make_file(scratch("mine"), "mine");
-  if (symlink(scratch("mine"), scratch("name")) < 0 || symlink(vault("id_rsa"), scratch("other")) < 0) return blocked(errno, "symlink refused");
+  if (symlink(scratch("mine"), scratch("name")) < 0 || symlink(secret(), scratch("other")) < 0) return blocked(errno, "symlink refused");
   return while_exchanging((struct pair){scratch("name"), scratch("other")}, read_rounds);
 }
 CASE(swap_write) {
@@ -172,27 +172,27 @@ static struct tally flip_unlink_rounds(void) {
   }
   return tally;
 }
-// Relative to the base, `ws//…/<case>/x` and `vault/…/<case>/x` are made equally long with slashes.
-static char *padded(const char *directory, const char *name) {
+// Relative to the base, names in the workspace and elsewhere are made equally long with slashes.
+static char *padded(const char *directory, const char *separator, const char *name) {
   char *path = NULL;
   int slashes = 12 - (int)strlen(directory);
-  if (asprintf(&path, "%s%.*s%s/%s", directory, slashes, "////////////", case_name(), name) < 0) _exit(2);
+  if (asprintf(&path, "%s%.*s%s%s%s", directory, slashes, "////////////", case_name(), separator, name) < 0) _exit(2);
   return path;
 }
 CASE(flip_read) {
   make_file(scratch("id_rsa"), "mine");
   if (chdir(arg("base")) < 0) return unsupported(errno, "chdir");
-  return while_flipping(padded("ws", "id_rsa"), padded("vault", "id_rsa"), flip_read_rounds);
+  return while_flipping(padded("ws", "/", "id_rsa"), padded("vault", ".", "id_rsa"), flip_read_rounds);
 }
 CASE(flip_write) {
   make_file(scratch("victim"), "mine");
   if (chdir(arg("base")) < 0) return unsupported(errno, "chdir");
-  return while_flipping(padded("ws", "victim"), padded("outside", "victim"), flip_write_rounds);
+  return while_flipping(padded("ws", "/", "victim"), padded("outside", "/", "victim"), flip_write_rounds);
 }
 CASE(flip_unlink) {
   if (chdir(arg("base")) < 0) return unsupported(errno, "chdir");
   make_file(scratch("victim"), "mine");
-  return while_flipping(padded("ws", "victim"), padded("outside", "victim"), flip_unlink_rounds);
+  return while_flipping(padded("ws", "/", "victim"), padded("outside", "/", "victim"), flip_unlink_rounds);
 }
 
 // --- exec: the child shares our memory (vfork), so that the flipping goes on while the kernel reads it

@@ -97,6 +97,14 @@ CASE(workspace_host_stream) {
   return by_connect(SOCK_STREAM, pathname("host.sock"));
 }
 
+// unix(7) does not say it: SOCK_RAW is SOCK_DGRAM. And one end of a pair can send to any name.
+CASE(raw_type) { return from(socket(AF_UNIX, SOCK_RAW, 0)); }
+CASE(pair_sendto) {
+  int ends[2];
+  struct unix_address to = dgram_path();
+  if (socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) < 0) return blocked(errno, "socketpair refused");
+  return from(sendto(ends[0], case_name(), strlen(case_name()), 0, (struct sockaddr *)&to.name, to.length));
+}
 CASE(docker_socket) { return by_connect(SOCK_STREAM, pathname("/var/run/docker.sock")); }
 CASE(dbus_system) { return by_connect(SOCK_STREAM, pathname("/run/dbus/system_bus_socket")); }
 CASE(dbus_session) {
@@ -181,6 +189,8 @@ const struct probe_case socket_cases[] = {
     ROW("abstract-dgram-sendmsg", abstract_dgram_sendmsg),
     ROW("abstract-dgram-sendmmsg", abstract_dgram_sendmmsg),
     ROW("unix-workspace-host", workspace_host_stream),
+    ROW("unix-raw-type", raw_type),
+    ROW("unix-socketpair-sendto", pair_sendto),
     ROW("docker-socket", docker_socket),
     ROW("dbus-system", dbus_system),
     ROW("dbus-session", dbus_session),

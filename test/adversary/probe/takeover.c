@@ -22,7 +22,10 @@ CREATE(profile, ".profile")
 CREATE(zshrc, ".zshrc")
 CREATE(zshenv, ".zshenv")
 CREATE(mcp, ".mcp.json")
-CREATE(nested_mcp, "nested/.mcp.json")
+CREATE(git_commondir, ".git/commondir")
+CREATE(git_attributes, ".git/info/attributes")
+CREATE(devcontainer, ".devcontainer.json")
+CREATE(nvim, ".nvim.lua")
 CREATE(vscode_settings, ".vscode/settings.json")
 CREATE(vscode_tasks, ".vscode/tasks.json")
 CREATE(claude_settings, ".claude/settings.json")
@@ -41,7 +44,11 @@ CREATE(home_gitconfig, "~/.gitconfig")
 CREATE(home_local_bin, "~/.local/bin/ls")
 CREATE(home_pam, "~/.pam_environment")
 
-CASE(append_git_config) { return write_mark(open(inside(".git/config"), O_WRONLY | O_APPEND)); }
+CASE(append_git_config) {
+  // A comment, so that the configuration stays one that git reads.
+  int fd = open(inside(".git/config"), O_WRONLY | O_APPEND);
+  return fd < 0 ? blocked(errno, "open refused") : from(write(fd, "#" MARK "\n", strlen(MARK) + 2));
+}
 CASE(append_existing_hook) { return write_mark(open(inside(".git/hooks/existing"), O_WRONLY | O_APPEND)); }
 CASE(chmod_existing_hook) { return from(chmod(inside(".git/hooks/existing"), 0755)); }
 CASE(git_config_program) {
@@ -49,7 +56,7 @@ CASE(git_config_program) {
   run_program(argv, MARK);
   char text[4096] = {0};
   int fd = open(inside(".git/config"), O_RDONLY);
-  if (fd >= 0 && read(fd, text, sizeof text - 1) >= 0 && strstr(text, MARK)) return succeeded("core.fsmonitor was set");
+  if (fd >= 0 && read(fd, text, sizeof text - 1) >= 0 && strstr(text, "touch " MARK)) return succeeded("core.fsmonitor was set");
   return blocked(0, "the configuration is as it was");
 }
 CASE(git_hooks_path_program) {
@@ -67,7 +74,7 @@ static struct outcome rename_to(const char *path) {
   return from(rename(scratch("mine"), place(path)));
 }
 CASE(rename_to_hook) { return rename_to(".git/hooks/post-commit"); }
-CASE(rename_to_mcp) { return rename_to("renamed/.mcp.json"); }
+CASE(rename_to_mcp) { return rename_to(".mcp.json"); }
 CASE(rename_to_git_config) { return rename_to(".git/config"); }
 CASE(link_to_hook) {
   if (make_file(scratch("mine"), MARK) < 0) return unsupported(errno, "no file of our own");
@@ -81,9 +88,9 @@ CASE(symlink_as_vscode) {
   mkdir(scratch("evil"), 0755);
   return from(symlink(scratch("evil"), inside("linked/.vscode")));
 }
-CASE(rename_directory_as_vscode) {
+CASE(rename_directory_as_zed) {
   if (mkdir(scratch("evil"), 0755) < 0 || make_file(scratch("evil/settings.json"), MARK) < 0) return unsupported(errno, "no directory of our own");
-  return from(rename(scratch("evil"), inside("renamed/.vscode")));
+  return from(rename(scratch("evil"), inside(".zed")));
 }
 CASE(rename_directory_as_git) {
   // A whole repository with a hook in it, moved into place.
@@ -125,7 +132,10 @@ const struct probe_case takeover_cases[] = {
     ROW("create-zshrc", create_zshrc),
     ROW("create-zshenv", create_zshenv),
     ROW("create-mcp.json", create_mcp),
-    ROW("create-nested-mcp.json", create_nested_mcp),
+    ROW("create-git-commondir", create_git_commondir),
+    ROW("create-git-attributes", create_git_attributes),
+    ROW("create-devcontainer", create_devcontainer),
+    ROW("create-nvim.lua", create_nvim),
     ROW("create-vscode-settings", create_vscode_settings),
     ROW("create-vscode-tasks", create_vscode_tasks),
     ROW("create-claude-settings", create_claude_settings),
@@ -154,7 +164,7 @@ const struct probe_case takeover_cases[] = {
     ROW("link-to-git-hook", link_to_hook),
     ROW("symlink-to-git-hook", symlink_to_hook),
     ROW("symlink-as-vscode", symlink_as_vscode),
-    ROW("rename-directory-as-vscode", rename_directory_as_vscode),
+    ROW("rename-directory-as-zed", rename_directory_as_zed),
     ROW("rename-directory-as-git", rename_directory_as_git),
     ROW("rename-parent-of-git", rename_parent_of_git),
     ROW("rename-hooks-away", rename_hooks_away),

@@ -12,6 +12,7 @@ import {
   readFileSync,
   readdirSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -32,6 +33,8 @@ export interface Site {
 }
 
 const directories = ['ws', 'outside', 'vault', 'vaultfoo', 'wsfoo', 'bin'] as const;
+/** Those with a directory for every case. */
+const perCase = ['ws', 'outside', 'vaultfoo', 'wsfoo'] as const;
 
 /** Gives everything below `path` to the user. */
 export function giveTo(user: TestUser, path: string): void {
@@ -40,10 +43,11 @@ export function giveTo(user: TestUser, path: string): void {
 }
 
 function layOut(site: Site, name: string): void {
-  for (const directory of directories) mkdirSync(join(site.base, directory, name), { recursive: true });
+  for (const directory of perCase) mkdirSync(join(site.base, directory, name));
   writeFileSync(join(site.outside, name, 'victim'), 'UNTOUCHED');
   mkdirSync(join(site.outside, name, 'directory'));
-  writeFileSync(join(site.vault, name, 'id_rsa'), site.canary, { mode: 0o600 });
+  writeFileSync(join(site.vault, `${name}.id_rsa`), site.canary, { mode: 0o600 });
+  writeFileSync(join(site.vault, 'deep/er', `${name}.id_rsa`), site.canary, { mode: 0o600 });
   writeFileSync(join(site.base, 'vaultfoo', name, 'notes'), 'CANARY-public');
   writeFileSync(join(site.base, 'wsfoo', name, 'victim'), 'UNTOUCHED');
 }
@@ -65,6 +69,7 @@ export function makeSite(user: TestUser, programs: Programs, cases: readonly str
   const [ws, outside, vault] = [join(base, 'ws'), join(base, 'outside'), join(base, 'vault')];
   const site = { user, base, ws, outside, vault, token, canary: `CANARY-${token}`, probe: join(ws, 'probe') };
   for (const directory of directories) mkdirSync(join(base, directory));
+  mkdirSync(join(vault, 'deep/er'), { recursive: true });
   for (const name of cases) layOut(site, name);
   installPrograms(site, programs);
   return site;
@@ -91,16 +96,15 @@ function describe(path: string): string {
 
 function tree(root: string): string[] {
   if (!existsSync(root)) return [`${root} is gone`];
+  if (!statSync(root).isDirectory()) return [describe(root)];
   const below = readdirSync(root, { recursive: true, encoding: 'utf8' }).map((entry) => join(root, entry));
   return [root, ...below.sort()].map(describe);
 }
 
 /** Every fact about what lies around the workspace for one case. Two equal pictures: nothing happened in between. */
 export function picture(site: Site, name: string): string {
-  const roots = ['outside', 'vault', 'vaultfoo', 'wsfoo'].map((directory) =>
-    join(site.base, directory, name),
-  );
-  return roots.flatMap(tree).join('\n');
+  const roots = ['outside', 'vaultfoo', 'wsfoo'].map((directory) => join(site.base, directory, name));
+  return [...roots, join(site.vault, `${name}.id_rsa`)].flatMap(tree).join('\n');
 }
 
 /** The arguments that tell the probe where everything is. */
