@@ -50,7 +50,8 @@ export class LoadedProfiles implements Profiles {
   }
 
   ownMode(request: PlanRequest): Mode {
-    const { mode: _, ...own } = request;
+    const own: PlanRequest = { ...request };
+    delete (own as { mode?: Mode }).mode;
     return this.plan(own).capabilitySet.mode;
   }
 

@@ -1,6 +1,6 @@
 // The mounts that depend on the session: decoys over what may never be read, the agent socket, the resolver's file.
 // Runs on the launch thread, in the sandbox's tree. Returns what was mounted, to be watched.
-import { Files, S, mounts } from '../../native-bindings/linux/mod.ts';
+import { Files, mounts } from '../../native-bindings/linux/mod.ts';
 import { exists, touch } from './tree.ts';
 
 const { MOUNT_ATTR } = mounts;
@@ -14,9 +14,15 @@ const RESOLVER_FILE = `${PRIVATE}/resolv.conf`;
 export interface Mask {
   readonly path: string;
   readonly directory: boolean;
-  /** For a directory: names of its entries, at most 256. */
-  readonly names: readonly string[];
+  /** For a directory: its entries at any depth, relative, parents first; at most MAX_DECOYS. */
+  readonly entries: readonly MaskEntry[];
 }
+
+export interface MaskEntry {
+  readonly name: string;
+  readonly directory: boolean;
+}
+export const MAX_DECOYS = 256;
 
 export interface SessionMounts {
   readonly masks: readonly Mask[];
@@ -77,24 +83,13 @@ function makeLinked(files: Files, target: string): void {
 
 function mountDecoy(files: Files, mask: Mask, index: number): string {
   const decoy = `${PRIVATE}/decoys/${index}`;
-  if (mask.directory) {
-    files.mkdirat(-100, decoy, 0o755);
-    for (const name of mask.names.slice(0, 256)) touch(files, `${decoy}/${name}`, 0o644);
-  } else touch(files, decoy, 0o644);
+  if (mask.directory) files.mkdirat(-100, decoy, 0o755);
+  else touch(files, decoy, 0o644);
+  for (const { name, directory } of mask.entries) {
+    if (directory) files.mkdirat(-100, `${decoy}/${name}`, 0o755);
+    else touch(files, `${decoy}/${name}`, 0o644);
+  }
   mounts.bind(decoy, mask.path);
   mounts.setAttributes(mask.path, SEALED, 0);
   return mask.path;
-}
-
-/** Looks at a `never` path on the host: undefined when it is not there (then there is nothing to hide). */
-export function describeMask(
-  files: Files,
-  path: string,
-  list: (path: string) => readonly string[],
-): Mask | undefined {
-  const stat = files.fstatat(-100, path, 0x100);
-  if (stat === undefined) return undefined;
-  const kind = stat.mode & S.IFMT;
-  if (kind === S.IFDIR) return { path, directory: true, names: list(path) };
-  return kind === S.IFREG ? { path, directory: false, names: [] } : undefined;
 }

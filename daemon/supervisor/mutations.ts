@@ -60,6 +60,22 @@ function permit(
 
 const write = (m: Mediation, path: BytePath): Verdict => m.decider.file({ access: 'write', path });
 
+const harmlessOnGitConfig: Verdict = {
+  effect: 'allow',
+  rule: {
+    id: 'builtin/git-config-harmless',
+    source: { file: 'built in', line: 0, key: 'git-config' },
+    never: false,
+  },
+  reason: 'removing a git configuration, or changing its mode, gives it no content',
+  obligations: [],
+};
+/** A repository can be removed, and `git init` tries the mode bits of its configuration: neither says what git runs. */
+const sparing = (verdict: Verdict): Verdict =>
+  verdict.effect !== 'allow' && verdict.rule.id === 'builtin/protected/git-config'
+    ? harmlessOnGitConfig
+    : verdict;
+
 /** Runs `use` on the directory and name of `path`, and closes what was pinned. */
 function withSlot(
   m: Mediation,
@@ -88,7 +104,7 @@ function withObject(
   const found = m.resolver.object(pid, dirfd, path, follow);
   if (isUnresolved(found)) return fails(found.errno);
   try {
-    return isPlaceless(found) ? fails(E.PERM) : use(found);
+    return isPlaceless(found) || found.path.startsWith('/proc/') ? fails(E.PERM) : use(found);
   } finally {
     m.resolver.close(found);
   }
@@ -118,7 +134,7 @@ export function remove(m: Mediation, call: Mutation, dirfd: number, path: string
   return withSlot(m, call.pid, dirfd, path, (slot) => {
     if (isDots(slot.name)) return fails(E.INVAL);
     if (m.files.fstatat(slot.fd, slot.name, AT.SYMLINK_NOFOLLOW) === undefined) return fails(E.NOENT);
-    return permit(m, call, write(m, slot.path), slot.path, undefined, () => {
+    return permit(m, call, sparing(write(m, slot.path)), slot.path, undefined, () => {
       const result = m.files.unlinkat(slot.fd, slot.name, flags & AT.REMOVEDIR);
       return path.endsWith('/') && result === -E.ISDIR ? -E.NOTDIR : result;
     });
@@ -274,11 +290,14 @@ function permitGitConfig(m: Mediation, call: Mutation, source: Slot, target: Slo
 }
 
 export function truncate(m: Mediation, call: Mutation, path: string, length: bigint): Answer {
-  return withObject(m, call.pid, AT.FDCWD, path, true, (object) =>
-    permit(m, call, judge(m, object.path, object.stat, ['write']), object.path, undefined, () =>
+  return withObject(m, call.pid, AT.FDCWD, path, true, (object) => {
+    const kind = object.stat.mode & S.IFMT;
+    // Opening anything else could wait for ever, or act on a device; truncate(2) refuses them too.
+    if (kind !== S.IFREG) return fails(kind === S.IFDIR ? E.ISDIR : E.INVAL);
+    return permit(m, call, judge(m, object.path, object.stat, ['write']), object.path, undefined, () =>
       withOpen(m.files, m.proc, object, O.WRONLY, (fd) => m.files.ftruncate(fd, length)),
-    ),
-  );
+    );
+  });
 }
 
 export function changeMode(
@@ -292,7 +311,7 @@ export function changeMode(
   return withObject(m, call.pid, dirfd, path, follow, (object) => {
     const verdict =
       (mode & SETID) === 0
-        ? judge(m, object.path, object.stat, ['write'])
+        ? sparing(judge(m, object.path, object.stat, ['write']))
         : refusal('no-setuid', 'set-user-ID and set-group-ID bits cannot be given');
     if ((object.stat.mode & S.IFMT) === S.IFLNK) return fails(E.OPNOTSUPP);
     return permit(m, call, verdict, object.path, undefined, () =>

@@ -15,7 +15,7 @@ export class ProcessReader {
   brief(pid: number): ProcessInfo {
     return { pid, exe: toText(this.files.readlink(this.proc, `${pid}/exe`)) };
   }
-  /** The task and its ancestors in the sandbox, nearest first: above the session's first program comes this process. */
+  /** The task and its ancestors inside the sandbox, nearest first. */
   tree(pid: number): ProcessInfo[] {
     const chain: ProcessInfo[] = [];
     let at = pid;
