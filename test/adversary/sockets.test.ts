@@ -29,7 +29,7 @@ const abstract = (name: string, title: string): Attack => ({
   case: name,
   title,
   native: 'succeeds',
-  record: (site) => ({ kind: ['socket', 'connect'], object: abstractOf(site) }),
+  unrecorded: "abstract names end at the sandbox's network namespace, where nobody listens",
   happened: arrived,
 });
 /** Datagram sockets of the unix family are refused whole: each message could name another receiver. */
