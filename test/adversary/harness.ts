@@ -160,9 +160,19 @@ function sandboxRunner(
   };
 }
 
+/** The daemon's directories lie where the sandbox sees the host's tree: not behind a private /tmp. */
+async function startVisible(profiles: Readonly<Record<string, string>>): Promise<TestCordon> {
+  process.env['TMPDIR'] = '/srv';
+  try {
+    return await TestCordon.start({ profiles });
+  } finally {
+    delete process.env['TMPDIR'];
+  }
+}
+
 async function attackSession(group: Group): Promise<Ran> {
   const site = siteFor(group, buildPrograms());
-  const cordon = await TestCordon.start({ profiles: { adversary: profileFor(site, group) } });
+  const cordon = await startVisible({ adversary: profileFor(site, group) });
   try {
     let records: readonly SessionRecord[] = [];
     const cases = group.attacks.map((attack) => attack.case);
