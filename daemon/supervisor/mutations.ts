@@ -76,6 +76,13 @@ const sparing = (verdict: Verdict): Verdict =>
     ? harmlessOnGitConfig
     : verdict;
 
+/** Writable at both names, and not readable at the new one when a `never` rule hides it at the old one. */
+function moved(m: Mediation, from: BytePath, to: BytePath): Verdict {
+  const hidden = m.decider.file({ access: 'read', path: from });
+  const shown = hidden.rule.never && m.decider.file({ access: 'read', path: to }).effect === 'allow';
+  return strictest([...(shown ? [hidden] : []), write(m, from), write(m, to)]);
+}
+
 /** Runs `use` on the directory and name of `path`, and closes what was pinned. */
 function withSlot(
   m: Mediation,
@@ -209,8 +216,8 @@ export function rename(
 
 function renameSlots(m: Mediation, call: Mutation, source: Slot, target: Slot, flags: number): Answer {
   if (isDots(source.name) || isDots(target.name)) return fails(E.BUSY);
-  const moved = m.files.fstatat(source.fd, source.name, AT.SYMLINK_NOFOLLOW);
-  if (moved === undefined) return fails(E.NOENT);
+  const object = m.files.fstatat(source.fd, source.name, AT.SYMLINK_NOFOLLOW);
+  if (object === undefined) return fails(E.NOENT);
   const config = isGitConfigRename(m, source, target, flags, write(m, target.path));
   if (config) return permitGitConfig(m, call, source, target);
   const both =
@@ -218,11 +225,11 @@ function renameSlots(m: Mediation, call: Mutation, source: Slot, target: Slot, f
       ? m.files.fstatat(target.fd, target.name, AT.SYMLINK_NOFOLLOW)
       : undefined;
   const verdict = strictest([
-    write(m, source.path),
-    write(m, target.path),
-    ...movedVerdicts(m, moved.mode, source, target),
+    moved(m, source.path, target.path),
+    ...(both === undefined ? [] : [moved(m, target.path, source.path)]),
+    ...movedVerdicts(m, object.mode, source, target),
     ...(both === undefined ? [] : movedVerdicts(m, both.mode, target, source)),
-    ...(m.never.has(`${moved.dev}:${moved.ino}`)
+    ...(m.never.has(`${object.dev}:${object.ino}`)
       ? [refusal('never-object', 'an object that may never be touched')]
       : []),
   ]);
@@ -253,7 +260,7 @@ function contentsVerdict(m: Mediation, from: BytePath, to: BytePath): Verdict | 
         );
       const oldPath = join(oldDirectory, entry.name);
       const newPath = join(newDirectory, entry.name);
-      const verdict = strictest([write(m, oldPath), write(m, newPath)]);
+      const verdict = moved(m, oldPath, newPath);
       if (verdict.effect !== 'allow') return verdict;
       if (entry.isDirectory()) pending.push([oldPath, newPath]);
       if (entry.isSymbolicLink() && takeoverNames.has(entry.name))
