@@ -51,6 +51,7 @@ const parameters = ({ subjects = [], since = 0 }: Filter): Record<string, unknow
 export class RecordsTable {
   readonly #db: Database;
   readonly #insert: Statement<[string, number, string, number, string, string, string]>;
+  readonly #complete: Statement<[string, number]>;
   #totals: { records: number; denied: number };
 
   constructor(db: Database) {
@@ -59,6 +60,7 @@ export class RecordsTable {
       `INSERT INTO records (stream, seq, subject, time, kind, disposition, json)
        VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (stream, seq) DO NOTHING`,
     );
+    this.#complete = db.prepare('UPDATE records SET json = ? WHERE position = ?');
     this.#totals = this.#count();
   }
 
@@ -71,6 +73,21 @@ export class RecordsTable {
     this.#totals.records += 1;
     if (denied) this.#totals.denied += 1;
     return { position: Number(result.lastInsertRowid), subject, denied, time, json };
+  }
+
+  /**
+   * A record is journaled before its effect, and again with what came of it. True when the text here had no outcome
+   * yet and this one has: nothing else of a record ever changes.
+   */
+  complete(stream: string, record: SessionRecord, json: string): boolean {
+    const before = record.outcome === undefined ? undefined : this.byId(stream, record.seq);
+    if (before === undefined) return false;
+    const known = JSON.parse(before.json) as SessionRecord;
+    const same =
+      known.outcome === undefined && known.kind === record.kind && known.operation === record.operation;
+    if (!same || known.object !== record.object || known.disposition !== record.disposition) return false;
+    this.#complete.run(json, before.position);
+    return true;
   }
 
   lastSeq(stream: string): number {

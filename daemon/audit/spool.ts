@@ -19,6 +19,8 @@ interface Journal {
   readonly reader: JournalReader;
   cursor: number;
   lastSeq: number;
+  /** Numbers that were passed over: a session's threads number first and write then, so the next window may have them. */
+  readonly missing: Set<number>;
 }
 
 export interface SpoolOptions {
@@ -56,7 +58,12 @@ export class Spool {
   /** From now on the journal at `path` belongs to `session`. */
   register(session: string, path: string): void {
     this.#db.prepare('INSERT OR IGNORE INTO journals (session, path) VALUES (?, ?)').run(session, path);
-    this.#journals.set(session, { reader: new JournalReader(path), cursor: 0, lastSeq: 0 });
+    this.#journals.set(session, {
+      reader: new JournalReader(path),
+      cursor: 0,
+      lastSeq: 0,
+      missing: new Set(),
+    });
   }
 
   /** One bounded transaction. True when more can be taken in at once. */
@@ -64,16 +71,24 @@ export class Spool {
     const journal = this.#journals.get(session);
     if (journal === undefined) return false;
     const window = journal.reader.read(journal.cursor, final);
-    if (window.cursor === journal.cursor && window.damage.length === 0) return false;
+    const idle = window.cursor === journal.cursor && window.damage.length === 0;
+    if (idle && journal.missing.size === 0) return false;
     const kept: KeptRecord[] = [];
+    const overdue = [...journal.missing];
+    const missing = new Set(overdue);
     const lastSeq = this.#commit(() => {
-      const seq = this.#takeIn(session, journal.lastSeq, window.records, kept);
+      const seq = this.#takeIn(session, journal.lastSeq, missing, window.records, kept);
+      const lost = final && !window.more ? [...missing] : overdue.filter((number) => missing.has(number));
+      for (const number of lost) kept.push(this.#insertOwn(session, holeRecord(number)));
+      for (const number of lost) missing.delete(number);
       for (const damage of window.damage) kept.push(this.#insertOwn(session, damageRecord(damage)));
       this.#moveCursor.run(window.cursor, session);
       return seq;
     });
     journal.cursor = window.cursor;
     journal.lastSeq = lastSeq;
+    journal.missing.clear();
+    for (const number of missing) journal.missing.add(number);
     this.#tell(kept);
     return window.more;
   }
@@ -157,6 +172,7 @@ export class Spool {
         reader: new JournalReader(path),
         cursor,
         lastSeq: this.#table.lastSeq(session),
+        missing: new Set(),
       });
   }
 
@@ -171,8 +187,14 @@ export class Spool {
     }
   }
 
-  /** Returns the last sequence number seen. Holes and repetitions are recorded: the writer makes neither. */
-  #takeIn(session: string, lastSeq: number, texts: readonly string[], kept: KeptRecord[]): number {
+  /** Returns the highest sequence number seen. What is passed over goes to `missing`; strangers are recorded. */
+  #takeIn(
+    session: string,
+    lastSeq: number,
+    missing: Set<number>,
+    texts: readonly string[],
+    kept: KeptRecord[],
+  ): number {
     let last = lastSeq;
     let denied = 0;
     let allowed = 0;
@@ -180,11 +202,13 @@ export class Spool {
       const record = parseRecord(text, session);
       const row = record === undefined ? undefined : this.#table.insert(session, session, record, text);
       if (record === undefined || row === undefined) {
+        // The second frame of a record says how its effect came out.
+        if (record !== undefined && this.#table.complete(session, record, text)) continue;
         kept.push(this.#insertOwn(session, oddRecord(record)));
         continue;
       }
-      if (record.seq !== last + 1) kept.push(this.#insertOwn(session, holeRecord(last, record.seq)));
-      last = record.seq;
+      passOver(missing, last, record.seq);
+      last = Math.max(last, record.seq);
       if (row.denied) denied += 1;
       else allowed += record.count ?? 1;
       kept.push(row);
@@ -236,8 +260,16 @@ const damageRecord = ({ offset, length, reason }: JournalDamage): NewRecord => (
   detail: { offset, length },
 });
 
-const holeRecord = (last: number, next: number): NewRecord =>
-  journalRecord('journal-hole', `record ${next} follows record ${last}: what is between them is missing`);
+const holeRecord = (number: number): NewRecord =>
+  journalRecord('journal-hole', `record ${number} is missing: the ones before and after it are there`);
+
+/** More than this in one go is no race of threads: only the first are told one by one. */
+const maxMissing = 1000;
+
+function passOver(missing: Set<number>, last: number, seq: number): void {
+  missing.delete(seq);
+  for (let n = last + 1; n < seq && missing.size < maxMissing; n++) missing.add(n);
+}
 
 const oddRecord = (record: SessionRecord | undefined): NewRecord =>
   record === undefined
