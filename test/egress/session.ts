@@ -69,6 +69,8 @@ export interface SessionOptions {
   readonly set: CapabilitySet;
   readonly upstream?: readonly string[];
   readonly hosts?: Readonly<Record<string, readonly string[]>>;
+  /** Another entry than the source, such as the bundle. */
+  readonly entry?: string;
   readonly pins?: readonly {
     readonly host: string;
     readonly addrs: readonly string[];
@@ -107,11 +109,11 @@ export class Session {
       udp: sockets.localPort(fds[2]),
       dnsTcp: sockets.localPort(fds[3]),
     };
-    this.child = spawn(process.execPath, [entry], {
+    // `env -i` keeps out what the test runner puts into the environment of every Node that it starts.
+    this.child = spawn('env', ['-i', process.execPath, options.entry ?? entry], {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', ...fds],
       uid: 65534,
       gid: 65534,
-      env: {},
     });
     for (const fd of fds) libc.close(fd);
     this.child.stderr?.on('data', (chunk: Buffer) => (this.stderr += chunk.toString()));
@@ -212,10 +214,14 @@ export class Session {
     );
   }
 
+  /** Asks again every second, as resolvers do: datagrams get lost. */
   async datagram(bytes: Buffer): Promise<Buffer> {
     const socket = createSocket('udp4');
-    socket.send(bytes, this.ports.udp, '127.0.0.1');
+    const ask = (): void => socket.send(bytes, this.ports.udp, '127.0.0.1');
+    const again = setInterval(ask, 1000);
+    ask();
     const [answer] = (await once(socket, 'message')) as [Buffer];
+    clearInterval(again);
     socket.close();
     return answer;
   }
