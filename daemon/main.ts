@@ -1,73 +1,87 @@
-// cordond. Reads its command line and settings, and runs until it is told to stop.
+// cordond: reads its settings, starts, and stops on SIGTERM without touching the sessions.
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { loadSettings } from './config/settings.ts';
-import { Daemon } from './control/mod.ts';
-import { LoadedProfiles } from './control/loaded-profiles.ts';
+import type { CommandLine } from './config/settings.ts';
+import { Daemon, LoadedProfiles } from './control/mod.ts';
 import { CordonError } from './model/mod.ts';
 
-const usage = `cordond: mediates autonomous agents on this machine
-
-  --config FILE      settings (default /etc/cordon/config.yaml)
-  --run-dir DIR      sockets (default /run/cordon)
-  --state-dir DIR    records (default /var/lib/cordon)
-  --profiles DIR     searched before the built-in profiles; may be repeated
-  --managed FILE     managed settings (default /etc/cordon/managed.yaml)
-  --help`;
-
 const version = '0.1.0';
+const usage = `usage: cordond [--run-dir DIR] [--state-dir DIR] [--config FILE] [--profiles DIR]…
+               [--managed FILE]
+  SIGHUP reads the profiles anew; SIGTERM stops the daemon, sessions go on.`;
 
-function commandLine() {
-  const { values } = parseArgs({
-    options: {
-      config: { type: 'string' },
-      'run-dir': { type: 'string' },
-      'state-dir': { type: 'string' },
-      profiles: { type: 'string', multiple: true },
-      managed: { type: 'string' },
-      help: { type: 'boolean' },
-    },
-  });
-  return values;
+interface Arguments extends CommandLine {
+  readonly managedFile?: string;
 }
 
-async function main(): Promise<void> {
-  const values = commandLine();
-  if (values.help === true) {
-    console.log(usage);
-    return;
+function commandLine(): Arguments {
+  const { values } = parseArgs({
+    options: {
+      'run-dir': { type: 'string' },
+      'state-dir': { type: 'string' },
+      config: { type: 'string' },
+      profiles: { type: 'string', multiple: true },
+      managed: { type: 'string' },
+      help: { type: 'boolean', short: 'h' },
+      version: { type: 'boolean' },
+    },
+  });
+  if (values.help === true || values.version === true) {
+    process.stdout.write(values.help === true ? `${usage}\n` : `cordond ${version}\n`);
+    process.exit(0);
   }
-  if (process.getuid?.() !== 0)
-    throw new CordonError('not-permitted', 'cordond must be started by root', {
-      fix: 'sudo cordond, or: systemctl start cordond',
-    });
-  const settings = loadSettings({
-    ...(values.config === undefined ? {} : { config: values.config }),
+  return {
     ...(values['run-dir'] === undefined ? {} : { runDir: values['run-dir'] }),
     ...(values['state-dir'] === undefined ? {} : { stateDir: values['state-dir'] }),
+    ...(values.config === undefined ? {} : { config: values.config }),
+    ...(values.managed === undefined ? {} : { managedFile: values.managed }),
     ...(values.profiles === undefined ? {} : { profileDirs: values.profiles }),
-  });
+  };
+}
+
+async function start(): Promise<void> {
+  if (process.getuid?.() !== 0)
+    throw new CordonError('not-permitted', 'cordond makes sandboxes and must run as root', {
+      fix: 'sudo cordond',
+    });
+  // Beside this file, as source in the repository and bundled in dist/.
+  const bundled = import.meta.url.endsWith('.js');
+  const supervisor = bundled ? './supervisor.js' : './session/supervisor-main.ts';
+  const { managedFile, ...given } = commandLine();
+  const settings = loadSettings(given);
   const profiles = new LoadedProfiles({
     profileDirs: settings.profileDirs,
-    ...(values.managed === undefined ? {} : { managedFile: values.managed }),
+    ...(managedFile === undefined ? {} : { managedFile }),
   });
-  for (const problem of profiles.state.problems) console.error(`cordond: ${problem.message}`);
-  const supervisorScript = fileURLToPath(new URL('./supervisor.js', import.meta.url));
-  const daemon = new Daemon({ settings, profiles, version, supervisorScript, now: Date.now });
+  const daemon = new Daemon({
+    settings,
+    profiles,
+    version,
+    supervisorScript: fileURLToPath(new URL(supervisor, import.meta.url)),
+    now: () => performance.timeOrigin + performance.now(),
+  });
+  daemon.policyProblem = profiles.problem;
+  await daemon.start();
+  await profiles.start();
+  process.on('SIGHUP', () => profiles.reload());
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
-    process.on(signal, () => {
+    process.once(signal, () => {
       daemon.stop();
       process.exit(0);
     });
-  await profiles.start();
-  await daemon.start();
-  console.log(`cordond ${version} ready: ${settings.runDir}/admin.sock`);
+  process.stdout.write(`cordond ${version} ready: ${daemon.paths.adminSocket}\n`);
+  // What was needed to start only (parsers, schemas, texts of profiles) is given back.
+  setTimeout(() => globalThis.gc?.(), 2000).unref();
 }
 
-main().catch((error: unknown) => {
-  const known = error instanceof CordonError ? error : undefined;
-  console.error(`cordond: ${error instanceof Error ? error.message : String(error)}`);
-  if (known?.facts.fix !== undefined) console.error(`  to do: ${known.facts.fix}`);
-  if (known === undefined && error instanceof Error) console.error(error.stack);
+try {
+  await start();
+} catch (error) {
+  const fix = error instanceof CordonError ? error.facts.fix : undefined;
+  process.stderr.write(`cordond: ${error instanceof Error ? error.message : String(error)}\n`);
+  if (fix !== undefined) process.stderr.write(`  fix: ${fix}\n`);
+  if (!(error instanceof CordonError) && error instanceof Error)
+    process.stderr.write(`${error.stack ?? ''}\n`);
   process.exit(1);
-});
+}

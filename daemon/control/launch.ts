@@ -71,7 +71,7 @@ function planRequest(
     workspace,
     ...(mode === undefined ? {} : { mode }),
     generation: 1,
-    reader: actor.uid,
+    trusted: actor.admin,
   };
 }
 

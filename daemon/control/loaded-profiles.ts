@@ -1,68 +1,49 @@
-// The daemon's view of policy: profiles as loaded and watched by config, compiled by policy.
-import { isAbsolute, basename } from 'node:path';
-import { readSource } from '../config/profiles.ts';
+// The daemon's policy: texts that `config` reads and watches, compiled by `policy`, and kept so that a launch need not
+// compile.
+import { realpathSync } from 'node:fs';
+import { basename } from 'node:path';
 import { PolicyWatch } from '../config/policy-watch.ts';
+import { readSource } from '../config/profiles.ts';
 import type { PolicyPlaces, PolicyState } from '../config/profiles.ts';
-import { CordonError } from '../model/mod.ts';
-import type { BytePath, Mode, Plan, SessionRecord } from '../model/mod.ts';
-import { compile, policyShow, smallestChange } from '../policy/mod.ts';
+import { CordonError, normalise } from '../model/mod.ts';
+import type { Mode, Plan, SessionRecord } from '../model/mod.ts';
+import { compile, effectivePolicy, policyShow, smallestChange } from '../policy/mod.ts';
 import type { CompileContext, ProfileSources } from '../policy/mod.ts';
 import type { Change, PlanRequest, Profiles } from './profiles.ts';
 
-const maxPlans = 256;
+const maxPlans = 200;
+/** Of every session; a sandbox has its own. */
+const tmp = normalise('/tmp');
+
+interface Named {
+  readonly name: string;
+  readonly sources: ProfileSources;
+}
 
 export class LoadedProfiles implements Profiles {
   readonly #watch: PolicyWatch;
-  #listener: (problem: string | undefined) => void = () => undefined;
-  /** Compiled plans by request; forgotten when anything on the disk changed. */
   readonly #plans = new Map<string, Plan>();
+  #listener: (problem: string | undefined) => void = () => undefined;
 
+  /** Throws only when managed settings cannot be read. */
   constructor(places: PolicyPlaces) {
     this.#watch = new PolicyWatch(places, {
-      changed: () => {
-        this.#plans.clear();
-        this.#listener(undefined);
-      },
-      broken: (problems) => this.#listener(problems.map((p) => p.message).join('; ')),
+      changed: () => this.#changed(),
+      broken: (problems) => this.#listener(messages(problems)),
     });
   }
 
-  get state(): PolicyState {
-    return this.#watch.state;
+  /** What was wrong when the profiles were first read. */
+  get problem(): string | undefined {
+    return messages(this.#watch.state.problems);
   }
 
-  async start(): Promise<void> {
-    await this.#watch.start();
+  start(): Promise<void> {
+    return this.#watch.start();
   }
 
-  plan(request: PlanRequest): Plan {
-    const key = JSON.stringify({ ...request, generation: 0 });
-    const known = isAbsolute(request.profile) ? undefined : this.#plans.get(key);
-    const plan = known ?? this.#compile(request);
-    if (this.#plans.size >= maxPlans) this.#plans.clear();
-    this.#plans.set(key, plan);
-    return { ...plan, capabilitySet: { ...plan.capabilitySet, generation: request.generation } };
-  }
-
-  #compile(request: PlanRequest): Plan {
-    const { name, sources } = this.#sources(request);
-    return compile(name, sources, this.#context(request));
-  }
-
-  ownMode(request: PlanRequest): Mode {
-    const { mode: _, ...own } = request;
-    return this.plan(own).capabilitySet.mode;
-  }
-
-  show(request: PlanRequest): string {
-    const { name, sources } = this.#sources(request);
-    return JSON.stringify(policyShow(name, sources, this.#context(request)).json);
-  }
-
-  smallestChange(record: SessionRecord, request: PlanRequest): Change {
-    const { name, sources } = this.#sources(request);
-    const { yaml, file, note } = smallestChange(record, name, sources, this.#context(request));
-    return { yaml, file, notes: note === '' ? [] : [note] };
+  reload(): void {
+    this.#watch.reload();
   }
 
   onReload(listener: (problem: string | undefined) => void): void {
@@ -73,38 +54,99 @@ export class LoadedProfiles implements Profiles {
     void this.#watch.close();
   }
 
-  /** A profile by name, or a file by absolute path: the latter only root's, read anew each time. */
-  #sources({ profile, reader }: PlanRequest): { name: string; sources: ProfileSources } {
-    const { sources } = this.#watch.state;
-    if (!isAbsolute(profile)) {
-      if (!sources.has(profile))
-        throw new CordonError('not-found', `there is no profile ${profile}`, {
-          fix: `known profiles: ${[...sources.keys()].sort().join(', ')}`,
-        });
-      return { name: profile, sources };
-    }
-    if (reader !== undefined && reader !== 0)
-      throw new CordonError(
-        'not-permitted',
-        'only administrators run agents under a profile given as a file',
-        {
-          fix: 'name an installed profile: cordon policy show NAME',
-        },
-      );
-    const name = basename(profile, '.yaml');
-    return { name, sources: new Map([...sources, [name, readSource(profile)]]) };
+  plan(request: PlanRequest): Plan {
+    const plan = request.profile.startsWith('/') ? this.#ofFile(request) : this.#kept(request);
+    if (plan.capabilitySet.generation === request.generation) return plan;
+    return { ...plan, capabilitySet: { ...plan.capabilitySet, generation: request.generation } };
   }
 
-  #context(request: PlanRequest): CompileContext {
-    const { managed } = this.#watch.state;
-    return {
-      home: request.home,
-      workspace: request.workspace,
-      tmp: '/tmp' as BytePath,
-      user: request.user,
-      generation: request.generation,
-      ...(request.mode === undefined ? {} : { mode: request.mode }),
-      ...(managed === undefined ? {} : { managed }),
-    };
+  ownMode(request: PlanRequest): Mode {
+    const { name, sources } = this.#named(request);
+    return effectivePolicy(name, sources, this.#watch.state.managed).mode;
+  }
+
+  show(request: PlanRequest): string {
+    const { name, sources } = this.#named(request);
+    return JSON.stringify(policyShow(name, sources, contextOf(request, this.#watch.state)).json);
+  }
+
+  smallestChange(record: SessionRecord, request: PlanRequest): Change {
+    const { name, sources } = this.#named(request);
+    const change = smallestChange(record, name, sources, contextOf(request, this.#watch.state));
+    return { yaml: change.yaml, file: change.file, notes: change.note === '' ? [] : [change.note] };
+  }
+
+  #changed(): void {
+    this.#plans.clear();
+    this.#listener(undefined);
+  }
+
+  #kept(request: PlanRequest): Plan {
+    const { profile, user, uid, home, workspace, mode } = request;
+    const key = JSON.stringify([profile, user, uid, home, workspace, mode]);
+    const kept = this.#plans.get(key);
+    if (kept !== undefined) return kept;
+    const plan = this.#compile(request, this.#named(request));
+    if (this.#plans.size >= maxPlans) this.#plans.clear();
+    this.#plans.set(key, plan);
+    return plan;
+  }
+
+  /** Read anew each time; never from where the session itself could write it. */
+  #ofFile(request: PlanRequest): Plan {
+    const plan = this.#compile(request, this.#named(request));
+    const real = realpathSync.native(request.profile, { encoding: 'latin1' });
+    const below = plan.writable.find((directory) =>
+      `${real}/`.startsWith(directory === '/' ? '/' : `${directory}/`),
+    );
+    if (below === undefined) return plan;
+    throw new CordonError(
+      'policy-invalid',
+      `${request.profile} lies in ${below}, where the session may write`,
+      {
+        file: request.profile,
+        fix: 'keep the profile where the agent cannot change it',
+      },
+    );
+  }
+
+  #compile(request: PlanRequest, { name, sources }: Named): Plan {
+    return compile(name, sources, contextOf(request, this.#watch.state));
+  }
+
+  #named({ profile, trusted = true }: PlanRequest): Named {
+    const { sources } = this.#watch.state;
+    if (profile.startsWith('/')) {
+      if (!trusted)
+        throw new CordonError(
+          'not-permitted',
+          'only administrators run agents under a profile given as a file',
+          {
+            fix: 'name an installed profile: cordon policy show NAME',
+          },
+        );
+      const name = basename(profile).replace(/\.ya?ml$/, '');
+      return { name, sources: new Map([...sources, [name, readSource(profile)]]) };
+    }
+    if (sources.has(profile)) return { name: profile, sources };
+    throw new CordonError('not-found', `there is no profile ${profile}`, {
+      fix: `there are ${[...sources.keys()].sort().join(', ')}`,
+    });
   }
 }
+
+function contextOf(request: PlanRequest, { managed }: PolicyState): CompileContext {
+  const { home, workspace, user, generation, mode } = request;
+  return {
+    home,
+    workspace,
+    tmp,
+    user,
+    generation,
+    ...(mode === undefined ? {} : { mode }),
+    ...(managed === undefined ? {} : { managed }),
+  };
+}
+
+const messages = (problems: readonly CordonError[]): string | undefined =>
+  problems.length === 0 ? undefined : problems.map(({ message }) => message).join('; ');

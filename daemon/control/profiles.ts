@@ -12,8 +12,8 @@ export interface PlanRequest {
   /** Undefined: the profile's own. */
   readonly mode?: Mode;
   readonly generation: number;
-  /** Uid on whose behalf a profile given as a file is read: it must be that user's, or root's. Absent: root. */
-  readonly reader?: number;
+  /** False: for a user who may name installed profiles only. Absent: true. */
+  readonly trusted?: boolean;
 }
 
 export interface Change {

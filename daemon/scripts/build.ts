@@ -74,17 +74,19 @@ await build({
 
 // Launchers: dist/cordon and dist/cordond run under the Node beside them. On the path of every launch: nothing is
 // forked unless the launcher was called through a symbolic link.
-for (const [name, script] of [
-  ['cordon', 'cordon.cjs'],
-  ['cordond', 'cordond.js'],
+// The daemon lives long and holds little: small young generation, one malloc arena.
+const small = '--max-semi-space-size=1 --optimize-for-size --expose-gc ';
+for (const [name, script, environment, flags] of [
+  ['cordon', 'cordon.cjs', '', ''],
+  ['cordond', 'cordond.js', 'export MALLOC_ARENA_MAX=1\n', small],
 ] as const) {
   const launcher = `#!/bin/sh
-self=$0
+${environment}self=$0
 [ -h "$self" ] && self=$(readlink -f -- "$self")
 here=\${self%/*}
 [ "$here" = "$self" ] && here=.
 for node in "$here"/../node_modules/node-linux-*/bin/node; do
-  [ -x "$node" ] && exec "$node" --disable-warning=ExperimentalWarning "$here/${script}" "$@"
+  [ -x "$node" ] && exec "$node" ${flags}--disable-warning=ExperimentalWarning "$here/${script}" "$@"
 done
 echo "cordon: there is no Node 24 beside $here; run: npm run setup" >&2
 exit 125

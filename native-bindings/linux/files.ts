@@ -130,6 +130,10 @@ export class Files {
       ctimeNs: view.getBigInt64(STAT + 104, true) * 1_000_000_000n + view.getBigInt64(STAT + 112, true),
     };
   }
+  /** True when the effective ids of the calling thread may execute it (faccessat(2), AT_EACCESS). */
+  executable(path: string): boolean {
+    return libc.faccessat(-100, this.arena.cstring(PATH1, path, 4097), 1, 0x200) === 0;
+  }
   mkdirat(dirfd: number, name: string, mode: number): number {
     return this.out(libc.mkdirat(dirfd, this.arena.cstring(PATH1, name, 4097), mode));
   }

@@ -18,6 +18,10 @@ export function pidfdSignal(pidfd: number, signal: number): number {
 }
 /** Closes a descriptor that one of these calls gave. */
 export const close = (fd: number): void => void libc.close(fd);
+const CLOSE_RANGE_CLOEXEC = 4;
+/** No descriptor from `first` on is inherited by what is executed next (close_range(2), Linux 5.11). */
+export const closeOnExecFrom = (first: number): void =>
+  void check(libc.closeRange(first, 0xffffffff, CLOSE_RANGE_CLOEXEC), 'close_range');
 export const gettid = (): number => raw.n4(NR.gettid, 0, 0, 0, 0);
 
 const scratch = new Arena(128);

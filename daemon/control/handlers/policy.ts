@@ -19,7 +19,7 @@ export const policy: AdminHandler<'policy'> = ({ daemon, actor }, body) => {
     home,
     workspace: (workspace.startsWith('/') ? workspace : home) as BytePath,
     generation: 1,
-    reader: actor.uid,
+    trusted: actor.admin,
   });
   return message('policyAnswer', { json });
 };
