@@ -72,6 +72,26 @@ t.test('without a journal nothing is dialed', { skip }, async (t) => {
   t.same(server.arrived, []);
 });
 
+t.test(
+  'what a session asks before the process has its policy is answered once it has',
+  { skip },
+  async (t) => {
+    const session = new Session({ set: capabilities(grants), hosts, hold: true });
+    const server = await plain('127.0.0.1', 9443, (socket) => socket.end('served'));
+    t.teardown(async () => {
+      await session.stop();
+      server.close();
+    });
+    session.tellRaw('flows', 'the rest of a line that another process began to read"}\n');
+    const asked = session.lookup('api.example.com');
+    const socket = await session.connect('127.0.0.1', 9443);
+    const served = readAll(socket);
+    session.begin();
+    t.match((await asked).answers, [{ data: alpha }]);
+    t.equal((await served).toString(), 'served');
+  },
+);
+
 t.test('a flow that comes after its connection is waited for', { skip }, async (t) => {
   const session = await Session.start({ set: capabilities(grants) });
   const server = await plain('127.0.0.1', 9443, (socket) => socket.end('served'));

@@ -76,6 +76,8 @@ export interface SessionOptions {
     readonly addrs: readonly string[];
     readonly ttl: number;
   }[];
+  /** The start line is not sent until `begin`. */
+  readonly hold?: boolean;
   /** False: the journal refuses every record. */
   readonly journal?: boolean;
 }
@@ -94,6 +96,8 @@ export class Session {
   };
   stderr = '';
   journal: boolean;
+  /** Sends the start line. */
+  readonly begin: () => void;
   private readonly flows: Socket;
   private readonly control: Socket;
   private readonly watchers = new Set<() => void>();
@@ -126,7 +130,8 @@ export class Session {
     });
     createInterface({ input: this.control }).on('line', (line) => this.said(JSON.parse(line)));
     const { set, upstream = [], hosts = {}, pins = [] } = options;
-    this.tell({ t: 'start', capabilitySet: set, upstream, hosts, pins, session: 'test' });
+    this.begin = () => this.tell({ t: 'start', capabilitySet: set, upstream, hosts, pins, session: 'test' });
+    if (options.hold !== true) this.begin();
   }
 
   static async start(options: SessionOptions): Promise<Session> {
@@ -247,8 +252,8 @@ export class Session {
   private said(message: { t: string; n?: number; record?: NewRecord; generation?: number }): void {
     if (message.t === 'record') {
       this.records.push(message.record!);
-      const answer = this.journal ? { id: `test-${message.n}` } : { error: 'ENOSPC' };
-      this.tell({ t: 'ack', n: message.n, ...answer });
+      const answer = this.journal ? { t: 'ack', id: `test-${message.n}` } : { t: 'nack' };
+      this.tell({ n: message.n, ...answer });
     } else this.answers.push(message);
     this.changed();
   }
