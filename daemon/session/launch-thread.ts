@@ -127,6 +127,8 @@ function takeOn(order: Confine): void {
   say({ type: 'mounted' });
   if (order.terminal !== undefined)
     terminal = openTerminal(order.terminal.columns, order.terminal.rows, order.uid);
+  // What our own parents left open for us (a service manager, a shell) is not for the agent.
+  processes.closeOnExecFrom(3);
   const { listener, landlockHolds } = confine({ landlockAbi, rules: agentRules(order.fifos), filter });
   say({ type: 'confined', listener, terminal, landlock: landlockHolds });
 }

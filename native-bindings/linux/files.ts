@@ -29,6 +29,7 @@ export const AT = {
   SYMLINK_NOFOLLOW: 0x100,
   REMOVEDIR: 0x200,
   SYMLINK_FOLLOW: 0x400,
+  EACCESS: 0x200,
   EMPTY_PATH: 0x1000,
   RECURSIVE: 0x8000,
 } as const;
@@ -94,6 +95,9 @@ export class Files {
     return this.out(
       raw.nppn(NR.openat2, dirfd, this.arena.cstring(PATH1, path, 4097), this.arena.at(HOW), 24),
     );
+  }
+  faccessat(dirfd: number, path: string, mode: number, flags: number): number {
+    return this.out(libc.faccessat(dirfd, this.arena.cstring(PATH1, path, 4097), mode, flags));
   }
   close(fd: number): void {
     libc.close(fd);

@@ -108,6 +108,7 @@ export const NR = {
   openTree: 428,
   moveMount: 429,
   pidfdOpen: 434,
+  closeRange: 436,
   openat2: 437,
   pidfdGetfd: 438,
   mountSetattr: 442,

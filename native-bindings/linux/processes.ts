@@ -18,10 +18,9 @@ export function pidfdSignal(pidfd: number, signal: number): number {
 }
 /** Closes a descriptor that one of these calls gave. */
 export const close = (fd: number): void => void libc.close(fd);
-const CLOSE_RANGE_CLOEXEC = 4;
-/** No descriptor from `first` on is inherited by what is executed next (close_range(2), Linux 5.11). */
+/** close_range(2) with CLOSE_RANGE_CLOEXEC (5.11): no descriptor from `first` on outlives an exec of this process. */
 export const closeOnExecFrom = (first: number): void =>
-  void check(libc.closeRange(first, 0xffffffff, CLOSE_RANGE_CLOEXEC), 'close_range');
+  void check(raw.n4(NR.closeRange, first, 0x7fff_ffff, 4, 0), 'close_range');
 export const gettid = (): number => raw.n4(NR.gettid, 0, 0, 0, 0);
 
 const scratch = new Arena(128);
