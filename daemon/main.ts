@@ -64,6 +64,7 @@ async function start(): Promise<void> {
   daemon.policyProblem = profiles.problem;
   await daemon.start();
   await profiles.start();
+  profiles.warm(settings.defaultProfile);
   process.on('SIGHUP', () => profiles.reload());
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => {

@@ -53,9 +53,8 @@ export class Spool {
     return [...this.#journals.keys()];
   }
 
-  /** From now on the journal at `path` belongs to `session`. */
+  /** From now on the journal at `path` is looked at; the registry has it on record. */
   register(session: string, path: string): void {
-    this.#db.prepare('INSERT OR IGNORE INTO journals (session, path) VALUES (?, ?)').run(session, path);
     this.#journals.set(session, { reader: new JournalReader(path), cursor: 0, lastSeq: 0 });
   }
 

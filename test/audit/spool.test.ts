@@ -6,7 +6,7 @@ import { openAudit } from '../../daemon/audit/mod.ts';
 import type { Audit, KeptRecord } from '../../daemon/audit/mod.ts';
 import type { NewRecord } from '../../daemon/model/mod.ts';
 import { encodeJournalFrame } from '../../daemon/wire/mod.ts';
-import { sampleRecord } from '../support/records.ts';
+import { sampleRecord, sampleSession } from '../support/records.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 
 const session = 'abcd2345';
@@ -28,6 +28,7 @@ function fixture(t: Test): Fixture {
   const database = join(directory, 'cordon.db');
   const audit = openAudit(database, { now: () => 42 });
   t.teardown(() => audit.close());
+  audit.registry.add(sampleSession(session), journal);
   audit.spool.register(session, journal);
   return { audit, journal, database };
 }
@@ -145,43 +146,11 @@ t.test('the daemon’s own records are numbered without holes over a restart', a
 
 t.test('sessions count what was allowed and denied, and are found live or recent', async (t) => {
   const { audit, journal } = fixture(t);
-  const facts = {
-    user: 'u',
-    gid: 1,
-    home: '/home/u',
-    profile: 'p',
-    profileVersion: 1,
-    mode: 'enforce',
-    requestedMode: '',
-    workspace: '/w',
-    argv: ['true'],
-    supervisorPid: 1,
-    supervisorStart: '1',
-    initPid: 0,
-    initStart: '',
-    generation: 1,
-    layers: [],
-    exitCode: 0,
-    endReason: '',
-    policyDigest: '',
-    frozenByAdmin: false,
-  };
-  const row = {
-    session,
-    uid: 7,
-    owner: 7,
-    state: 'running',
-    started: 1,
-    ended: 0,
-    allowed: 0,
-    denied: 0,
-    facts,
-  } as const;
-  audit.registry.add(row);
+  const row = sampleSession(session);
   writeFileSync(journal, Buffer.concat([frameOf(1), frameOf(2), frameOf(3)]));
   await audit.spool.drain(session);
   t.strictSame(audit.registry.live(), [{ ...row, allowed: 2, denied: 1 }]);
-  audit.registry.update(session, 'ended', 5, facts);
+  audit.registry.update(session, 'ended', 5, row.facts);
   t.strictSame(audit.registry.live(), []);
   t.match(audit.registry.recent(5), [{ session, state: 'ended', ended: 5 }]);
 });
