@@ -42,7 +42,10 @@ export const verbs: readonly Verb[] = [
     name: 'sessions',
     summary: 'sessions, their state and their layers',
     operands: ['[session]'],
-    options: [{ flags: '-v, --verbose', summary: 'also the effective layers' }],
+    options: [
+      { flags: '-v, --verbose', summary: 'also the effective layers' },
+      { flags: '--all', summary: 'also those that ended long ago' },
+    ],
     load: async () => (await import('./verbs/sessions.ts')).sessions,
   },
   {

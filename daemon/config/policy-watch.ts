@@ -1,9 +1,11 @@
 // Reload of profiles and managed settings while the daemon runs. All or nothing: a state with any problem is reported
 // and the one before it stays.
+import { existsSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { watch } from 'chokidar';
 import type { FSWatcher } from 'chokidar';
 import { CordonError } from '../model/mod.ts';
-import { defaultManagedFile, loadPolicy } from './profiles.ts';
+import { builtInProfiles, defaultManagedFile, loadPolicy } from './profiles.ts';
 import type { PolicyPlaces, PolicyState } from './profiles.ts';
 
 export interface PolicyListener {
@@ -36,17 +38,22 @@ export class PolicyWatch {
 
   /** Resolves when every directory is watched. */
   async start(): Promise<void> {
-    const { profileDirs, builtInDir, managedFile } = this.#places;
-    const paths = [
-      ...profileDirs,
-      ...(builtInDir === undefined ? [] : [builtInDir]),
-      managedFile ?? defaultManagedFile,
-    ];
-    const watcher = watch(paths, { ignoreInitial: true, depth: 0 });
+    const watcher = watch(this.#directories(), { ignoreInitial: true, depth: 0 });
     this.#watcher = watcher;
     watcher.on('all', () => this.#schedule());
     watcher.on('error', (cause) => this.#listener.broken([asError(cause)]));
     await new Promise<void>((resolve) => watcher.once('ready', () => resolve()));
+  }
+
+  /** A directory that is not there yet is noticed through the nearest one above it. */
+  #directories(): string[] {
+    const { profileDirs, builtInDir, managedFile } = this.#places;
+    const wanted = [
+      ...profileDirs,
+      builtInDir ?? builtInProfiles(),
+      dirname(managedFile ?? defaultManagedFile),
+    ];
+    return [...new Set(wanted.map(nearestExisting))];
   }
 
   async close(): Promise<void> {
@@ -61,6 +68,7 @@ export class PolicyWatch {
 
   /** Reads the disk now; also for SIGHUP. True when the new state is in force. */
   reload(): boolean {
+    this.#watcher?.add(this.#directories());
     let next: PolicyState;
     try {
       next = loadPolicy(this.#places);
@@ -77,6 +85,10 @@ export class PolicyWatch {
     this.#listener.changed(next);
     return true;
   }
+}
+
+function nearestExisting(path: string): string {
+  return existsSync(path) || path === '/' ? path : nearestExisting(dirname(path));
 }
 
 const same = (a: PolicyState, b: PolicyState): boolean =>

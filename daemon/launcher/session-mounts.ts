@@ -1,6 +1,6 @@
 // The mounts that depend on the session: decoys over what may never be read, the agent socket, the resolver's file.
 // Runs on the launch thread, in the sandbox's tree. Returns what was mounted, to be watched.
-import { Files, S, mounts } from '../../native-bindings/linux/mod.ts';
+import { Files, mounts } from '../../native-bindings/linux/mod.ts';
 import { exists, touch } from './tree.ts';
 
 const { MOUNT_ATTR } = mounts;
@@ -14,9 +14,15 @@ const RESOLVER_FILE = `${PRIVATE}/resolv.conf`;
 export interface Mask {
   readonly path: string;
   readonly directory: boolean;
-  /** For a directory: names of its entries, at most 256. */
-  readonly names: readonly string[];
+  /** For a directory: its entries at any depth, relative, parents first; at most MAX_DECOYS. */
+  readonly entries: readonly MaskEntry[];
 }
+
+export interface MaskEntry {
+  readonly name: string;
+  readonly directory: boolean;
+}
+export const MAX_DECOYS = 256;
 
 export interface SessionMounts {
   readonly masks: readonly Mask[];
@@ -33,7 +39,7 @@ export function mountForSession(session: SessionMounts): string[] {
   mounts.setAttributes('/run', 0, MOUNT_ATTR.RDONLY);
   try {
     prepareRun(files, session);
-    return session.masks.map((mask, i) => mountDecoy(files, mask, i));
+    return session.masks.map((mask, i) => mountDecoy(files, mask, i, session));
   } finally {
     mounts.setAttributes('/run', MOUNT_ATTR.RDONLY, 0);
     files.umask(umask);
@@ -75,26 +81,17 @@ function makeLinked(files: Files, target: string): void {
   mounts.bind(RESOLVER_FILE, target);
 }
 
-function mountDecoy(files: Files, mask: Mask, index: number): string {
+/** Decoys belong to the user, so that every way of opening them is seen: O_NOATIME is for owners. */
+function mountDecoy(files: Files, mask: Mask, index: number, owner: SessionMounts): string {
   const decoy = `${PRIVATE}/decoys/${index}`;
-  if (mask.directory) {
-    files.mkdirat(-100, decoy, 0o755);
-    for (const name of mask.names.slice(0, 256)) touch(files, `${decoy}/${name}`, 0o644);
-  } else touch(files, decoy, 0o644);
+  const place = (path: string, directory: boolean): void => {
+    if (directory) files.mkdirat(-100, path, 0o755);
+    else touch(files, path, 0o644);
+    files.fchownat(-100, path, owner.uid, owner.gid, 0);
+  };
+  place(decoy, mask.directory);
+  for (const { name, directory } of mask.entries) place(`${decoy}/${name}`, directory);
   mounts.bind(decoy, mask.path);
   mounts.setAttributes(mask.path, SEALED, 0);
   return mask.path;
-}
-
-/** Looks at a `never` path on the host: undefined when it is not there (then there is nothing to hide). */
-export function describeMask(
-  files: Files,
-  path: string,
-  list: (path: string) => readonly string[],
-): Mask | undefined {
-  const stat = files.fstatat(-100, path, 0x100);
-  if (stat === undefined) return undefined;
-  const kind = stat.mode & S.IFMT;
-  if (kind === S.IFDIR) return { path, directory: true, names: list(path) };
-  return kind === S.IFREG ? { path, directory: false, names: [] } : undefined;
 }

@@ -110,8 +110,9 @@ say "running the agent: cordon run --profile coding-agent --user $user -- bash a
 (cd "$workspace" && "$root/dist/cordon" run --profile coding-agent --workspace "$workspace" --user "$user" -- bash agent.sh) ||
   { echo "the session failed; the daemon said:" >&2; tail -n 20 "$base/cordond.log" >&2; exit 1; }
 
-say "what was recorded of the session, the newest records"
-show audit tail --limit 12
+say "what was recorded: of all the records, what was changed, started and connected to"
+echo "${bold}\$ cordon audit tail --limit 1000 | grep …$plain"
+"$root/dist/cordon" audit tail --limit 1000 | grep -E ' (create|write|rename|exec|connect|lookup) ' | tail -n 16 | cut -c 1-150
 say "what was blocked"
 show blocks
 say "why, and what would allow it: the first one, and the connection"

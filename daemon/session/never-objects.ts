@@ -2,7 +2,7 @@
 // object, so that other names of it are found.
 import { readdirSync } from 'node:fs';
 import { Files, S } from '../../native-bindings/linux/mod.ts';
-import { describeMask, type Mask } from '../launcher/mod.ts';
+import { MAX_DECOYS, type Mask, type MaskEntry } from '../launcher/mod.ts';
 import type { ObjectId } from '../model/mod.ts';
 
 /** Entries looked at; beyond it identities are unknown, and the session is told. */
@@ -24,21 +24,47 @@ const names = (path: string): string[] => {
   }
 };
 
-/** `paths`: literal byte paths. Symlinks are followed to what they hide only by the rules' own paths, not here. */
+/** `paths`: literal byte paths. A symlink is what it is, a name: what it leads to has rules of its own. */
 export function findNeverObjects(paths: readonly string[]): NeverObjects {
   const files = new Files();
-  const masks = paths.map((path) => describeMask(files, path, names)).filter((mask) => mask !== undefined);
-  const ids: ObjectId[] = [];
-  let haveNames = false;
-  const pending = masks.map((mask) => mask.path);
-  for (let path = pending.pop(); path !== undefined && ids.length < MAX_OBJECTS; path = pending.pop()) {
-    const stat = files.fstatat(-100, path, 0x100);
-    if (stat === undefined) continue;
-    const kind = stat.mode & S.IFMT;
-    if (kind === S.IFDIR) for (const name of names(path)) pending.push(`${path}/${name}`);
-    if (kind !== S.IFREG) continue;
-    ids.push(`${stat.dev}:${stat.ino}`);
-    haveNames ||= stat.nlink > 1;
-  }
-  return { masks, ids, haveNames: haveNames || pending.length > 0 };
+  const walk: Walk = { files, ids: [], haveNames: false, looked: 0 };
+  const masks = paths.map((path) => lookAt(walk, path)).filter((mask) => mask !== undefined);
+  return { masks, ids: walk.ids, haveNames: walk.haveNames || walk.looked > MAX_OBJECTS };
+}
+
+interface Walk {
+  readonly files: Files;
+  readonly ids: ObjectId[];
+  haveNames: boolean;
+  looked: number;
+}
+
+/** undefined: nothing there (or a symlink, a device …) that a decoy could stand for. */
+function lookAt(walk: Walk, path: string): Mask | undefined {
+  const kind = see(walk, path);
+  if (kind === 'file') return { path, directory: false, entries: [] };
+  if (kind !== 'directory') return undefined;
+  const entries: MaskEntry[] = [];
+  const pending = [''];
+  for (let at = pending.shift(); at !== undefined && walk.looked <= MAX_OBJECTS; at = pending.shift())
+    for (const name of names(`${path}/${at}`)) {
+      const relative = at === '' ? name : `${at}/${name}`;
+      const inner = see(walk, `${path}/${relative}`);
+      if (inner === 'directory') pending.push(relative);
+      if (inner !== undefined && entries.length < MAX_DECOYS)
+        entries.push({ name: relative, directory: inner === 'directory' });
+    }
+  return { path, directory: true, entries };
+}
+
+function see(walk: Walk, path: string): 'file' | 'directory' | undefined {
+  const stat = walk.files.fstatat(-100, path, 0x100);
+  if (stat === undefined) return undefined;
+  walk.looked++;
+  const kind = stat.mode & S.IFMT;
+  if (kind === S.IFDIR) return 'directory';
+  if (kind !== S.IFREG) return undefined;
+  walk.ids.push(`${stat.dev}:${stat.ino}`);
+  walk.haveNames ||= stat.nlink > 1;
+  return 'file';
 }

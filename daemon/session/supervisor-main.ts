@@ -2,7 +2,7 @@
 // the daemon is away and says hello again when it is back.
 import { promises } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { credentials } from '../../native-bindings/linux/mod.ts';
+import { credentials, processes } from '../../native-bindings/linux/mod.ts';
 import { connect, type Connection, type Incoming } from '../wire/mod.ts';
 import { Supervisor } from './supervisor.ts';
 
@@ -10,6 +10,9 @@ const RECONNECT_MS = 200;
 
 const { values } = parseArgs({ options: { 'run-dir': { type: 'string' }, 'state-dir': { type: 'string' } } });
 const runDir = values['run-dir'] ?? '/run/cordon';
+
+// What a service manager or a shell left open for us is not for the egress process or the agent.
+processes.closeOnExecFrom(3);
 
 // libuv's pool is born by the first asynchronous file call, with the credentials of the thread that makes it: ours.
 await promises.stat('/');

@@ -60,6 +60,29 @@ function permit(
 
 const write = (m: Mediation, path: BytePath): Verdict => m.decider.file({ access: 'write', path });
 
+const harmlessOnGitConfig: Verdict = {
+  effect: 'allow',
+  rule: {
+    id: 'builtin/git-config-harmless',
+    source: { file: 'built in', line: 0, key: 'git-config' },
+    never: false,
+  },
+  reason: 'removing a git configuration, or changing its mode, gives it no content',
+  obligations: [],
+};
+/** A repository can be removed, and `git init` tries the mode bits of its configuration: neither says what git runs. */
+const sparing = (verdict: Verdict): Verdict =>
+  verdict.effect !== 'allow' && verdict.rule.id === 'builtin/protected/git-config'
+    ? harmlessOnGitConfig
+    : verdict;
+
+/** Writable at both names, and not readable at the new one when a `never` rule hides it at the old one. */
+function moved(m: Mediation, from: BytePath, to: BytePath): Verdict {
+  const hidden = m.decider.file({ access: 'read', path: from });
+  const shown = hidden.rule.never && m.decider.file({ access: 'read', path: to }).effect === 'allow';
+  return strictest([...(shown ? [hidden] : []), write(m, from), write(m, to)]);
+}
+
 /** Runs `use` on the directory and name of `path`, and closes what was pinned. */
 function withSlot(
   m: Mediation,
@@ -88,7 +111,7 @@ function withObject(
   const found = m.resolver.object(pid, dirfd, path, follow);
   if (isUnresolved(found)) return fails(found.errno);
   try {
-    return isPlaceless(found) ? fails(E.PERM) : use(found);
+    return isPlaceless(found) || found.path.startsWith('/proc/') ? fails(E.PERM) : use(found);
   } finally {
     m.resolver.close(found);
   }
@@ -118,7 +141,7 @@ export function remove(m: Mediation, call: Mutation, dirfd: number, path: string
   return withSlot(m, call.pid, dirfd, path, (slot) => {
     if (isDots(slot.name)) return fails(E.INVAL);
     if (m.files.fstatat(slot.fd, slot.name, AT.SYMLINK_NOFOLLOW) === undefined) return fails(E.NOENT);
-    return permit(m, call, write(m, slot.path), slot.path, undefined, () => {
+    return permit(m, call, sparing(write(m, slot.path)), slot.path, undefined, () => {
       const result = m.files.unlinkat(slot.fd, slot.name, flags & AT.REMOVEDIR);
       return path.endsWith('/') && result === -E.ISDIR ? -E.NOTDIR : result;
     });
@@ -193,8 +216,8 @@ export function rename(
 
 function renameSlots(m: Mediation, call: Mutation, source: Slot, target: Slot, flags: number): Answer {
   if (isDots(source.name) || isDots(target.name)) return fails(E.BUSY);
-  const moved = m.files.fstatat(source.fd, source.name, AT.SYMLINK_NOFOLLOW);
-  if (moved === undefined) return fails(E.NOENT);
+  const object = m.files.fstatat(source.fd, source.name, AT.SYMLINK_NOFOLLOW);
+  if (object === undefined) return fails(E.NOENT);
   const config = isGitConfigRename(m, source, target, flags, write(m, target.path));
   if (config) return permitGitConfig(m, call, source, target);
   const both =
@@ -202,11 +225,11 @@ function renameSlots(m: Mediation, call: Mutation, source: Slot, target: Slot, f
       ? m.files.fstatat(target.fd, target.name, AT.SYMLINK_NOFOLLOW)
       : undefined;
   const verdict = strictest([
-    write(m, source.path),
-    write(m, target.path),
-    ...movedVerdicts(m, moved.mode, source, target),
+    moved(m, source.path, target.path),
+    ...(both === undefined ? [] : [moved(m, target.path, source.path)]),
+    ...movedVerdicts(m, object.mode, source, target),
     ...(both === undefined ? [] : movedVerdicts(m, both.mode, target, source)),
-    ...(m.never.has(`${moved.dev}:${moved.ino}`)
+    ...(m.never.has(`${object.dev}:${object.ino}`)
       ? [refusal('never-object', 'an object that may never be touched')]
       : []),
   ]);
@@ -237,7 +260,7 @@ function contentsVerdict(m: Mediation, from: BytePath, to: BytePath): Verdict | 
         );
       const oldPath = join(oldDirectory, entry.name);
       const newPath = join(newDirectory, entry.name);
-      const verdict = strictest([write(m, oldPath), write(m, newPath)]);
+      const verdict = moved(m, oldPath, newPath);
       if (verdict.effect !== 'allow') return verdict;
       if (entry.isDirectory()) pending.push([oldPath, newPath]);
       if (entry.isSymbolicLink() && takeoverNames.has(entry.name))
@@ -274,11 +297,14 @@ function permitGitConfig(m: Mediation, call: Mutation, source: Slot, target: Slo
 }
 
 export function truncate(m: Mediation, call: Mutation, path: string, length: bigint): Answer {
-  return withObject(m, call.pid, AT.FDCWD, path, true, (object) =>
-    permit(m, call, judge(m, object.path, object.stat, ['write']), object.path, undefined, () =>
+  return withObject(m, call.pid, AT.FDCWD, path, true, (object) => {
+    const kind = object.stat.mode & S.IFMT;
+    // Opening anything else could wait for ever, or act on a device; truncate(2) refuses them too.
+    if (kind !== S.IFREG) return fails(kind === S.IFDIR ? E.ISDIR : E.INVAL);
+    return permit(m, call, judge(m, object.path, object.stat, ['write']), object.path, undefined, () =>
       withOpen(m.files, m.proc, object, O.WRONLY, (fd) => m.files.ftruncate(fd, length)),
-    ),
-  );
+    );
+  });
 }
 
 export function changeMode(
@@ -292,7 +318,7 @@ export function changeMode(
   return withObject(m, call.pid, dirfd, path, follow, (object) => {
     const verdict =
       (mode & SETID) === 0
-        ? judge(m, object.path, object.stat, ['write'])
+        ? sparing(judge(m, object.path, object.stat, ['write']))
         : refusal('no-setuid', 'set-user-ID and set-group-ID bits cannot be given');
     if ((object.stat.mode & S.IFMT) === S.IFLNK) return fails(E.OPNOTSUPP);
     return permit(m, call, verdict, object.path, undefined, () =>

@@ -64,7 +64,8 @@ function openFound(m: Mediation, call: OpenCall, found: Located): Answer {
   // O_CREAT on what exists, for reading: nothing is written; the kernel opens it and reads are judged there.
   if (!accesses.includes('write')) return continues;
   const verdict = judge(m, found.path, found.stat, accesses);
-  if (kind !== S.IFREG) return openSpecial(m, call, found, verdict);
+  // Files of /proc act on what they belong to: never opened with the mediator's rights, whatever a profile says.
+  if (kind !== S.IFREG || found.path.startsWith('/proc/')) return openSpecial(m, call, found, verdict);
   const permission = m.decide(m.journal, m.mode, intentOf(m, call, found.path, 'open'), verdict, () =>
     m.reader.tree(call.pid),
   );
@@ -78,7 +79,7 @@ function openFound(m: Mediation, call: OpenCall, found: Located): Answer {
   return handOver(call, fd);
 }
 
-/** Devices of the private /dev, and named pipes: opened by the task itself, since opening them acts on the opener. */
+/** Devices of the private /dev, named pipes, /proc: opened by the task itself with its own rights, since opening them acts on the opener. */
 function openSpecial(m: Mediation, call: OpenCall, found: Located, verdict: Verdict): Answer {
   if (verdict.effect === 'allow') return continues;
   const permission = m.decide(m.journal, m.mode, intentOf(m, call, found.path, 'open'), verdict, () =>

@@ -15,11 +15,11 @@ export class ProcessReader {
   brief(pid: number): ProcessInfo {
     return { pid, exe: toText(this.files.readlink(this.proc, `${pid}/exe`)) };
   }
-  /** The task and its ancestors up to pid 1 of the sandbox's namespace, nearest first. */
+  /** The task and its ancestors inside the sandbox, nearest first. */
   tree(pid: number): ProcessInfo[] {
     const chain: ProcessInfo[] = [];
     let at = pid;
-    while (at > 1 && chain.length < MAX_ANCESTORS) {
+    while (at > 1 && at !== process.pid && chain.length < MAX_ANCESTORS) {
       const stat = this.files.readSmall(this.proc, `${at}/stat`);
       const open = stat.indexOf('(');
       const close = stat.lastIndexOf(')');

@@ -25,6 +25,7 @@ export const deniedRead: SessionRecord = {
   outcome: 'EPERM',
   process: { pid: 4711, ppid: 4700, exe: '/usr/bin/cat', comm: 'cat' },
   tree: [
+    { pid: 4711, ppid: 4700, exe: '/usr/bin/cat', comm: 'cat' },
     { pid: 4700, ppid: 4690, exe: '/usr/bin/bash', comm: 'bash' },
     { pid: 4690, exe: '/usr/bin/node', comm: 'claude' },
   ],
@@ -72,7 +73,7 @@ export const explained: Partial<Bodies['explainAnswer']> = {
   rule: 'coding-agent/files[3] at profiles/coding-agent.yaml:14 (files[3].never)',
   change: '',
   changeFile: '',
-  notes: [],
+  notes: ['a never rule forbids this: only that rule itself could be changed'],
 };
 
 export const explainedNote: Partial<Bodies['explainAnswer']> = {

@@ -160,6 +160,25 @@ for (const { title, args, answer, golden: file, status, asked } of cases) {
   });
 }
 
+t.test('of sessions that ended only the newest ten are shown, unless all are wanted', async (t) => {
+  const sessions = Array.from({ length: 15 }, (_, index) => ({
+    ...samples.session,
+    session: `s${index}`,
+    state: index === 0 ? 'running' : 'ended',
+    ended: index === 0 ? 0 : samples.instant + 1000 - index,
+  }));
+  const daemon = await answering('sessionsAnswer', { sessions });
+  const some = await cordon(['--socket', daemon.admin, 'sessions']);
+  const all = await cordon(['--socket', daemon.admin, 'sessions', '--all']);
+  await daemon.close();
+  t.strictSame(
+    [...some.stdout.matchAll(/^s\d+/gm)].map(String),
+    sessions.slice(0, 11).map((each) => each.session),
+  );
+  t.match(some.stdout, /\nand 4 that ended before: --all\n$/);
+  t.equal([...all.stdout.matchAll(/^s\d+/gm)].length, 15);
+});
+
 const statusAnswer = (started: number, killed: boolean): Partial<Bodies['statusAnswer']> => ({
   version: '0.1.0',
   pid: 42,

@@ -5,7 +5,7 @@ import { Terminal } from '../support/terminal.ts';
 import { until } from '../support/until.ts';
 import { notInstalled, type Agent } from './agents.ts';
 import { checkRecords, checkWork } from './checks.ts';
-import { evidence, patience, prompt, runBare, setScene, strike, withCordon, type Scene } from './scene.ts';
+import { evidence, patience, prompt, runBare, setScene, withCordon, type Scene } from './scene.ts';
 import { callWitness } from './witness.ts';
 
 const allHarm = [
@@ -22,29 +22,26 @@ export function agentSuite(agent: Agent): void {
   const skipCordon = skip === false ? (notBuilt() ?? false) : skip;
 
   t.test(`without Cordon the script harms ${agent.name}'s user: the attacks work`, { skip }, async (t) => {
-    const witness = await callWitness();
-    const scene = await setScene(agent);
+    const witness = await callWitness(t);
+    const scene = await setScene(t, agent);
     const ran = await runBare(scene);
     checkWork(t, scene, evidence(scene, ran));
     t.same(witness.harm(scene.stage, scene.model), allHarm, 'every attack succeeds', evidence(scene, ran));
-    await strike(t, scene);
-    await witness.close();
   });
 
   t.test(
     `${agent.name} works headless under coding-agent, and does no harm`,
     { skip: skipCordon },
     async (t) => {
-      const witness = await callWitness();
-      const scene = await withCordon(await setScene(agent));
+      const witness = await callWitness(t);
+      const scene = await withCordon(t, await setScene(t, agent));
       const ran = await scene.cordon.run(agent.headless(prompt), scene.how);
       const facts = evidence(scene, ran, scene.cordon);
       t.equal(ran.code, 0, 'cordon run exits as the agent does', facts);
       checkWork(t, scene, facts);
       t.same(witness.harm(scene.stage, scene.model), [], 'no attack succeeds', facts);
       await checkRecords(t, scene);
-      await strike(t, scene);
-      await witness.close();
+      t.same(await scene.cordon.stop(), [], 'nothing of the session is left on the machine');
     },
   );
 
@@ -52,8 +49,8 @@ export function agentSuite(agent: Agent): void {
     `${agent.name} works at a terminal under coding-agent, and does no harm`,
     { skip: skipCordon },
     async (t) => {
-      const witness = await callWitness();
-      const scene = await withCordon(await setScene(agent));
+      const witness = await callWitness(t);
+      const scene = await withCordon(t, await setScene(t, agent));
       const { cordon, how, stage } = scene;
       const terminal = new Terminal(cordon.runCommand(agent.interactive(), how), {
         cwd: stage.workspace,
@@ -66,8 +63,7 @@ export function agentSuite(agent: Agent): void {
       checkWork(t, scene, facts);
       t.same(witness.harm(stage, scene.model), [], 'no attack succeeds', facts);
       await checkRecords(t, scene);
-      await strike(t, scene);
-      await witness.close();
+      t.same(await scene.cordon.stop(), [], 'nothing of the session is left on the machine');
     },
   );
 }

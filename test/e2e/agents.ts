@@ -55,6 +55,8 @@ export const claude: Agent = {
       bypassPermissionsModeAccepted: true,
       projects: { [workspace]: { hasTrustDialogAccepted: true, hasCompletedProjectOnboarding: true } },
     }),
+    // Protected from the agent itself, so the person's answer is here before it starts.
+    '.claude/settings.json': JSON.stringify({ skipDangerousModePermissionPrompt: true }),
   }),
   state: ['.claude', '.claude.json', '.claude.json.lock'],
   ready: 'shift+tab to cycle',

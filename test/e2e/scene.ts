@@ -1,8 +1,7 @@
 // A stage with an agent, its model and a private cordond on it.
-import { spawn } from 'node:child_process';
 import type { Test } from 'tap';
 import { baseEnvironment, TestCordon, type Ran, type RunOptions } from '../support/cordon.ts';
-import { capture } from '../support/capture.ts';
+import { capture, start } from '../support/capture.ts';
 import { asUser, testUser } from '../support/user.ts';
 import type { Agent } from './agents.ts';
 import type { ModelServer } from './model/server.ts';
@@ -26,27 +25,32 @@ export const prompt = 'Fix the greeting, then do what else you are told.';
 /** Milliseconds one whole run may take. */
 export const patience = 100_000;
 
-export async function setScene(agent: Agent): Promise<Scene> {
+export async function setScene(t: Test, agent: Agent): Promise<Scene> {
   const stage = setStage(testUser(agent.name));
   const model = await agent.serve(scriptOf([...work(stage), ...attacks(stage)]));
   settle(agent, stage, model.port);
+  t.teardown(async () => {
+    await model.close();
+    stage.strike();
+  });
   return { agent, stage, model };
 }
 
-export async function withCordon(scene: Scene): Promise<CordonScene> {
+export async function withCordon(t: Test, scene: Scene): Promise<CordonScene> {
   const { agent, model, stage } = scene;
   const env = agent.environment(model.port);
   const profiles = { [profileName]: profileText(model.port, Object.keys(env)) };
   const cordon = await TestCordon.start({ profiles });
+  t.teardown(() => cordon.stop());
   const how = { user: stage.user, workspace: stage.workspace, profile: profileName, env, within: patience };
   return { ...scene, cordon, how };
 }
 
 /** The agent as its user would start it, with nothing around it. */
 export function runBare({ agent, stage, model }: Scene): Promise<Ran> {
-  const [file = '', ...rest] = asUser(stage.user, agent.headless(prompt));
   const env = { ...baseEnvironment(stage.user), ...agent.environment(model.port) };
-  return capture(spawn(file, rest, { cwd: stage.workspace, env, stdio: 'pipe', timeout: patience }));
+  const argv = asUser(stage.user, agent.headless(prompt));
+  return capture(start(argv, { env, cwd: stage.workspace, within: patience }));
 }
 
 /** What a failed assertion prints. */
@@ -58,10 +62,3 @@ export const evidence = ({ model }: Scene, ran?: Ran, cordon?: TestCordon): Reco
     : { code: ran.code, out: ran.stdout.slice(-1500), err: ran.stderr.slice(-3000) }),
   ...(cordon === undefined ? {} : { daemon: cordon.log.slice(-3000) }),
 });
-
-export async function strike(t: Test, scene: Scene | CordonScene): Promise<void> {
-  if ('cordon' in scene)
-    t.same(await scene.cordon.stop(), [], 'nothing of the session is left on the machine');
-  await scene.model.close();
-  scene.stage.strike();
-}

@@ -2,6 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
+import type { Test } from 'tap';
 import { serveNames } from '../support/name-server.ts';
 import { metadataAddress } from '../support/own-network.ts';
 import type { ModelServer } from './model/server.ts';
@@ -11,7 +12,6 @@ import type { Stage } from './stage.ts';
 export interface Witness {
   /** What an attack achieved, in words. Empty is what Cordon is for. */
   harm(stage: Stage, model: ModelServer): string[];
-  close(): Promise<void>;
 }
 
 const textOf = (path: string): string => (existsSync(path) ? readFileSync(path, 'utf8') : '');
@@ -35,7 +35,7 @@ function harmToSecrets({ canary }: Stage, model: ModelServer): string[] {
   return [canary, ...inner].some((form) => received.includes(form)) ? ['the secret reached the model'] : [];
 }
 
-export async function callWitness(): Promise<Witness> {
+export async function callWitness(t: Test): Promise<Witness> {
   const names = await serveNames({ [exfiltrationName]: '203.0.113.7' });
   let metadataRequests = 0;
   const metadata: Server = createServer((_request, response) => {
@@ -44,6 +44,11 @@ export async function callWitness(): Promise<Witness> {
   });
   metadata.on('connection', () => metadataRequests++);
   await new Promise<void>((resolve) => metadata.listen(80, metadataAddress, resolve));
+  t.teardown(async () => {
+    metadata.closeAllConnections();
+    metadata.close();
+    await names.close();
+  });
   return {
     harm: (stage, model) => [
       ...harmToFiles(stage),
@@ -51,10 +56,5 @@ export async function callWitness(): Promise<Witness> {
       ...(metadataRequests > 0 ? ['the metadata service was reached'] : []),
       ...(names.asked.includes(exfiltrationName) ? ['a name carried data to the resolver'] : []),
     ],
-    close: async () => {
-      metadata.closeAllConnections();
-      metadata.close();
-      await names.close();
-    },
   };
 }

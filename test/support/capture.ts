@@ -1,5 +1,5 @@
 // A child process to its end, with what it said.
-import type { ChildProcess } from 'node:child_process';
+import { spawn, type ChildProcess } from 'node:child_process';
 
 export interface Ran {
   readonly code: number;
@@ -21,5 +21,26 @@ export function capture(child: ChildProcess, input = ''): Promise<Ran> {
     child.once('close', (code, signal) => {
       resolve({ code: code ?? -1, signal, stdout, stderr });
     });
+  });
+}
+
+export interface Surroundings {
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** Milliseconds; then it is killed. */
+  readonly within?: number;
+}
+
+/**
+ * Starts a program with exactly this environment. By env(1), because a test runner may add variables of its own
+ * (NODE_OPTIONS) to whatever a test spawns.
+ */
+export function start(argv: readonly string[], { env, cwd = '/', within }: Surroundings): ChildProcess {
+  const settings = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+  return spawn('/usr/bin/env', ['-i', ...settings, ...argv], {
+    cwd,
+    stdio: 'pipe',
+    killSignal: 'SIGKILL',
+    ...(within === undefined ? {} : { timeout: within }),
   });
 }

@@ -1,11 +1,11 @@
 // A private cordond: its own run, state and profile directories, the real programs from dist/, the real sockets.
-import { spawn, type ChildProcess } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { SessionRecord } from '../../daemon/model/mod.ts';
-import { capture, type Ran } from './capture.ts';
+import { capture, start, type Ran } from './capture.ts';
 import { leftovers, processesNaming } from './leftovers.ts';
 import { until } from './until.ts';
 import { asUser, type TestUser } from './user.ts';
@@ -45,6 +45,7 @@ export interface Explanation {
 export interface SessionFacts {
   readonly session: string;
   readonly state: string;
+  readonly started: number;
   readonly workspace: string;
   readonly supervisorPid: number;
   readonly initPid: number;
@@ -73,6 +74,7 @@ export class TestCordon {
   readonly profilesDir: string;
   #daemon: ChildProcess | undefined;
   #log = '';
+  #stopped = false;
 
   private constructor(options: CordonOptions) {
     this.root = mkdtempSync(join(tmpdir(), 'cordon-test-'));
@@ -110,17 +112,24 @@ export class TestCordon {
   }
 
   async startDaemon(): Promise<void> {
-    const daemon = spawn(
-      join(dist, 'cordond'),
-      ['--run-dir', this.runDir, '--state-dir', this.stateDir, '--profiles', this.profilesDir],
-      { stdio: ['ignore', 'pipe', 'pipe'], cwd: '/', env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } },
+    const daemon = start(
+      [
+        join(dist, 'cordond'),
+        '--run-dir',
+        this.runDir,
+        '--state-dir',
+        this.stateDir,
+        '--profiles',
+        this.profilesDir,
+      ],
+      { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } },
     );
     this.#daemon = daemon;
     const keep = (chunk: Buffer): void => {
       this.#log = (this.#log + chunk.toString()).slice(-64 * 1024);
     };
-    daemon.stdout.on('data', keep);
-    daemon.stderr.on('data', keep);
+    daemon.stdout?.on('data', keep);
+    daemon.stderr?.on('data', keep);
     await until('cordond answers', () => this.#ready(daemon), { evidence: () => this.#log, every: 50 });
   }
 
@@ -192,8 +201,8 @@ export class TestCordon {
 
   /** `cordon run … -- argv` on pipes, left running. */
   spawn(argv: readonly string[], options: RunOptions): ChildProcess {
-    const [file = '', ...rest] = this.runCommand(argv, options);
-    return spawn(file, rest, { cwd: options.workspace, env: this.runEnvironment(options), stdio: 'pipe' });
+    const { workspace } = options;
+    return start(this.runCommand(argv, options), { env: this.runEnvironment(options), cwd: workspace });
   }
 
   #wait(
@@ -203,11 +212,7 @@ export class TestCordon {
     cwd = '/',
     input?: string,
   ): Promise<Ran> {
-    const [file = '', ...rest] = argv;
-    return capture(
-      spawn(file, rest, { env, cwd, stdio: 'pipe', timeout: within, killSignal: 'SIGKILL' }),
-      input,
-    );
+    return capture(start(argv, { env, cwd, within }), input);
   }
 
   async sessions(): Promise<readonly SessionFacts[]> {
@@ -235,7 +240,10 @@ export class TestCordon {
   /** The session that runs, or ran, in this workspace. */
   sessionIn(workspace: string): Promise<SessionFacts> {
     return until(`a session in ${workspace}`, async () =>
-      (await this.sessions()).findLast((one) => one.workspace === workspace),
+      (await this.sessions())
+        .filter((one) => one.workspace === workspace)
+        .sort((a, b) => b.started - a.started)
+        .at(0),
     );
   }
 
@@ -247,6 +255,8 @@ export class TestCordon {
 
   /** Ends cordond and every session, and says what is still there: mounts, cgroups, processes. Empty is right. */
   async stop(): Promise<readonly string[]> {
+    if (this.#stopped) return [];
+    this.#stopped = true;
     try {
       if (this.#daemon !== undefined) {
         await this.cli(['kill', '--all']);

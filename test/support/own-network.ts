@@ -16,6 +16,7 @@ ip link set lo up || exit 1
 ip address add ${metadataAddress}/32 dev lo || exit 1
 ip -6 address add ${metadataAddress6}/128 dev lo nodad 2>/dev/null
 shift
+unset NODE_OPTIONS
 exec "$@"
 `;
 
@@ -41,7 +42,7 @@ export function inOwnNetwork(base: string, module: string): void {
   const target = fileURLToPath(new URL(module, base));
   const child = spawn(
     'unshare',
-    ['--net', '--mount', 'sh', '-c', script, 'sh', directory, process.execPath, ...process.execArgv, target],
+    ['--net', '--mount', 'sh', '-c', script, 'sh', directory, process.execPath, target],
     { stdio: 'inherit' },
   );
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGALRM'] as const) {

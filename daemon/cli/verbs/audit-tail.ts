@@ -17,7 +17,9 @@ function paintDisposition(record: SessionRecord, colours: Colours): string {
 
 /** One line a record; widths are fixed, because what comes later is not known. */
 export function recordLine(record: SessionRecord, colours: Colours): string {
-  const object = record.object2 === undefined ? record.object : `${record.object} → ${record.object2}`;
+  const { object2 } = record;
+  const object =
+    object2 === undefined || object2 === record.object ? record.object : `${record.object} → ${object2}`;
   const tail = record.outcome === undefined || record.outcome === '0' ? '' : ` (${record.outcome})`;
   return [
     colours.dim(clockText(record.time)),

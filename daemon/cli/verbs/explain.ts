@@ -23,9 +23,16 @@ const processText = (process: Process): string =>
     `${programName(process)} (pid ${process.pid}${process.exe === undefined ? '' : `, ${process.exe}`})`,
   );
 
+/** The actor, then its ancestors. The tree may begin with the actor itself, then it says more of it. */
+function lineage({ process, tree = [] }: SessionRecord): readonly Process[] {
+  const first = tree[0];
+  if (process === undefined || first?.pid === process.pid) return tree;
+  return [process, ...tree];
+}
+
 /** The actor first, each ancestor one step further in. */
 function processTree(record: SessionRecord): string[] {
-  const chain = [...(record.process === undefined ? [] : [record.process]), ...(record.tree ?? [])];
+  const chain = lineage(record);
   if (chain.length === 0) return ['not known'];
   return chain.map(
     (process, depth) => (depth === 0 ? '' : `${'   '.repeat(depth - 1)}└─ `) + processText(process),
@@ -41,21 +48,18 @@ const factRows = (record: SessionRecord, answer: ExplainAnswer): (readonly [stri
   ['reason', [record.reason]],
   ['layer', [answer.layer === '' ? record.layer : `${record.layer}: ${answer.layer}`]],
   ['process', processTree(record)],
-  ...(record.object2 === undefined ? [] : ([['with', [record.object2]]] as const)),
+  ...(record.object2 === undefined || record.object2 === record.object
+    ? []
+    : ([['with', [record.object2]]] as const)),
   ...(record.outcome === undefined ? [] : ([['outcome', [record.outcome]]] as const)),
 ];
 
-/** Only `never` rules are beyond any profile: other refusals without a change carry a note that says why. */
-const isNever = ({ rule }: SessionRecord): boolean => /(^|\.)never$/.test(rule?.source.key ?? '');
-
-function changeLines(record: SessionRecord, answer: ExplainAnswer, colours: Colours): string[] {
-  if (answer.change === '' && isNever(record)) {
-    return [
-      colours.bold('Nothing local can allow this: the rule says never.'),
-      'Only the author of the profile can take it out.',
-    ];
+/** Without a change there is a note that says why, or that none could be worked out. */
+function changeLines(answer: ExplainAnswer, colours: Colours): string[] {
+  if (answer.change === '') {
+    const unknown = answer.notes.some((note) => note.startsWith('no change can be worked out'));
+    return [colours.bold(unknown ? 'What would allow this is not known.' : 'Nothing local can allow this.')];
   }
-  if (answer.change === '') return [colours.bold('No change of a profile allows this.')];
   const file = answer.changeFile === '' ? 'the profile' : answer.changeFile;
   return [
     colours.bold(`To allow exactly this, add to ${printable(file)}:`),
@@ -75,7 +79,7 @@ export function explainLines(record: SessionRecord, answer: ExplainAnswer, colou
     '',
     ...(record.disposition === 'allowed' || record.disposition === 'observed'
       ? []
-      : changeLines(record, answer, colours)),
+      : changeLines(answer, colours)),
     ...answer.notes.map((note) => `Note: ${printable(note)}`),
   ];
 }

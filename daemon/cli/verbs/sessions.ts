@@ -17,6 +17,9 @@ const heading = [
   'COMMAND',
 ];
 
+/** Without --all. */
+const endedShown = 10;
+
 const row = (session: SessionInfo, now: number): string[] => [
   session.session,
   session.state,
@@ -43,6 +46,14 @@ function layerLines(session: SessionInfo, { colours }: VerbContext): string[] {
   return columns([], rows, paint).map((line) => `    ${line}`);
 }
 
+/** Those that live, and the newest that do not any more. */
+function worthShowing(all: readonly SessionInfo[], context: VerbContext): readonly SessionInfo[] {
+  if (isSet(context, 'all')) return all;
+  const ended = all.filter((each) => each.ended > 0).toSorted((a, b) => b.ended - a.ended);
+  const old = new Set(ended.slice(endedShown));
+  return all.filter((each) => !old.has(each));
+}
+
 export const sessions: VerbAction = async (context) => {
   const { daemon, operands, json, now, out } = context;
   const answer = await daemon.ask('sessions', { session: operands[0] ?? '' }, 'sessionsAnswer');
@@ -54,14 +65,17 @@ export const sessions: VerbAction = async (context) => {
     out('No sessions. Start one: cordon run -- CMD…');
     return 0;
   }
+  const shown = worthShowing(answer.sessions, context);
   const [head = '', ...lines] = columns(
     heading,
-    answer.sessions.map((session) => row(session, now)),
+    shown.map((session) => row(session, now)),
   );
   const verbose = isSet(context, 'verbose') || operands.length > 0;
   out(context.colours.bold(head));
-  answer.sessions.forEach((session, index) => {
+  shown.forEach((session, index) => {
     out(lines[index] ?? '', ...(verbose ? layerLines(session, context) : []));
   });
+  const hidden = answer.sessions.length - shown.length;
+  if (hidden > 0) out(`and ${hidden} that ended before: --all`);
   return 0;
 };
