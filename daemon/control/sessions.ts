@@ -31,6 +31,8 @@ export class Sessions {
   readonly #paths: Paths;
   readonly #now: () => number;
   readonly #live = new Map<string, Session>();
+  /** Supervisors that died without taking leave, since last asked. */
+  #deaths = 0;
 
   constructor(audit: Audit, paths: Paths, now: () => number) {
     this.#audit = audit;
@@ -115,9 +117,16 @@ export class Sessions {
     // Only now: should the daemon die before this, the next one does all of it again.
     session.ended = ended;
     this.update(session, session.state, {});
+    if (outcome.lost === true || outcome.exitCode === 125) this.#deaths += 1;
     session.release();
     rmSync(this.#paths.session(session.id), { recursive: true, force: true });
     this.#live.delete(session.id);
+  }
+
+  takeDeaths(): number {
+    const deaths = this.#deaths;
+    this.#deaths = 0;
+    return deaths;
   }
 
   /** What the supervisor's last record says, when it could not say it to a daemon. */
