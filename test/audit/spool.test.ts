@@ -73,15 +73,71 @@ t.test(
   },
 );
 
-t.test('holes, repetitions and strangers in a journal are recorded', async (t) => {
-  const { audit, journal } = fixture(t);
-  writeFileSync(journal, Buffer.concat([frameOf(1), frameOf(4), frameOf(4), frameOf(5, 'other234')]));
+t.test(
+  'repetitions and strangers in a journal are recorded at once, holes when the journal has ended',
+  async (t) => {
+    const { audit, journal } = fixture(t);
+    writeFileSync(journal, Buffer.concat([frameOf(1), frameOf(4), frameOf(4), frameOf(5, 'other234')]));
+    await audit.spool.drain(session);
+    const expected = ['journal-damage', 'journal-repeat', 'open', 'open'];
+    t.strictSame(operations(audit.spool.find(all)).sort(), expected);
+    await audit.spool.finish(session);
+    t.strictSame(operations(audit.spool.find(all)).sort(), ['journal-hole', ...expected].sort());
+    const hole = audit.spool.find(all).find(({ json }) => json.includes('journal-hole'));
+    t.match(JSON.parse(hole!.json), { detail: { count: 2, from: 2, to: 3 } });
+  },
+);
+
+t.test('records that come a little out of order are no holes, also over a restart', async (t) => {
+  const { audit, journal, database } = fixture(t);
+  writeFileSync(journal, Buffer.concat([2, 1, 5, 4].map((seq) => frameOf(seq))));
   await audit.spool.drain(session);
+  const again = openAudit(database, { now: () => 43 });
+  t.teardown(() => again.close());
+  appendFileSync(journal, Buffer.concat([3, 7, 6].map((seq) => frameOf(seq))));
+  await again.spool.finish(session);
   t.strictSame(
-    operations(audit.spool.find(all)).sort(),
-    ['journal-damage', 'journal-hole', 'journal-repeat', 'open', 'open'].sort(),
+    operations(again.spool.find(all)),
+    Array.from({ length: 7 }, () => 'open'),
   );
 });
+
+t.test('a number that does not come within a thousand later ones is a hole', async (t) => {
+  const { audit, journal } = fixture(t);
+  writeFileSync(
+    journal,
+    Buffer.concat([frameOf(1), ...Array.from({ length: 1100 }, (_, i) => frameOf(i + 3))]),
+  );
+  await audit.spool.drain(session);
+  t.match(
+    operations(audit.spool.find(all)).filter((each) => each !== 'open'),
+    ['journal-hole'],
+  );
+});
+
+t.test(
+  'a record is completed by its outcome, once, and followers see it whole when it came at once',
+  async (t) => {
+    const { audit, journal } = fixture(t);
+    const done = (seq: number, outcome: string): Buffer =>
+      encodeJournalFrame(JSON.stringify(sampleRecord(session, seq, { outcome })));
+    const seen: KeptRecord[] = [];
+    audit.spool.follow((records) => seen.push(...records));
+    writeFileSync(journal, Buffer.concat([frameOf(1), done(1, '0'), frameOf(2)]));
+    await audit.spool.drain(session);
+    appendFileSync(journal, Buffer.concat([done(2, 'ENOENT'), done(2, '0')]));
+    await audit.spool.drain(session);
+    const outcomes = (records: readonly KeptRecord[]): unknown[] =>
+      records.map(({ json }) => (JSON.parse(json) as { outcome?: string }).outcome);
+    t.strictSame(outcomes(audit.spool.find({ limit: 2, since: 1000 })), ['0', 'ENOENT']);
+    t.strictSame(
+      outcomes(seen),
+      ['0', undefined, undefined],
+      'the third says that record 2 was written again',
+    );
+    t.equal(audit.spool.totals().records, 3);
+  },
+);
 
 t.test('a journal that became shorter is recorded, and what follows is taken in', async (t) => {
   const { audit, journal } = fixture(t);
