@@ -11,5 +11,5 @@ export function discarded(bytes: number): void {
   since += bytes;
   if (since < enough) return;
   since = 0;
-  void globalThis.gc?.({ type: 'minor', execution: 'sync' });
+  globalThis.gc?.({ type: 'minor', execution: 'sync' });
 }
