@@ -167,6 +167,7 @@ function start(order: Spawn): void {
     } = order.terminal
       ? { file: '/usr/bin/setsid', args: ['--ctty', file, ...args], argv0: 'setsid' }
       : direct;
+    // The terminal's two ends, and whatever whoever started us left open: the agent gets 0, 1 and 2.
     const child = spawn(image, words, {
       argv0,
       cwd: order.cwd,
