@@ -244,7 +244,14 @@ export class Spool {
 
   #tell(records: readonly KeptRecord[]): void {
     if (records.length === 0) return;
-    for (const follower of this.#followers) follower(records);
+    for (const follower of this.#followers) {
+      try {
+        follower(records);
+      } catch {
+        // It cannot be told; those who can are, and what was recorded stands.
+        this.#followers.delete(follower);
+      }
+    }
   }
 }
 
