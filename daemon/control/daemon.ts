@@ -73,7 +73,7 @@ export class Daemon {
     this.audit = openAudit(paths.database, { now });
     this.launchStop = new LaunchStop(this.audit.settings);
     this.sessions = new Sessions(this.audit, paths, now);
-    this.closures = new Closures((record) => void this.audit.spool.note(daemonStream, record), now);
+    this.closures = new Closures((record) => void this.audit.spool.tryNote(daemonStream, record), now);
     const { runDir, stateDir, pool } = settings;
     const program = { script: supervisorScript, runDir, stateDir, logFile: paths.supervisorLog };
     this.pool = new SupervisorPool({
@@ -177,7 +177,7 @@ export class Daemon {
   #complain(operation: string, session: string, error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error);
     process.stderr.write(`cordond: ${operation} of session ${session}: ${reason}\n`);
-    this.audit.spool.note(session, {
+    this.audit.spool.tryNote(session, {
       kind: 'admin',
       operation,
       object: session,

@@ -21,6 +21,8 @@ export interface Outcome {
 const SIGKILL = 9;
 /** Milliseconds a supervisor has to leave after its session. */
 const leaveDeadline = 5000;
+/** Milliseconds between two tries to put the end of a session on record. */
+const recordPause = 1000;
 const askDeadline = 1000;
 
 export class Sessions {
@@ -108,20 +110,42 @@ export class Sessions {
     const ended = this.#now();
     const known = session.facts.endReason !== '';
     const state = session.state === 'killed' ? 'killed' : outcome.state;
-    this.update(session, state, known ? {} : { exitCode: outcome.exitCode, endReason: outcome.reason });
+    // On a full disk the session ends all the same, and is put on record when there is room.
+    this.#attempt(session, () =>
+      this.update(session, state, known ? {} : { exitCode: outcome.exitCode, endReason: outcome.reason }),
+    );
     try {
       await killSession(this.target(session), outcome.reason);
       await this.#awaitSupervisor(session);
     } catch (error) {
       this.#recordTrouble(session.id, asCordonError(error).message);
     }
-    await this.#audit.spool.finish(session.id);
-    // Only now: should the daemon die before this, the next one does all of it again.
-    session.ended = ended;
-    this.update(session, session.state, {});
+    while (!(await this.#putOnRecord(session, ended))) await delay(recordPause, undefined, { ref: false });
     session.release();
     rmSync(this.#paths.session(session.id), { recursive: true, force: true });
     this.#live.delete(session.id);
+  }
+
+  /** The rest of its journal, and then its end: should the daemon die before this, the next one does all of it again. */
+  async #putOnRecord(session: Session, ended: number): Promise<boolean> {
+    try {
+      await this.#audit.spool.finish(session.id);
+    } catch (error) {
+      this.#recordTrouble(session.id, asCordonError(error).message);
+      return false;
+    }
+    session.ended = ended;
+    return this.#attempt(session, () => this.update(session, session.state, {}));
+  }
+
+  #attempt(session: Session, work: () => void): boolean {
+    try {
+      work();
+      return true;
+    } catch (error) {
+      this.#recordTrouble(session.id, asCordonError(error).message);
+      return false;
+    }
   }
 
   target(session: Session): Target {
@@ -180,7 +204,7 @@ export class Sessions {
   }
 
   #recordTrouble(session: string, reason: string): void {
-    this.#audit.spool.note(session, {
+    this.#audit.spool.tryNote(session, {
       kind: 'session',
       operation: 'end',
       object: session,
