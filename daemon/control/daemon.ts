@@ -23,6 +23,7 @@ import { serve } from './server.ts';
 import type { Listening } from './server.ts';
 import type { Session } from './session.ts';
 import { Sessions } from './sessions.ts';
+import { removeStrays } from './strays.ts';
 import { SupervisorPool } from './supervisor-pool.ts';
 import { lastWords, spawnSupervisor } from './supervisor-process.ts';
 
@@ -87,6 +88,7 @@ export class Daemon {
   async start(): Promise<void> {
     const left = await this.sessions.restore();
     this.#removeStrayDirectories();
+    removeStrays(this.paths.runDir);
     this.#listening.push(await serve(supervisorDoor(this)), await serve(adminDoor(this)));
     for (const session of left) session.agents = await this.openAgentSocket(session);
     this.profiles.onReload((problem) => void this.#reloaded(problem));
@@ -172,6 +174,7 @@ export class Daemon {
   #lookAfterPool(): void {
     this.pool.dropStale();
     this.pool.fill();
+    if (this.sessions.takeDeaths() > 0) removeStrays(this.paths.runDir);
   }
 
   #complain(operation: string, session: string, error: unknown): void {

@@ -60,7 +60,7 @@ function denyFiles(abi: number): void {
 
 /** TSYNC: all threads, V8's and koffi's among them. A positive result is the thread that could not be bound. */
 function installFilter(): void {
-  const { arch } = process;
+  const arch = process.arch;
   if (arch !== 'x64' && arch !== 'arm64') throw new Error(`no filter for ${arch}`);
   const refused = new seccomp.Filter(filterProgram(arch, process.pid)).install(seccomp.FILTER_FLAG.TSYNC);
   if (refused !== 0) throw new Error(`thread ${refused} could not be bound`);

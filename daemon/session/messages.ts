@@ -89,6 +89,8 @@ export type FromLaunchThread =
 
 export interface MediationThreadData {
   readonly fanotify: number;
+  /** Descriptor of the audit group. */
+  readonly audit: number;
   readonly proc: number;
   readonly wake: number;
 }

@@ -134,7 +134,12 @@ export class Sandbox {
     this.cgroup = new SessionCgroup(findHierarchy(this.mountTable), name);
     this.stage = `${options.runDir}/stage-${process.pid}`;
     mkdirSync(this.stage, { recursive: true, mode: 0o700 });
-    const mediation = (wake: number) => ({ fanotify: this.fanotify, proc: this.proc, wake });
+    const mediation = (wake: number) => ({
+      fanotify: this.fanotify,
+      audit: this.audit,
+      proc: this.proc,
+      wake,
+    });
     const failed = (error: Error): void => options.onFailure(error);
     this.open = new Thread('./open-thread.js', mediation(this.wakeOpen), failed);
     this.notify = new Thread('./notify-thread.js', mediation(this.wakeNotify), failed);
