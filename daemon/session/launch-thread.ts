@@ -172,6 +172,7 @@ function start(order: Spawn): void {
       uid: order.uid,
       gid: order.gid,
       stdio: [...order.stdio],
+      detached: !order.terminal, // a session and process group of its own; with a terminal, setsid(1) makes them
     });
     child.on('error', (error: NodeJS.ErrnoException) =>
       say({ type: 'not-started', code: error.code ?? 'EIO', message: error.message }),

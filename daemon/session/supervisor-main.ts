@@ -2,11 +2,13 @@
 // the daemon is away and says hello again when it is back.
 import { promises } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { credentials } from '../../native-bindings/linux/mod.ts';
+import { credentials, processes } from '../../native-bindings/linux/mod.ts';
 import { connect, type Connection, type Incoming } from '../wire/mod.ts';
 import { Supervisor } from './supervisor.ts';
 
 const RECONNECT_MS = 200;
+/** Soft limit on open files that programs expect: more breaks those that use select(2) or close all they could have. */
+const USUAL_NOFILE = 1024;
 
 const { values } = parseArgs({ options: { 'run-dir': { type: 'string' }, 'state-dir': { type: 'string' } } });
 const runDir = values['run-dir'] ?? '/run/cordon';
@@ -15,6 +17,9 @@ const runDir = values['run-dir'] ?? '/run/cordon';
 await promises.stat('/');
 process.setgroups?.([]);
 credentials.notDumpable();
+// What the agent inherits. This process itself keeps a few dozen descriptors.
+processes.lowerNofile(USUAL_NOFILE);
+process.umask(0o022);
 
 let connection: Connection | undefined;
 const supervisor = new Supervisor({
