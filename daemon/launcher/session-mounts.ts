@@ -39,7 +39,7 @@ export function mountForSession(session: SessionMounts): string[] {
   mounts.setAttributes('/run', 0, MOUNT_ATTR.RDONLY);
   try {
     prepareRun(files, session);
-    return session.masks.map((mask, i) => mountDecoy(files, mask, i));
+    return session.masks.map((mask, i) => mountDecoy(files, mask, i, session));
   } finally {
     mounts.setAttributes('/run', MOUNT_ATTR.RDONLY, 0);
     files.umask(umask);
@@ -81,14 +81,16 @@ function makeLinked(files: Files, target: string): void {
   mounts.bind(RESOLVER_FILE, target);
 }
 
-function mountDecoy(files: Files, mask: Mask, index: number): string {
+/** Decoys belong to the user, so that every way of opening them is seen: O_NOATIME is for owners. */
+function mountDecoy(files: Files, mask: Mask, index: number, owner: SessionMounts): string {
   const decoy = `${PRIVATE}/decoys/${index}`;
-  if (mask.directory) files.mkdirat(-100, decoy, 0o755);
-  else touch(files, decoy, 0o644);
-  for (const { name, directory } of mask.entries) {
-    if (directory) files.mkdirat(-100, `${decoy}/${name}`, 0o755);
-    else touch(files, `${decoy}/${name}`, 0o644);
-  }
+  const place = (path: string, directory: boolean): void => {
+    if (directory) files.mkdirat(-100, path, 0o755);
+    else touch(files, path, 0o644);
+    files.fchownat(-100, path, owner.uid, owner.gid, 0);
+  };
+  place(decoy, mask.directory);
+  for (const { name, directory } of mask.entries) place(`${decoy}/${name}`, directory);
   mounts.bind(decoy, mask.path);
   mounts.setAttributes(mask.path, SEALED, 0);
   return mask.path;

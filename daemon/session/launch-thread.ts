@@ -1,7 +1,7 @@
 // The launch thread: takes on the sandbox itself, then starts the agent, which inherits it. Namespaces, Landlock and
 // seccomp belong to a thread, so the rest of the supervisor stays outside.
 import { spawn } from 'node:child_process';
-import { accessSync, constants, readFileSync, statSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import {
   AuditGroup,
@@ -9,6 +9,8 @@ import {
   O,
   PermissionGroup,
   closeOnExecFrom,
+  S,
+  credentials,
   landlock,
   mounts,
   processes,
@@ -126,34 +128,37 @@ function takeOn(order: Confine): void {
   say({ type: 'mounted' });
   if (order.terminal !== undefined)
     terminal = openTerminal(order.terminal.columns, order.terminal.rows, order.uid);
+  // What our own parents left open for us (a service manager, a shell) is not for the agent.
+  processes.closeOnExecFrom(3);
   const { listener, landlockHolds } = confine({ landlockAbi, rules: agentRules(order.fifos), filter });
   say({ type: 'confined', listener, terminal, landlock: landlockHolds });
 }
 
-/** PATH search as execvp(3) does it, in the sandbox's tree. */
-function locate(command: string, path: string, cwd: string): string {
+/** PATH search as execvp(3) does it, in the sandbox's tree, with the agent's rights. Throws ENOENT or EACCES. */
+function locate({ argv, environment, cwd, uid, gid }: Spawn): string {
+  const command = argv[0] ?? '';
+  const path = environment['PATH'] ?? '/usr/local/bin:/usr/bin:/bin';
   const candidates = command.includes('/')
     ? [command.startsWith('/') ? command : `${cwd}/${command}`]
-    : path.split(':').map((d) => `${d || cwd}/${command}`);
-  let denied = false;
-  for (const candidate of candidates) {
-    try {
-      if (!statSync(candidate).isFile()) continue;
-      accessSync(candidate, constants.X_OK);
-      return candidate;
-    } catch (error) {
-      denied ||= (error as NodeJS.ErrnoException).code === 'EACCES';
-    }
-  }
-  throw Object.assign(new Error(denied ? 'is not executable' : 'was not found'), {
-    code: denied ? 'EACCES' : 'ENOENT',
+    : path.split(':').map((directory) => `${directory || cwd}/${command}`);
+  const bytes = (text: string): string => Buffer.from(text, 'utf8').latin1Slice();
+  return credentials.asUser(uid, gid, () => {
+    const there = candidates.filter((file) => isFile(bytes(file)));
+    const found = there.find((file) => files.executable(bytes(file)));
+    if (found !== undefined) return found;
+    const denied = there.length > 0;
+    throw Object.assign(new Error(denied ? 'is not executable' : 'was not found'), {
+      code: denied ? 'EACCES' : 'ENOENT',
+    });
   });
 }
+const isFile = (path: string): boolean => ((files.fstatat(-100, path, 0)?.mode ?? 0) & S.IFMT) === S.IFREG;
 
 function start(order: Spawn): void {
   try {
     const [command = '', ...args] = order.argv;
-    const file = locate(command, order.environment['PATH'] ?? '/usr/local/bin:/usr/bin:/bin', order.cwd);
+    const file = locate(order);
+    processes.closeOnExecFrom(3);
     const direct = { file, args, argv0: command };
     // A session leader with the terminal as its own: setsid(1) does both and becomes the command.
     const {

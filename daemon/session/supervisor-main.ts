@@ -13,6 +13,9 @@ const USUAL_NOFILE = 1024;
 const { values } = parseArgs({ options: { 'run-dir': { type: 'string' }, 'state-dir': { type: 'string' } } });
 const runDir = values['run-dir'] ?? '/run/cordon';
 
+// What a service manager or a shell left open for us is not for the egress process or the agent.
+processes.closeOnExecFrom(3);
+
 // libuv's pool is born by the first asynchronous file call, with the credentials of the thread that makes it: ours.
 await promises.stat('/');
 process.setgroups?.([]);

@@ -7,6 +7,7 @@ import { fails, refusal, type Answer, type Mediation } from './mediation.ts';
 import * as mutations from './mutations.ts';
 import { mediateBind, mediateConnect, mediateSend, readAddress, type Egress } from './network.ts';
 import { mediateOpen } from './open.ts';
+import { mediateAccess } from './access.ts';
 
 const PATH_MAX = 4095;
 
@@ -117,6 +118,11 @@ const removeAttribute = (c: Call, follow: boolean): Answer =>
 const rename = (c: Call, od: number, o: string, nd: number, n: string, flags: number): Answer =>
   mutations.rename(c.m, mutation(c, 'rename'), [od, o], [nd, n], flags);
 
+const asks = (c: Call, dirfd: number, path: string, mode: number, flags: number): Answer =>
+  path === '' && (flags & AT.EMPTY_PATH) === 0
+    ? fails(E.NOENT)
+    : mediateAccess(c.m, { pid: c.pid, dirfd, path, mode, follow: (flags & AT.SYMLINK_NOFOLLOW) === 0 });
+
 const handlers: Readonly<Record<string, Handler>> = {
   open: open(cwd, 0, (c) => c.int(1), 2),
   openat: open(
@@ -125,6 +131,9 @@ const handlers: Readonly<Record<string, Handler>> = {
     (c) => c.int(2),
     3,
   ),
+  access: (c) => asks(c, AT.FDCWD, c.path(0), c.int(1), 0),
+  faccessat: (c) => asks(c, c.int(0), c.path(1), c.int(2), 0),
+  faccessat2: (c) => asks(c, c.int(0), atPath(c, 1, c.int(3)), c.int(2), c.int(3)),
   creat: open(cwd, 0, () => O.WRONLY | O.CREAT | O.TRUNC, 1),
   mkdir: (c) => mutations.makeDirectory(c.m, mutation(c, 'mkdir'), AT.FDCWD, c.path(0), c.int(1)),
   mkdirat: (c) => mutations.makeDirectory(c.m, mutation(c, 'mkdir'), c.int(0), c.path(1), c.int(2)),

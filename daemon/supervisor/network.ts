@@ -91,13 +91,27 @@ function connectSocket(
     case 'unix':
       return connectUnix(m, call, address.path, socket);
     case 'unix-abstract':
+      return connectAbstract(m, call, address.name, socket);
     case 'unspecified':
     case 'netlink':
-      // Abstract names and netlink end at the network namespace; AF_UNSPEC only dissolves an association.
+      // Netlink ends at the network namespace; AF_UNSPEC only dissolves an association.
       return answerOf(sockets.connectTo(socket, call.bytes));
     case 'other':
       return refuse(m, call, `family ${address.number}`, 'only unix and internet addresses can be mediated');
   }
+}
+
+/** Abstract names end at the network namespace: only sockets of the sandbox itself are there. */
+function connectAbstract(m: Mediation, call: SocketCall, name: string, socket: number): Answer {
+  const result = connectBounded(socket, call.bytes);
+  if (result !== -E.CONNREFUSED) return answerOf(result);
+  return refuse(
+    m,
+    call,
+    `@${toText(name)}`,
+    'no socket of this sandbox has the name, and abstract sockets outside are not reachable',
+    E.CONNREFUSED,
+  );
 }
 
 const nameOf = (a: Inet): string => (a.version === 6 ? `[${a.address}]:${a.port}` : `${a.address}:${a.port}`);

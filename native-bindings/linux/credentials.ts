@@ -28,6 +28,18 @@ export function actAs(uid: number, gid: number): void {
   check(raw.n4(NR.setresuid, -1, uid, -1, 0), 'setresuid');
 }
 
+/** Runs `use` with the user's effective ids on the calling thread, then is root again. Needs saved ids of root. */
+export function asUser<T>(uid: number, gid: number, use: () => T): T {
+  check(raw.n4(NR.setresgid, -1, gid, -1, 0), 'setresgid');
+  check(raw.n4(NR.setresuid, -1, uid, -1, 0), 'setresuid');
+  try {
+    return use();
+  } finally {
+    check(raw.n4(NR.setresuid, -1, 0, -1, 0), 'setresuid');
+    check(raw.n4(NR.setresgid, -1, 0, -1, 0), 'setresgid');
+  }
+}
+
 /** Keeps only these capabilities, effective and permitted. */
 export function keepCapabilities(capabilities: readonly number[]): void {
   scratch.view.setUint32(0, 0x20080522, true); // _LINUX_CAPABILITY_VERSION_3

@@ -29,6 +29,7 @@ export const AT = {
   SYMLINK_NOFOLLOW: 0x100,
   REMOVEDIR: 0x200,
   SYMLINK_FOLLOW: 0x400,
+  EACCESS: 0x200,
   EMPTY_PATH: 0x1000,
   RECURSIVE: 0x8000,
 } as const;
@@ -95,6 +96,9 @@ export class Files {
       raw.nppn(NR.openat2, dirfd, this.arena.cstring(PATH1, path, 4097), this.arena.at(HOW), 24),
     );
   }
+  faccessat(dirfd: number, path: string, mode: number, flags: number): number {
+    return this.out(libc.faccessat(dirfd, this.arena.cstring(PATH1, path, 4097), mode, flags));
+  }
   close(fd: number): void {
     libc.close(fd);
   }
@@ -129,6 +133,10 @@ export class Files {
       mtimeNs: view.getBigInt64(STAT + 88, true) * 1_000_000_000n + view.getBigInt64(STAT + 96, true),
       ctimeNs: view.getBigInt64(STAT + 104, true) * 1_000_000_000n + view.getBigInt64(STAT + 112, true),
     };
+  }
+  /** True when the effective ids of the calling thread may execute it (faccessat(2), AT_EACCESS). */
+  executable(path: string): boolean {
+    return libc.faccessat(-100, this.arena.cstring(PATH1, path, 4097), 1, 0x200) === 0;
   }
   mkdirat(dirfd: number, name: string, mode: number): number {
     return this.out(libc.mkdirat(dirfd, this.arena.cstring(PATH1, name, 4097), mode));

@@ -18,6 +18,9 @@ export function pidfdSignal(pidfd: number, signal: number): number {
 }
 /** Closes a descriptor that one of these calls gave. */
 export const close = (fd: number): void => void libc.close(fd);
+/** close_range(2) with CLOSE_RANGE_CLOEXEC (5.11): no descriptor from `first` on outlives an exec of this process. */
+export const closeOnExecFrom = (first: number): void =>
+  void check(raw.n4(NR.closeRange, first, 0x7fff_ffff, 4, 0), 'close_range');
 export const gettid = (): number => raw.n4(NR.gettid, 0, 0, 0, 0);
 
 const scratch = new Arena(128);

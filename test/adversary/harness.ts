@@ -109,10 +109,14 @@ const pictures = (group: Group, site: Site): Map<string, string> =>
 
 type Runner = (site: Site, argv: readonly string[]) => Promise<{ stdout: string; stderr: string }>;
 
-async function runOn(group: Group, runDir: string, cases: readonly string[], run: Runner): Promise<Ran> {
-  const programs = buildPrograms();
-  const site = siteFor(group, programs);
-  const end = await group.surround?.(site, programs);
+async function runOn(
+  group: Group,
+  site: Site,
+  runDir: string,
+  cases: readonly string[],
+  run: Runner,
+): Promise<Ran> {
+  const end = await group.surround?.(site, buildPrograms());
   try {
     const before = pictures(group, site);
     const argv = [site.probe, ...siteArguments(site), ...(group.more?.(site, runDir) ?? []), ...cases];
@@ -139,14 +143,10 @@ function sandboxRunner(
   keep: (records: readonly SessionRecord[]) => void,
 ): Runner {
   return async (site, argv) => {
-    cordon.writeProfile(
-      `adversary-${site.token}`,
-      profileFor(site, group).replace('name: adversary', `name: adversary-${site.token}`),
-    );
     const ran = await cordon.run(argv, {
       user: site.user,
       workspace: site.ws,
-      profile: join(cordon.profilesDir, `adversary-${site.token}.yaml`),
+      profile: 'adversary',
       within: group.within ?? 120_000,
       ...(group.env === undefined ? {} : { env: group.env }),
     });
@@ -160,17 +160,33 @@ function sandboxRunner(
   };
 }
 
-async function attackSession(group: Group, cordon: TestCordon): Promise<Ran> {
-  let records: readonly SessionRecord[] = [];
-  const cases = group.attacks.map((attack) => attack.case);
-  const runner = sandboxRunner(group, cordon, (found) => (records = found));
-  const ran = await runOn(group, cordon.runDir, cases, runner);
-  return { ...ran, records };
+/** The daemon's directories lie where the sandbox sees the host's tree: not behind a private /tmp. */
+async function startVisible(profiles: Readonly<Record<string, string>>): Promise<TestCordon> {
+  process.env['TMPDIR'] = '/srv';
+  try {
+    return await TestCordon.start({ profiles });
+  } finally {
+    delete process.env['TMPDIR'];
+  }
 }
 
-function controlRun(group: Group, runDir: string): Promise<Ran> {
+async function attackSession(group: Group): Promise<Ran> {
+  const site = siteFor(group, buildPrograms());
+  const cordon = await startVisible({ adversary: profileFor(site, group) });
+  try {
+    let records: readonly SessionRecord[] = [];
+    const cases = group.attacks.map((attack) => attack.case);
+    const runner = sandboxRunner(group, cordon, (found) => (records = found));
+    const ran = await runOn(group, site, cordon.runDir, cases, runner);
+    return { ...ran, records };
+  } finally {
+    await cordon.stop();
+  }
+}
+
+function controlRun(group: Group): Promise<Ran> {
   const cases = group.attacks.filter((attack) => attack.native !== 'not-run').map((attack) => attack.case);
-  return runOn(group, runDir, cases, nativeRunner(group));
+  return runOn(group, siteFor(group, buildPrograms()), '/run/cordon', cases, nativeRunner(group));
 }
 
 /** Without Cordon the attack works: otherwise its being blocked would prove nothing. */
@@ -232,7 +248,7 @@ function assertBlocked(t: Test, attack: Attack, ran: Ran): void {
 
 /** Without Cordon at hand: at least the attacks are shown to work. */
 async function controlAlone(t: Test, group: Group): Promise<void> {
-  const control = await controlRun(group, '/run/cordon');
+  const control = await controlRun(group);
   for (const attack of group.attacks) {
     await t.test(`${attack.case}: without Cordon`, async (t) => {
       assertControl(t, attack, control);
@@ -252,18 +268,13 @@ export async function attackAll(t: Test, group: Group): Promise<void> {
     await controlAlone(t, group);
     return;
   }
-  const cordon = await TestCordon.start({});
-  try {
-    const control = await controlRun(group, cordon.runDir);
-    const ran = await attackSession(group, cordon);
-    for (const attack of group.attacks) {
-      await t.test(`${attack.case}: ${attack.title}`, async (t) => {
-        assertControl(t, attack, control);
-        assertBlocked(t, attack, ran);
-      });
-    }
-    t.notMatch(ran.stdout, ran.site.canary, 'the canary came out nowhere');
-  } finally {
-    await cordon.stop();
+  const control = await controlRun(group);
+  const ran = await attackSession(group);
+  for (const attack of group.attacks) {
+    await t.test(`${attack.case}: ${attack.title}`, async (t) => {
+      assertControl(t, attack, control);
+      assertBlocked(t, attack, ran);
+    });
   }
+  t.notMatch(ran.stdout, ran.site.canary, 'the canary came out nowhere');
 }

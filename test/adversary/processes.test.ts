@@ -46,7 +46,7 @@ const setId = (name: string, title: string): Attack => ({
   record: (site) => ({
     kind: ['file', 'syscall'],
     ...(name.includes('fchmod') && !name.includes('at') ? {} : { object: join(site.ws, name) }),
-    operation: /chmod|open|create|creat|mknod|link|mkdir/,
+    operation: /chmod|open|write|truncate|create|creat|mknod|link|mkdir/,
   }),
   happened: setIdBits,
 });
@@ -185,7 +185,11 @@ const attacks: readonly Attack[] = [
   setId('setuid-open', 'by the mode of open'),
   setId('setuid-creat', 'by the mode of creat'),
   setId('setuid-mknod', 'by mknod'),
-  setId('setuid-tmpfile', 'by the mode of an unnamed file'),
+  {
+    ...setId('setuid-tmpfile', 'by the mode of an unnamed file'),
+    record: undefined,
+    unrecorded: 'the file is made, without the bits',
+  },
   setId('setgid-directory', 'on a directory'),
   newNamespace('clone-newuser', /^clone$/, 'clone with CLONE_NEWUSER is refused'),
   newNamespace('clone-newuser-newns', /^clone$/, 'clone with CLONE_NEWUSER and CLONE_NEWNS is refused'),

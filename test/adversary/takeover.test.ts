@@ -84,13 +84,25 @@ const attacks: readonly Attack[] = [
   ),
   changes(
     'git-config-fsmonitor',
-    '.git/config',
+    'configured/.git/config',
     'git config does not set core.fsmonitor',
-    holds('.git/config', 'touch PWNED'),
+    holds('configured/.git/config', 'touch PWNED'),
   ),
-  changes('git-config-hooks-path', '.git/config', 'git config does not set core.hooksPath', (site) =>
-    textOf(join(site.ws, '.git/config')).includes('hooks-PWNED'),
+  changes(
+    'git-config-hooks-path',
+    'configured/.git/config',
+    'git config does not set core.hooksPath',
+    holds('configured/.git/config', 'hooks-PWNED'),
   ),
+  {
+    ...changes(
+      'git-config-harmless',
+      '',
+      'git config still sets user.name',
+      holds('configured/.git/config', 'Somebody'),
+    ),
+    allowed: true,
+  },
   changes(
     'rename-to-git-hook',
     '.git/hooks/post-commit',
@@ -167,7 +179,8 @@ function repository(directory: string): void {
 }
 
 function prepare(site: Site): void {
-  for (const place of ['.', 'nested', 'project', 'exchanged', 'moved']) repository(join(site.ws, place));
+  for (const place of ['.', 'nested', 'project', 'exchanged', 'moved', 'configured'])
+    repository(join(site.ws, place));
   for (const place of ['renamed', 'linked', 'gitfile']) mkdirSync(join(site.ws, place));
   for (const place of ['.vscode', '.claude', '.cursor', '.gemini', '.codex', '.idea'])
     mkdirSync(join(site.ws, place));

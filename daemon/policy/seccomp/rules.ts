@@ -1,5 +1,17 @@
 // The rules that look at arguments. Each states which argument, which values, and why these.
-import { EAFNOSUPPORT, EINVAL, EPERM, allow, anyBit, deny, errno, isNull, notify, oneOf, when } from './rule.ts';
+import {
+  EAFNOSUPPORT,
+  EINVAL,
+  EPERM,
+  allow,
+  anyBit,
+  deny,
+  errno,
+  isNull,
+  notify,
+  oneOf,
+  when,
+} from './rule.ts';
 import type { Rule } from './rule.ts';
 
 // open(2) flags that can change something: O_ACCMODE (mode 3 asks for ioctls only, and needs write permission),
@@ -15,6 +27,11 @@ const opening = (flags: number): Rule =>
   when(anyBit(flags, O_PATH), allow, when(anyBit(flags, openMutates), notify('open'), allow));
 export const openRule: Rule = opening(1);
 export const openatRule: Rule = opening(2);
+
+/** W_OK is 2. The sandbox's mounts are read-only, so only the mediator knows whether writing would work. */
+const askingToWrite = (mode: number): Rule => when(anyBit(mode, 2), notify('mutate'), allow);
+export const accessRule: Rule = askingToWrite(1);
+export const faccessatRule: Rule = askingToWrite(2);
 
 /** utimensat(2) with a NULL path is futimens(3): a descriptor. */
 export const utimensatRule: Rule = when(isNull(1), allow, notify('mutate'));

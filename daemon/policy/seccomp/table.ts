@@ -6,8 +6,10 @@
 import { ENOSYS, allow, deny, errno, notify } from './rule.ts';
 import type { Rule } from './rule.ts';
 import {
+  accessRule,
   archPrctlRule,
   cloneRule,
+  faccessatRule,
   fchmodRule,
   ioctlRule,
   memfdRule,
@@ -118,9 +120,9 @@ export const table: readonly Row[] = [
   ['statfs', 137, 43, allow, 'metadata'],
   ['fstatfs', 138, 44, allow, 'metadata'],
   ['cachestat', 451, 451, allow, 'metadata'],
-  ['access', 21, none, allow, 'metadata'],
-  ['faccessat', 269, 48, allow, 'metadata'],
-  ['faccessat2', 439, 439, allow, 'metadata'],
+  ['access', 21, none, accessRule, 'mode in argument 1'],
+  ['faccessat', 269, 48, faccessatRule, 'mode in argument 2'],
+  ['faccessat2', 439, 439, faccessatRule, 'mode in argument 2'],
   ['readlink', 89, none, allow, 'metadata'],
   ['readlinkat', 267, 78, allow, 'metadata'],
   ['getxattr', 191, 8, allow, 'metadata'],

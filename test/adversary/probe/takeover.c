@@ -51,22 +51,18 @@ CASE(append_git_config) {
 }
 CASE(append_existing_hook) { return write_mark(open(inside(".git/hooks/existing"), O_WRONLY | O_APPEND)); }
 CASE(chmod_existing_hook) { return from(chmod(inside(".git/hooks/existing"), 0755)); }
-CASE(git_config_program) {
-  char *const argv[] = {"/usr/bin/git", "-C", (char *)arg("ws"), "config", "core.fsmonitor", "touch " MARK, NULL};
-  run_program(argv, MARK);
+// In a repository of its own: the attacks above leave the first one broken where they succeed.
+static struct outcome git_config(char *key, char *value) {
+  char *const argv[] = {"/usr/bin/git", "-C", inside("configured"), "config", key, value, NULL};
+  struct outcome outcome = run_program(argv, "no text of git");
   char text[4096] = {0};
-  int fd = open(inside(".git/config"), O_RDONLY);
-  if (fd >= 0 && read(fd, text, sizeof text - 1) >= 0 && strstr(text, "touch " MARK)) return succeeded("core.fsmonitor was set");
-  return blocked(0, "the configuration is as it was");
+  int fd = open(inside("configured/.git/config"), O_RDONLY);
+  if (fd >= 0 && read(fd, text, sizeof text - 1) >= 0 && strstr(text, value)) return succeeded("%s was set", key);
+  return outcome;
 }
-CASE(git_hooks_path_program) {
-  char *const argv[] = {"/usr/bin/git", "-C", (char *)arg("ws"), "config", "core.hooksPath", "hooks-" MARK, NULL};
-  run_program(argv, MARK);
-  char text[4096] = {0};
-  int fd = open(inside(".git/config"), O_RDONLY);
-  if (fd >= 0 && read(fd, text, sizeof text - 1) >= 0 && strstr(text, "hooks-" MARK)) return succeeded("core.hooksPath was set");
-  return blocked(0, "the configuration is as it was");
-}
+CASE(git_config_program) { return git_config("core.fsmonitor", "touch " MARK); }
+CASE(git_hooks_path_program) { return git_config("core.hooksPath", "hooks-" MARK); }
+CASE(git_config_harmless) { return git_config("user.name", "Somebody-" MARK); }
 
 // Ways round: a protected name given to something made elsewhere.
 static struct outcome rename_to(const char *path) {
@@ -158,6 +154,7 @@ const struct probe_case takeover_cases[] = {
     ROW("chmod-existing-hook", chmod_existing_hook),
     ROW("git-config-fsmonitor", git_config_program),
     ROW("git-config-hooks-path", git_hooks_path_program),
+    ROW("git-config-harmless", git_config_harmless),
     ROW("rename-to-git-hook", rename_to_hook),
     ROW("rename-to-mcp.json", rename_to_mcp),
     ROW("rename-to-git-config", rename_to_git_config),
