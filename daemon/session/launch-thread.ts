@@ -8,7 +8,6 @@ import {
   Files,
   O,
   PermissionGroup,
-  closeOnExecFrom,
   S,
   credentials,
   landlock,
@@ -158,6 +157,7 @@ function start(order: Spawn): void {
   try {
     const [command = '', ...args] = order.argv;
     const file = locate(order);
+    // The terminal's two ends, and whatever whoever started us left open: the agent gets 0, 1 and 2.
     processes.closeOnExecFrom(3);
     const direct = { file, args, argv0: command };
     // A session leader with the terminal as its own: setsid(1) does both and becomes the command.
@@ -168,8 +168,6 @@ function start(order: Spawn): void {
     } = order.terminal
       ? { file: '/usr/bin/setsid', args: ['--ctty', file, ...args], argv0: 'setsid' }
       : direct;
-    // The terminal's two ends, and whatever whoever started us left open: the agent gets 0, 1 and 2.
-    closeOnExecFrom(3);
     const child = spawn(image, words, {
       argv0,
       cwd: order.cwd,

@@ -1,6 +1,6 @@
 // Blocking reads, writes and waiting on descriptors, for threads that own their loop.
 import { Arena } from './arena.ts';
-import { check, errno, libc, NR, raw } from './libc.ts';
+import { check, errno, libc } from './libc.ts';
 
 export const eventfd = (): number => check(libc.eventfd(0, 0o2000000 | 0o4000), 'eventfd');
 
@@ -72,11 +72,6 @@ export function writeText(fd: number, text: string, arena: Arena): number {
   const n = libc.write(fd, arena.at(0), length);
   return n < 0 ? -errno() : n === length ? 0 : -11;
 }
-
-const CLOSE_RANGE_CLOEXEC = 4;
-/** Every descriptor of the process from `first` on ends with an exec, whoever opened it (close_range(2), Linux 5.11). */
-export const closeOnExecFrom = (first: number): void =>
-  void check(raw.n4(NR.closeRange, first, 0x7fffffff, CLOSE_RANGE_CLOEXEC, 0), 'close_range');
 
 const F_GETFL = 3;
 const O_PATH = 0o10000000;
