@@ -58,11 +58,14 @@ export class Sessions {
     this.#live.set(id, session);
   }
 
-  /** Changes state and facts together, here and on record. */
+  /**
+   * Changes state and facts together, here and on record. A disk that takes nothing must not keep a session from being
+   * stopped: then the record is behind, and a restarted daemon finds out anew.
+   */
   update(session: Session, state: SessionState, facts: Partial<SessionFacts>): void {
     session.state = state;
     session.facts = { ...session.facts, ...facts };
-    this.#audit.registry.update(session.id, state, session.ended, session.facts);
+    this.#try(session.id, () => this.#audit.registry.update(session.id, state, session.ended, session.facts));
   }
 
   /** The link is this session's from now on. */
@@ -95,7 +98,19 @@ export class Sessions {
     if (link.pid !== supervisorPid || link.start !== supervisorStart)
       throw new CordonError('not-permitted', `process ${link.pid} is not the supervisor of session ${id}`);
     this.attach(session, link);
+    if (session.initPidfd === undefined) this.#learnInit(session, link.hello.initPid);
     return session;
+  }
+
+  /** The daemon before this one was killed between the launch and its answer. */
+  #learnInit(session: Session, initPid: number): void {
+    const start = procfs.startTime(initPid);
+    session.initPidfd = openSame(initPid, start);
+    if (session.initPidfd === undefined) return;
+    this.update(session, session.state === 'starting' ? 'running' : session.state, {
+      initPid,
+      initStart: start,
+    });
   }
 
   /** Ends a session for good: nothing of it lives, its journal is taken in, its directory is gone. */
@@ -112,7 +127,8 @@ export class Sessions {
     } catch (error) {
       this.#recordTrouble(session.id, asCordonError(error).message);
     }
-    await this.#audit.spool.finish(session.id);
+    // When it cannot be taken in now, the journal stays, and the next daemon takes it in.
+    await this.#audit.spool.finish(session.id).catch((error: unknown) => complain(session.id, error));
     if (outcome.lost === true && !known) this.update(session, session.state, this.#journaledEnd(session.id));
     // Only now: should the daemon die before this, the next one does all of it again.
     session.ended = ended;
@@ -196,16 +212,29 @@ export class Sessions {
   }
 
   #recordTrouble(session: string, reason: string): void {
-    this.#audit.spool.note(session, {
-      kind: 'session',
-      operation: 'end',
-      object: session,
-      disposition: 'observed',
-      layer: 'daemon',
-      reason,
-    });
+    this.#try(session, () =>
+      this.#audit.spool.note(session, {
+        kind: 'session',
+        operation: 'end',
+        object: session,
+        disposition: 'observed',
+        layer: 'daemon',
+        reason,
+      }),
+    );
+  }
+
+  #try(session: string, write: () => unknown): void {
+    try {
+      write();
+    } catch (error) {
+      complain(session, error);
+    }
   }
 }
+
+const complain = (session: string, error: unknown): void =>
+  void process.stderr.write(`cordond: session ${session}: ${asCordonError(error).message}\n`);
 
 const lostSupervisor = (when: string): Outcome => ({
   state: 'ended',
