@@ -96,6 +96,7 @@ function handle(message: ToMediationThread): boolean {
     case 'stop':
       return false;
     case 'serve':
+    case 'enter':
       return true;
   }
 }

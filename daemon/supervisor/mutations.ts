@@ -76,10 +76,10 @@ const sparing = (verdict: Verdict): Verdict =>
     ? harmlessOnGitConfig
     : verdict;
 
-/** Writable at both names, and not readable at the new one when a `never` rule hides it at the old one. */
+/** Writable at both names, and not readable at the new one unless it was at the old one. */
 function moved(m: Mediation, from: BytePath, to: BytePath): Verdict {
   const hidden = m.decider.file({ access: 'read', path: from });
-  const shown = hidden.rule.never && m.decider.file({ access: 'read', path: to }).effect === 'allow';
+  const shown = hidden.effect !== 'allow' && m.decider.file({ access: 'read', path: to }).effect === 'allow';
   return strictest([...(shown ? [hidden] : []), write(m, from), write(m, to)]);
 }
 

@@ -73,6 +73,7 @@ export function writeText(fd: number, text: string, arena: Arena): number {
   return n < 0 ? -errno() : n === length ? 0 : -11;
 }
 
+
 const F_SETFD = 2;
 /** Clears FD_CLOEXEC, which Node sets on what it inherits. */
 export const keepAcrossExec = (fd: number): void => void check(libc.fcntl(fd, F_SETFD, 0), 'fcntl F_SETFD');
