@@ -165,6 +165,7 @@ function start(order: Spawn): void {
   try {
     const [command = '', ...args] = order.argv;
     const file = locate(order);
+    // The terminal's two ends, and whatever whoever started us left open: the agent gets 0, 1 and 2.
     processes.closeOnExecFrom(3);
     const direct = { file, args, argv0: command };
     // A session leader with the terminal as its own: setsid(1) does both and becomes the command.
@@ -175,7 +176,6 @@ function start(order: Spawn): void {
     } = order.terminal
       ? { file: '/usr/bin/setsid', args: ['--ctty', file, ...args], argv0: 'setsid' }
       : direct;
-    // The terminal's two ends, and whatever whoever started us left open: the agent gets 0, 1 and 2.
     const child = spawn(image, words, {
       argv0,
       cwd: order.cwd,
@@ -183,6 +183,7 @@ function start(order: Spawn): void {
       uid: order.uid,
       gid: order.gid,
       stdio: [...order.stdio],
+      detached: !order.terminal, // a session and process group of its own; with a terminal, setsid(1) makes them
     });
     child.on('error', (error: NodeJS.ErrnoException) =>
       say({ type: 'not-started', code: error.code ?? 'EIO', message: error.message }),

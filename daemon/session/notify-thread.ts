@@ -174,6 +174,7 @@ port.on('message', (message: ToMediationThread) => {
     } else if (message.type === 'stop') port.close();
   } catch (error) {
     say({ type: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    port.close(); // and with it this thread ends, which ends the session: nothing goes on unmediated
   }
 });
 say({ type: 'ready' });

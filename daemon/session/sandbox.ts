@@ -59,20 +59,22 @@ class Thread<To> {
   private readonly waiters: Waiter[] = [];
   private readonly unread: Message[] = [];
   private dead: Error | undefined;
+  private readonly onDeath: (error: Error) => void;
   constructor(file: string, data: unknown, onDeath: (error: Error) => void) {
     this.worker = new Worker(new URL(file, import.meta.url), {
       workerData: data,
       resourceLimits: { maxYoungGenerationSizeMb: 8 },
     });
     this.worker.on('message', (message: Message) => this.deliver(message));
-    const died = (error: Error): void => {
-      if (this.dead !== undefined) return;
-      this.dead = error;
-      for (const waiter of this.waiters.splice(0)) waiter.reject(error);
-      onDeath(error);
-    };
-    this.worker.on('error', died);
-    this.worker.on('exit', (code) => died(new Error(`${file} ended with ${code}`)));
+    this.onDeath = onDeath;
+    this.worker.on('error', (error) => this.died(error as Error));
+    this.worker.on('exit', (code) => this.died(new Error(`${file} ended with ${code}`)));
+  }
+  private died(error: Error): void {
+    if (this.dead !== undefined) return;
+    this.dead = error;
+    for (const waiter of this.waiters.splice(0)) waiter.reject(error);
+    this.onDeath(error);
   }
   say(message: To): void {
     this.worker.postMessage(message);
@@ -89,6 +91,11 @@ class Thread<To> {
     });
   }
   private deliver(message: Message): void {
+    // A failure that nobody waits for is the end of mediation, not a message to be kept.
+    if (message.type === 'failed' && this.waiters.length === 0) {
+      this.died(new Error(message.message));
+      return;
+    }
     const at = this.waiters.findIndex((w) => message.type === 'failed' || w.types.includes(message.type));
     if (at < 0) {
       this.unread.push(message);

@@ -224,6 +224,10 @@ export class Supervisor {
         clearTimeout(timer);
         void this.start(order, client);
       },
+      onRefused: (reason) => {
+        clearTimeout(timer);
+        this.end(125, '', reason);
+      },
       onSignal: (signal) => this.signal(signal),
     });
     await this.attachSocket.listen();

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { AT, E, O, S, type Files } from '../../native-bindings/linux/mod.ts';
 import { strictest, toText, type BytePath, type Verdict } from '../model/mod.ts';
-import { answerOf, fails, outcomeOf, refusal, type Answer, type Mediation } from './mediation.ts';
+import { answerOf, fails, outcomeOf, refusal, type Answer, type Mediation, refused } from './mediation.ts';
 import { installGitConfig, isGitConfigRename } from './git-config.ts';
 import { applyUmask, judge } from './open.ts';
 import { isPlaceless, isUnresolved, join, type Located, type Slot } from './resolver.ts';
@@ -52,7 +52,7 @@ function permit(
     verdict,
     () => m.reader.tree(call.pid),
   );
-  if (!permission.granted) return fails(E.ACCES);
+  if (!permission.granted) return refused(permission);
   const result = effect();
   m.journal.complete(permission.record, outcomeOf(result));
   return answerOf(result);

@@ -51,4 +51,29 @@ t.test('escapes', { skip: skip ?? false }, async (t) => {
     const ran = await sh('ls /proc/self/fd');
     t.same(ran.stdout.trim().split(/\s+/), ['0', '1', '2', '3'], 'ls itself opens 3');
   });
+
+  await t.test(
+    'a directory as standard input is refused: names could be resolved from it on the host',
+    async (t) => {
+      const [file = '', ...args] = cordon.runCommand(['cat', '/proc/self/fd/0/passwd'], options);
+      const ran = spawnSync('sh', ['-c', '"$@" < /etc', 'sh', file, ...args], {
+        env: cordon.runEnvironment(options),
+        cwd: workspace,
+        encoding: 'utf8',
+      });
+      t.equal(ran.status, 125);
+      t.match(ran.stderr, /is a directory/);
+    },
+  );
+
+  await t.test('limits, umask and session are what programs expect', async (t) => {
+    const ran = await sh(
+      'ulimit -Sn; umask; cut -d" " -f5,6 /proc/self/stat; echo $$; grep SigIgn /proc/self/status',
+    );
+    const [files, umask, group, shell, ignored] = ran.stdout.trim().split('\n');
+    t.equal(files, '1024');
+    t.equal(umask, '0022');
+    t.equal(group, `${shell} ${shell}`, 'the command leads a session and process group of its own');
+    t.match(ignored, /0{16}$/, 'no signal is ignored');
+  });
 });
