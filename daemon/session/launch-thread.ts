@@ -95,6 +95,7 @@ function prepare(): void {
   const init = startInit();
   init.process.unref();
   sealTree();
+  rehearse();
   say({
     type: 'prepared',
     tid: processes.gettid(),
@@ -103,6 +104,14 @@ function prepare(): void {
     landlockAbi,
     ...network,
   });
+}
+
+/** Once through what a launch does, so that the first real one finds code compiled and pages in memory. */
+function rehearse(): void {
+  spawn('/bin/true', { stdio: 'ignore', uid: 65534, gid: 65534, cwd: '/', env: {} }).on(
+    'error',
+    () => undefined,
+  );
 }
 
 /** Descriptors are opened before the marks: what is opened on a watched mount is asked about. */
@@ -124,7 +133,6 @@ let terminal: Terminal | undefined;
 function takeOn(order: Confine): void {
   const decoys = mountForSession(order);
   for (const path of decoys) group.markMount(path);
-  say({ type: 'mounted' });
   if (order.terminal !== undefined)
     terminal = openTerminal(order.terminal.columns, order.terminal.rows, order.uid);
   // What our own parents left open for us (a service manager, a shell) is not for the agent.

@@ -27,6 +27,7 @@ import {
   type Mediation,
 } from '../supervisor/mod.ts';
 import { deciderOf, journalOf, portOfWorker, sayTo, waiting } from './mediation-thread.ts';
+import { rehearse } from './rehearsal.ts';
 import type { BeginNotify, MediationThreadData, ToMediationThread } from './messages.ts';
 
 const data = workerData as MediationThreadData;
@@ -61,16 +62,27 @@ function watch(places: readonly string[]): void {
   }
 }
 
-function moveIn(begin: BeginNotify, files: Files): void {
+/** Before the session is known: a copy of the sandbox's tree, in which nothing is executable. */
+function enter(mountNamespace: number): void {
   mounts.unshare(mounts.CLONE.FS);
-  mounts.setns(begin.mountNamespace, mounts.CLONE.NEWNS);
+  mounts.setns(mountNamespace, mounts.CLONE.NEWNS);
   mounts.unshare(mounts.CLONE.NEWNS);
   mounts.mount('none', '/', null, mounts.MS.REC | mounts.MS.PRIVATE);
   // What is opened here for the agent must not become a way to run what the open thread never saw.
-  const writable = openWritable(files, begin.writable);
   mounts.setAttributes('/', mounts.MOUNT_ATTR.NOEXEC, 0, true);
-  watch(writable);
   mounts.changeDirectory(data.proc);
+}
+
+/** The session's writable places; then the agent's identity, and no capability but to look at the agent's processes. */
+function moveIn(begin: BeginNotify, files: Files): void {
+  if (begin.agentSocket >= 0) mounts.moveMount(begin.agentSocket, '/run/cordon');
+  const writable = openWritable(files, begin.writable);
+  for (const place of begin.sealed) {
+    mounts.bind(place, place, true);
+    mounts.setAttributes(place, mounts.MOUNT_ATTR.RDONLY | mounts.MOUNT_ATTR.NOEXEC, 0, false);
+  }
+  for (const place of writable) mounts.setAttributes(place, mounts.MOUNT_ATTR.NOEXEC, 0, false);
+  watch(writable);
   credentials.actAs(begin.uid, begin.gid);
   credentials.keepCapabilities([credentials.CAP.SYS_PTRACE]);
 }
@@ -149,7 +161,11 @@ function serve(begin: BeginNotify, listenerFd: number): void {
 let begun: BeginNotify | undefined;
 port.on('message', (message: ToMediationThread) => {
   try {
-    if (message.type === 'begin') {
+    if (message.type === 'enter') {
+      enter(message.mountNamespace);
+      rehearse(data.proc);
+      say({ type: 'entered' });
+    } else if (message.type === 'begin') {
       begun = message as BeginNotify;
       moveIn(begun, new Files(data.proc));
       say({ type: 'begun' });

@@ -1,5 +1,5 @@
 // One sandbox as the supervisor's main thread drives it: three threads, prepared before the session is known.
-import { existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import {
   AuditGroup,
@@ -168,6 +168,10 @@ export class Sandbox {
     this.initPidfd = processes.pidfdOpen(prepared.initPid);
     this.launch.say({ type: 'mark', paths: this.watchedMounts(prepared.tid) });
     ({ auditMounts: this.auditMounts } = await this.launch.next('marked'));
+    const mountNamespace = openSync(`/proc/self/task/${prepared.tid}/ns/mnt`, 'r');
+    this.notify.say({ type: 'enter', mountNamespace });
+    await this.notify.next('entered');
+    closeSync(mountNamespace);
     rmdirSync(this.stage);
     this.prepared = prepared;
     return prepared;
@@ -192,7 +196,7 @@ export class Sandbox {
   async begin(
     confine: Omit<Confine, 'type'>,
     open: Omit<BeginOpen, 'type' | 'root' | 'audit'>,
-    notify: Omit<BeginNotify, 'type' | 'mountNamespace'>,
+    notify: Omit<BeginNotify, 'type'>,
   ): Promise<Confined> {
     const { tid } = this.preparedOrThrow;
     this.cgroup.limit(confine.limits);
@@ -200,12 +204,13 @@ export class Sandbox {
     const audit = this.auditMounts.length === 0 ? undefined : { group: this.audit, mounts: this.auditMounts };
     this.open.say({ ...open, type: 'begin', root, audit } satisfies BeginOpen);
     signalEvent(this.wakeOpen);
-    await this.open.next('begun');
+    this.notify.say({ ...notify, type: 'begin' } satisfies BeginNotify);
     this.launch.say({ ...confine, type: 'confine' });
-    await this.launch.next('mounted');
-    const mountNamespace = openSync(`/proc/self/task/${tid}/ns/mnt`, 'r');
-    this.notify.say({ ...notify, type: 'begin', mountNamespace } satisfies BeginNotify);
-    const [confined] = await Promise.all([this.launch.next('confined'), this.notify.next('begun')]);
+    const [confined] = await Promise.all([
+      this.launch.next('confined'),
+      this.notify.next('begun'),
+      this.open.next('begun'),
+    ]);
     this.notify.say({ type: 'serve', listener: confined.listener });
     return confined;
   }

@@ -2,7 +2,7 @@
 // would say EROFS about places where the mediator writes on behalf, and programs that ask first would not try (SQLite
 // looks for its temporary directory like this). A question is no action: nothing is recorded.
 import { AT, E, S } from '../../native-bindings/linux/mod.ts';
-import type { BytePath, Verdict } from '../model/mod.ts';
+import type { Verdict } from '../model/mod.ts';
 import { answerOf, continues, fails, type Answer, type Mediation } from './mediation.ts';
 import { judge } from './open.ts';
 import { isPlaceless, isUnresolved, join, type Located } from './resolver.ts';
@@ -19,7 +19,7 @@ export interface AccessCall {
 /** A directory is writable when something may be made in it. */
 function verdictOn(m: Mediation, { path, stat }: Located): Verdict {
   if ((stat.mode & S.IFMT) !== S.IFDIR) return judge(m, path, stat, ['write']);
-  return m.decider.file({ access: 'write', path: join(path, '#access') as BytePath });
+  return m.decider.file({ access: 'write', path: join(path, '#access') });
 }
 
 export function mediateAccess(m: Mediation, call: AccessCall): Answer {
