@@ -186,22 +186,26 @@ export class Supervisor {
     return { port4: ports.tcp4, port6: ports.tcp6, flows: this.egress.flows };
   }
 
+  /** Everything that does not depend on the session. */
+  async prepare(): Promise<void> {
+    const { listeners } = await this.sandbox.prepare();
+    this.egress = new EgressProcess({ listeners, uid: 65534, log: this.options.log });
+  }
+
   /** A session whose profile grants no network has no egress process, and nothing listens. */
   private startEgress(order: LaunchOrder, plan: Plan): void {
-    const { listeners } = this.sandbox.preparedOrThrow;
     if (!plan.network || this.journal === undefined) {
-      for (const fd of Object.values(listeners)) closeSync(fd);
+      this.egress?.stop();
+      this.egress = undefined;
+      for (const fd of Object.values(this.sandbox.preparedOrThrow.listeners)) closeSync(fd);
       return;
     }
-    this.egress = new EgressProcess({
+    this.egress?.begin({
       session: order.session,
       capabilitySet: plan.capabilitySet,
       upstream: order.upstream,
       hosts: order.hosts === '' ? {} : (JSON.parse(order.hosts) as Record<string, string[]>),
       journal: this.journal,
-      listeners,
-      uid: 65534,
-      log: this.options.log,
     });
   }
 
