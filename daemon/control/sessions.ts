@@ -24,7 +24,8 @@ export interface Outcome {
 const SIGKILL = 9;
 /** Milliseconds a supervisor has to leave after its session: its client may still be reading. */
 const leaveDeadline = 60_000;
-const killedLeaveDeadline = 5000;
+/** The same when there is nobody to read: it was killed, or never began. */
+const soon = 3000;
 const askDeadline = 1000;
 
 export class Sessions {
@@ -202,9 +203,9 @@ export class Sessions {
     }
   }
 
-  async #awaitSupervisor({ id, supervisorPidfd, facts, state }: Session): Promise<void> {
+  async #awaitSupervisor({ id, supervisorPidfd, initPidfd, facts, state }: Session): Promise<void> {
     if (supervisorPidfd === undefined) return;
-    const until = performance.now() + (state === 'killed' ? killedLeaveDeadline : leaveDeadline);
+    const until = performance.now() + (state === 'killed' || initPidfd === undefined ? soon : leaveDeadline);
     while (!isGone(supervisorPidfd, facts.supervisorPid)) {
       if (performance.now() > until) {
         processes.pidfdSignal(supervisorPidfd, SIGKILL);
