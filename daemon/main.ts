@@ -45,6 +45,8 @@ async function start(): Promise<void> {
     throw new CordonError('not-permitted', 'cordond makes sandboxes and must run as root', {
       fix: 'sudo cordond',
     });
+  // The modes of our directories and sockets are what the code says, whatever was inherited.
+  process.umask(0o022);
   // Beside this file, as source in the repository and bundled in dist/.
   const bundled = import.meta.url.endsWith('.js');
   const supervisor = bundled ? './supervisor.js' : './session/supervisor-main.ts';
@@ -64,6 +66,7 @@ async function start(): Promise<void> {
   daemon.policyProblem = profiles.problem;
   await daemon.start();
   await profiles.start();
+  profiles.warm(settings.defaultProfile);
   process.on('SIGHUP', () => profiles.reload());
   for (const signal of ['SIGTERM', 'SIGINT'] as const)
     process.once(signal, () => {

@@ -20,6 +20,7 @@ const migrations: readonly string[] = [
     kind TEXT NOT NULL,
     disposition TEXT NOT NULL,
     json TEXT NOT NULL,          -- SessionRecord, byte for byte as journaled
+    completion TEXT,             -- the same record once its outcome was known, as journaled
     UNIQUE (stream, seq)
   );
   CREATE INDEX records_by_subject ON records (subject, position);

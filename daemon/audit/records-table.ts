@@ -51,7 +51,7 @@ const parameters = ({ subjects = [], since = 0 }: Filter): Record<string, unknow
 export class RecordsTable {
   readonly #db: Database;
   readonly #insert: Statement<[string, number, string, number, string, string, string]>;
-  readonly #complete: Statement<[string, number]>;
+  readonly #complete: Statement<[string, string, number]>;
   #totals: { records: number; denied: number };
 
   constructor(db: Database) {
@@ -60,11 +60,14 @@ export class RecordsTable {
       `INSERT INTO records (stream, seq, subject, time, kind, disposition, json)
        VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (stream, seq) DO NOTHING`,
     );
-    this.#complete = db.prepare('UPDATE records SET json = ? WHERE position = ?');
+    this.#complete = db.prepare(
+      `UPDATE records SET completion = ?
+       WHERE stream = ? AND seq = ? AND completion IS NULL AND json_extract(json, '$.outcome') IS NULL`,
+    );
     this.#totals = this.#count();
   }
 
-  /** Undefined when the stream already has this number: records are never replaced. */
+  /** Undefined when the stream already has this number. */
   insert(stream: string, subject: string, record: SessionRecord, json: string): KeptRecord | undefined {
     const { seq, time, kind, disposition } = record;
     const result = this.#insert.run(stream, seq, subject, time, kind, disposition, json);
@@ -76,18 +79,20 @@ export class RecordsTable {
   }
 
   /**
-   * A record is journaled before its effect, and again with what came of it. True when the text here had no outcome
-   * yet and this one has: nothing else of a record ever changes.
+   * The outcome of a record that is there already, once. What was recorded first stays as it was, beside it. False when
+   * there is nothing to complete.
    */
-  complete(stream: string, record: SessionRecord, json: string): boolean {
-    const before = record.outcome === undefined ? undefined : this.byId(stream, record.seq);
-    if (before === undefined) return false;
-    const known = JSON.parse(before.json) as SessionRecord;
-    const same =
-      known.outcome === undefined && known.kind === record.kind && known.operation === record.operation;
-    if (!same || known.object !== record.object || known.disposition !== record.disposition) return false;
-    this.#complete.run(json, before.position);
-    return true;
+  complete(stream: string, { seq, outcome }: SessionRecord, json: string): boolean {
+    return outcome !== undefined && this.#complete.run(json, stream, seq).changes === 1;
+  }
+
+  /** Numbers of the stream from `from` on. */
+  seqsFrom(stream: string, from: number): number[] {
+    const sql = 'SELECT seq FROM records WHERE stream = ? AND seq >= ?';
+    return this.#db
+      .prepare<[string, number], { seq: number }>(sql)
+      .all(stream, from)
+      .map(({ seq }) => seq);
   }
 
   lastSeq(stream: string): number {
@@ -96,7 +101,8 @@ export class RecordsTable {
   }
 
   byId(stream: string, seq: number): KeptRecord | undefined {
-    const sql = 'SELECT position, subject, disposition, time, json FROM records WHERE stream = ? AND seq = ?';
+    const sql =
+      'SELECT position, subject, disposition, time, coalesce(completion, json) AS json FROM records WHERE stream = ? AND seq = ?';
     const row = this.#db.prepare<[string, number], Row>(sql).get(stream, seq);
     return row === undefined ? undefined : kept(row);
   }
@@ -113,7 +119,7 @@ export class RecordsTable {
 
   /** At most `limit` records that match, from this position on, oldest first. */
   page({ limit, ...filter }: RecordsQuery, from: number): KeptRecord[] {
-    const sql = `SELECT position, subject, disposition, time, json FROM records
+    const sql = `SELECT position, subject, disposition, time, coalesce(completion, json) AS json FROM records
       WHERE position >= :from AND ${conditions(filter)} ORDER BY position LIMIT :limit`;
     return this.#db
       .prepare<[Record<string, unknown>], Row>(sql)

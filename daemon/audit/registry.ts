@@ -1,5 +1,5 @@
 // Every session there is or was, so that a restarted daemon knows what to expect back.
-import type { Database } from './database.ts';
+import type { Database, Statement } from './database.ts';
 
 export type SessionState = 'starting' | 'running' | 'frozen' | 'ended' | 'killed';
 
@@ -55,23 +55,31 @@ const parsed = (raw: Raw): SessionRow => ({ ...raw, facts: JSON.parse(raw.facts)
 
 export class Registry {
   readonly #db: Database;
+  readonly #insert: Statement<[Record<string, unknown>]>;
+  readonly #insertJournal: Statement<[string, string]>;
+  readonly #update: Statement<[string, number, string, string]>;
+
   constructor(db: Database) {
     this.#db = db;
+    this.#insert = db.prepare(
+      `INSERT INTO sessions (session, uid, owner, state, started, ended, facts)
+       VALUES (:session, :uid, :owner, :state, :started, :ended, :facts)`,
+    );
+    this.#insertJournal = db.prepare('INSERT OR IGNORE INTO journals (session, path) VALUES (?, ?)');
+    this.#update = db.prepare('UPDATE sessions SET state = ?, ended = ?, facts = ? WHERE session = ?');
   }
 
-  add(row: SessionRow): void {
-    this.#db
-      .prepare(
-        `INSERT INTO sessions (session, uid, owner, state, started, ended, facts)
-         VALUES (:session, :uid, :owner, :state, :started, :ended, :facts)`,
-      )
-      .run({ ...row, facts: JSON.stringify(row.facts) });
+  /** With the journal that it will write; both or neither. */
+  add(row: SessionRow, journalPath: string): void {
+    const { session } = row;
+    this.#db.transaction(() => {
+      this.#insert.run({ ...row, facts: JSON.stringify(row.facts) });
+      this.#insertJournal.run(session, journalPath);
+    })();
   }
 
   update(session: string, state: SessionState, ended: number, facts: SessionFacts): void {
-    this.#db
-      .prepare('UPDATE sessions SET state = ?, ended = ?, facts = ? WHERE session = ?')
-      .run(state, ended, JSON.stringify(facts), session);
+    this.#update.run(state, ended, JSON.stringify(facts), session);
   }
 
   get(session: string): SessionRow | undefined {

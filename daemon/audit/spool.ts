@@ -9,6 +9,7 @@ import { JournalReader } from './journal-reader.ts';
 import { parseRecord } from './parse-record.ts';
 import { RecordsTable } from './records-table.ts';
 import type { KeptRecord, RecordsQuery } from './records-table.ts';
+import { patience, Sequence } from './sequence.ts';
 
 /** Stream and session name of what the daemon itself records. */
 export const daemonStream = 'daemon';
@@ -18,9 +19,7 @@ export type Follower = (records: readonly KeptRecord[]) => void;
 interface Journal {
   readonly reader: JournalReader;
   cursor: number;
-  lastSeq: number;
-  /** Numbers that were passed over: a session's threads number first and write then, so the next window may have them. */
-  readonly missing: Set<number>;
+  sequence: Sequence;
 }
 
 export interface SpoolOptions {
@@ -35,6 +34,7 @@ export class Spool {
   readonly #journals = new Map<string, Journal>();
   readonly #followers = new Set<Follower>();
   readonly #moveCursor: Statement<[number, string]>;
+  readonly #forget: Statement<[string]>;
   readonly #count: Statement<[number, number, string]>;
   #daemonSeq: number;
 
@@ -44,6 +44,7 @@ export class Spool {
     this.#table = new RecordsTable(db);
     this.#daemonSeq = this.#table.lastSeq(daemonStream);
     this.#moveCursor = db.prepare('UPDATE journals SET cursor = ? WHERE session = ?');
+    this.#forget = db.prepare('DELETE FROM journals WHERE session = ?');
     this.#count = db.prepare(
       'UPDATE sessions SET allowed = allowed + ?, denied = denied + ? WHERE session = ?',
     );
@@ -55,15 +56,9 @@ export class Spool {
     return [...this.#journals.keys()];
   }
 
-  /** From now on the journal at `path` belongs to `session`. */
+  /** From now on the journal at `path` is looked at; the registry has it on record. */
   register(session: string, path: string): void {
-    this.#db.prepare('INSERT OR IGNORE INTO journals (session, path) VALUES (?, ?)').run(session, path);
-    this.#journals.set(session, {
-      reader: new JournalReader(path),
-      cursor: 0,
-      lastSeq: 0,
-      missing: new Set(),
-    });
+    this.#journals.set(session, { reader: new JournalReader(path), cursor: 0, sequence: new Sequence() });
   }
 
   /** One bounded transaction. True when more can be taken in at once. */
@@ -71,24 +66,17 @@ export class Spool {
     const journal = this.#journals.get(session);
     if (journal === undefined) return false;
     const window = journal.reader.read(journal.cursor, final);
-    const idle = window.cursor === journal.cursor && window.damage.length === 0;
-    if (idle && journal.missing.size === 0) return false;
+    if (window.cursor === journal.cursor && window.damage.length === 0) return false;
     const kept: KeptRecord[] = [];
-    const overdue = [...journal.missing];
-    const missing = new Set(overdue);
-    const lastSeq = this.#commit(() => {
-      const seq = this.#takeIn(session, journal.lastSeq, missing, window.records, kept);
-      const lost = final && !window.more ? [...missing] : overdue.filter((number) => missing.has(number));
-      for (const number of lost) kept.push(this.#insertOwn(session, holeRecord(number)));
-      for (const number of lost) missing.delete(number);
+    const sequence = journal.sequence.copy();
+    this.#commit(() => {
+      this.#takeIn(session, sequence, window.records, kept);
       for (const damage of window.damage) kept.push(this.#insertOwn(session, damageRecord(damage)));
+      this.#tellLost(session, sequence.lost(false), kept);
       this.#moveCursor.run(window.cursor, session);
-      return seq;
     });
     journal.cursor = window.cursor;
-    journal.lastSeq = lastSeq;
-    journal.missing.clear();
-    for (const number of missing) journal.missing.add(number);
+    journal.sequence = sequence;
     this.#tell(kept);
     return window.more;
   }
@@ -107,9 +95,14 @@ export class Spool {
     await this.drain(session, true);
     const journal = this.#journals.get(session);
     if (journal === undefined) return;
+    const kept: KeptRecord[] = [];
+    this.#commit(() => {
+      this.#tellLost(session, journal.sequence.lost(true), kept);
+      this.#forget.run(session);
+    });
     this.#journals.delete(session);
     journal.reader.delete();
-    this.#db.prepare('DELETE FROM journals WHERE session = ?').run(session);
+    this.#tell(kept);
   }
 
   /** A record of the daemon's own, about `subject`. On the disk when this returns. */
@@ -180,13 +173,12 @@ export class Spool {
         'SELECT session, path, cursor FROM journals',
       )
       .all();
-    for (const { session, path, cursor } of rows)
-      this.#journals.set(session, {
-        reader: new JournalReader(path),
-        cursor,
-        lastSeq: this.#table.lastSeq(session),
-        missing: new Set(),
-      });
+    for (const { session, path, cursor } of rows) {
+      const highest = this.#table.lastSeq(session);
+      const recent = this.#table.seqsFrom(session, highest - patience + 1);
+      const sequence = new Sequence(highest, recent);
+      this.#journals.set(session, { reader: new JournalReader(path), cursor, sequence });
+    }
   }
 
   /** All or nothing, the daemon's own numbering included. */
@@ -200,34 +192,50 @@ export class Spool {
     }
   }
 
-  /** Returns the highest sequence number seen. What is passed over goes to `missing`; strangers are recorded. */
-  #takeIn(
-    session: string,
-    lastSeq: number,
-    missing: Set<number>,
-    texts: readonly string[],
-    kept: KeptRecord[],
-  ): number {
-    let last = lastSeq;
+  /** A record comes as it is decided, and once more when its outcome is known. */
+  #takeIn(session: string, sequence: Sequence, texts: readonly string[], kept: KeptRecord[]): void {
+    const first = new Map<number, number>();
     let denied = 0;
     let allowed = 0;
     for (const text of texts) {
       const record = parseRecord(text, session);
-      const row = record === undefined ? undefined : this.#table.insert(session, session, record, text);
-      if (record === undefined || row === undefined) {
-        // The second frame of a record says how its effect came out.
-        if (record !== undefined && this.#table.complete(session, record, text)) continue;
-        kept.push(this.#insertOwn(session, oddRecord(record)));
+      if (record === undefined) {
+        kept.push(this.#insertOwn(session, strangeRecord));
         continue;
       }
-      passOver(missing, last, record.seq);
-      last = Math.max(last, record.seq);
+      const row = this.#table.insert(session, session, record, text);
+      if (row === undefined) {
+        this.#takeOutcome(session, record, text, kept, first.get(record.seq));
+        continue;
+      }
+      sequence.take(record.seq);
       if (row.denied) denied += 1;
       else allowed += record.count ?? 1;
-      kept.push(row);
+      first.set(record.seq, kept.push(row) - 1);
     }
     this.#count.run(allowed, denied, session);
-    return last;
+  }
+
+  /** `at`: where in `kept` the record is when it came in this very batch: followers then see it once, complete. */
+  #takeOutcome(
+    session: string,
+    record: SessionRecord,
+    text: string,
+    kept: KeptRecord[],
+    at: number | undefined,
+  ): void {
+    if (!this.#table.complete(session, record, text)) {
+      kept.push(this.#insertOwn(session, repeatRecord(record.seq)));
+      return;
+    }
+    const before = at === undefined ? undefined : kept[at];
+    if (at !== undefined && before !== undefined) kept[at] = { ...before, json: text };
+  }
+
+  #tellLost(session: string, lost: readonly number[], kept: KeptRecord[]): void {
+    const [from, to] = [lost[0], lost.at(-1)];
+    if (from !== undefined && to !== undefined)
+      kept.push(this.#insertOwn(session, holeRecord(lost.length, from, to)));
   }
 
   #insertOwn(subject: string, partial: NewRecord): KeptRecord {
@@ -249,7 +257,14 @@ export class Spool {
 
   #tell(records: readonly KeptRecord[]): void {
     if (records.length === 0) return;
-    for (const follower of this.#followers) follower(records);
+    for (const follower of this.#followers) {
+      try {
+        follower(records);
+      } catch {
+        // It cannot be told; those who can are, and what was recorded stands.
+        this.#followers.delete(follower);
+      }
+    }
   }
 }
 
@@ -273,18 +288,12 @@ const damageRecord = ({ offset, length, reason }: JournalDamage): NewRecord => (
   detail: { offset, length },
 });
 
-const holeRecord = (number: number): NewRecord =>
-  journalRecord('journal-hole', `record ${number} is missing: the ones before and after it are there`);
+const holeRecord = (count: number, from: number, to: number): NewRecord => ({
+  ...journalRecord('journal-hole', `${count} records between ${from} and ${to} are missing`),
+  detail: { count, from, to },
+});
 
-/** More than this in one go is no race of threads: only the first are told one by one. */
-const maxMissing = 1000;
+const strangeRecord = journalRecord('journal-damage', 'a frame was sound but held no record of this session');
 
-function passOver(missing: Set<number>, last: number, seq: number): void {
-  missing.delete(seq);
-  for (let n = last + 1; n < seq && missing.size < maxMissing; n++) missing.add(n);
-}
-
-const oddRecord = (record: SessionRecord | undefined): NewRecord =>
-  record === undefined
-    ? journalRecord('journal-damage', 'a frame was sound but held no record of this session')
-    : journalRecord('journal-repeat', `record ${record.seq} was written twice; the first stands`);
+const repeatRecord = (seq: number): NewRecord =>
+  journalRecord('journal-repeat', `record ${seq} was written again; what came first stands`);

@@ -7,10 +7,10 @@ import { daemonStream, openAudit } from '../audit/mod.ts';
 import type { Audit, SessionFacts } from '../audit/mod.ts';
 import type { Settings } from '../config/settings.ts';
 import { LaunchStop } from '../killswitch/mod.ts';
-import { CordonError, normalise, toBytes } from '../model/mod.ts';
-import type { BytePath } from '../model/mod.ts';
+import { CordonError, normalise } from '../model/mod.ts';
+import type { BytePath, NewRecord } from '../model/mod.ts';
 import type { DoctorCheck } from '../wire/mod.ts';
-import { systemAccounts } from './accounts.ts';
+import { realHome, systemAccounts } from './accounts.ts';
 import type { Account, Accounts } from './accounts.ts';
 import { Closures } from './closures.ts';
 import { adminDoor, agentDoor, supervisorDoor } from './doors.ts';
@@ -23,8 +23,9 @@ import { serve } from './server.ts';
 import type { Listening } from './server.ts';
 import type { Session } from './session.ts';
 import { Sessions } from './sessions.ts';
+import { removeStrays } from './strays.ts';
 import { SupervisorPool } from './supervisor-pool.ts';
-import { lastWords, spawnSupervisor } from './supervisor-process.ts';
+import { lastWords, rotateLog, spawnSupervisor } from './supervisor-process.ts';
 
 export interface DaemonOptions {
   readonly settings: Settings;
@@ -73,7 +74,7 @@ export class Daemon {
     this.audit = openAudit(paths.database, { now });
     this.launchStop = new LaunchStop(this.audit.settings);
     this.sessions = new Sessions(this.audit, paths, now);
-    this.closures = new Closures((record) => void this.audit.spool.tryNote(daemonStream, record), now);
+    this.closures = new Closures((record) => this.#note(daemonStream, record), now);
     const { runDir, stateDir, pool } = settings;
     const program = { script: supervisorScript, runDir, stateDir, logFile: paths.supervisorLog };
     this.pool = new SupervisorPool({
@@ -87,6 +88,8 @@ export class Daemon {
   async start(): Promise<void> {
     const left = await this.sessions.restore();
     this.#removeStrayDirectories();
+    removeStrays(this.paths.runDir);
+    rotateLog(this.paths.supervisorLog);
     this.#listening.push(await serve(supervisorDoor(this)), await serve(adminDoor(this)));
     for (const session of left) session.agents = await this.openAgentSocket(session);
     this.profiles.onReload((problem) => void this.#reloaded(problem));
@@ -112,8 +115,9 @@ export class Daemon {
     return systemAccounts();
   }
 
+  /** After links: rules are judged against the names the kernel has. */
   homeOf(account: Account): BytePath {
-    return normalise(toBytes(account.home === '' ? '/' : account.home));
+    return realHome(account.home === '' ? '/' : account.home);
   }
 
   /** What to ask of policy for a session that was launched before. */
@@ -152,7 +156,7 @@ export class Daemon {
 
   async #reloaded(problem: string | undefined): Promise<void> {
     this.policyProblem = problem;
-    this.audit.spool.append(daemonStream, {
+    this.#note(daemonStream, {
       kind: 'admin',
       operation: 'policy-reload',
       object: 'profiles',
@@ -172,12 +176,13 @@ export class Daemon {
   #lookAfterPool(): void {
     this.pool.dropStale();
     this.pool.fill();
+    if (this.sessions.takeDeaths() > 0) removeStrays(this.paths.runDir);
   }
 
   #complain(operation: string, session: string, error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error);
     process.stderr.write(`cordond: ${operation} of session ${session}: ${reason}\n`);
-    this.audit.spool.tryNote(session, {
+    this.#note(session, {
       kind: 'admin',
       operation,
       object: session,
@@ -185,6 +190,15 @@ export class Daemon {
       layer: 'daemon',
       reason,
     });
+  }
+
+  /** What must not fail because the disk takes nothing. */
+  #note(subject: string, record: NewRecord): void {
+    try {
+      this.audit.spool.note(subject, record);
+    } catch (error) {
+      process.stderr.write(`cordond: not recorded: ${record.reason}: ${String(error)}\n`);
+    }
   }
 
   /** Of sessions that are not live any more. */

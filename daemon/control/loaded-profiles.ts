@@ -54,6 +54,13 @@ export class LoadedProfiles implements Profiles {
     void this.#watch.close();
   }
 
+  /** Compiles once what nobody asked for, so that the first launch finds the compiler warm. */
+  warm(profile: string): void {
+    const nowhere = normalise('/nonexistent');
+    const request = { profile, user: 'nobody', uid: 65534, home: nowhere, workspace: nowhere, generation: 1 };
+    if (this.#watch.state.sources.has(profile) && this.problem === undefined) this.#kept(request);
+  }
+
   plan(request: PlanRequest): Plan {
     const plan = request.profile.startsWith('/') ? this.#ofFile(request) : this.#kept(request);
     if (plan.capabilitySet.generation === request.generation) return plan;

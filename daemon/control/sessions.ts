@@ -6,6 +6,7 @@ import type { Audit, SessionFacts, SessionState } from '../audit/mod.ts';
 import { killSession } from '../killswitch/mod.ts';
 import type { Target } from '../killswitch/mod.ts';
 import { CordonError } from '../model/mod.ts';
+import type { SessionRecord } from '../model/mod.ts';
 import { asCordonError } from '../wire/mod.ts';
 import type { Paths } from './paths.ts';
 import { Session } from './session.ts';
@@ -16,13 +17,13 @@ export interface Outcome {
   readonly state: SessionState;
   readonly exitCode: number;
   readonly reason: string;
+  /** Nobody said how it ended: its journal may know. */
+  readonly lost?: boolean;
 }
 
 const SIGKILL = 9;
-/** Milliseconds a supervisor has to leave after its session. */
-const leaveDeadline = 5000;
-/** Milliseconds between two tries to put the end of a session on record. */
-const recordPause = 1000;
+/** Milliseconds a supervisor has to leave after its session: its client may still be reading. */
+const leaveDeadline = 60_000;
 const askDeadline = 1000;
 
 export class Sessions {
@@ -30,6 +31,8 @@ export class Sessions {
   readonly #paths: Paths;
   readonly #now: () => number;
   readonly #live = new Map<string, Session>();
+  /** Supervisors that died without taking leave, since last asked. */
+  #deaths = 0;
 
   constructor(audit: Audit, paths: Paths, now: () => number) {
     this.#audit = audit;
@@ -48,26 +51,21 @@ export class Sessions {
   /** A new session, on record before anything of it exists. */
   add(session: Session): void {
     const { id, uid, owner, state, started, ended, facts } = session;
-    this.#audit.registry.add({
-      session: id,
-      uid,
-      owner,
-      state,
-      started,
-      ended,
-      allowed: 0,
-      denied: 0,
-      facts,
-    });
-    this.#audit.spool.register(id, this.#paths.journal(id));
+    const row = { session: id, uid, owner, state, started, ended, allowed: 0, denied: 0, facts };
+    const journal = this.#paths.journal(id);
+    this.#audit.registry.add(row, journal);
+    this.#audit.spool.register(id, journal);
     this.#live.set(id, session);
   }
 
-  /** Changes state and facts together, here and on record. */
+  /**
+   * Changes state and facts together, here and on record. A disk that takes nothing must not keep a session from being
+   * stopped: then the record is behind, and a restarted daemon finds out anew.
+   */
   update(session: Session, state: SessionState, facts: Partial<SessionFacts>): void {
     session.state = state;
     session.facts = { ...session.facts, ...facts };
-    this.#audit.registry.update(session.id, state, session.ended, session.facts);
+    this.#try(session.id, () => this.#audit.registry.update(session.id, state, session.ended, session.facts));
   }
 
   /** The link is this session's from now on. */
@@ -100,7 +98,19 @@ export class Sessions {
     if (link.pid !== supervisorPid || link.start !== supervisorStart)
       throw new CordonError('not-permitted', `process ${link.pid} is not the supervisor of session ${id}`);
     this.attach(session, link);
+    if (session.initPidfd === undefined) this.#learnInit(session, link.hello.initPid);
     return session;
+  }
+
+  /** The daemon before this one was killed between the launch and its answer. */
+  #learnInit(session: Session, initPid: number): void {
+    const start = procfs.startTime(initPid);
+    session.initPidfd = openSame(initPid, start);
+    if (session.initPidfd === undefined) return;
+    this.update(session, session.state === 'starting' ? 'running' : session.state, {
+      initPid,
+      initStart: start,
+    });
   }
 
   /** Ends a session for good: nothing of it lives, its journal is taken in, its directory is gone. */
@@ -110,42 +120,40 @@ export class Sessions {
     const ended = this.#now();
     const known = session.facts.endReason !== '';
     const state = session.state === 'killed' ? 'killed' : outcome.state;
-    // On a full disk the session ends all the same, and is put on record when there is room.
-    this.#attempt(session, () =>
-      this.update(session, state, known ? {} : { exitCode: outcome.exitCode, endReason: outcome.reason }),
-    );
+    this.update(session, state, known ? {} : { exitCode: outcome.exitCode, endReason: outcome.reason });
     try {
       await killSession(this.target(session), outcome.reason);
       await this.#awaitSupervisor(session);
     } catch (error) {
       this.#recordTrouble(session.id, asCordonError(error).message);
     }
-    while (!(await this.#putOnRecord(session, ended))) await delay(recordPause, undefined, { ref: false });
+    // When it cannot be taken in now, the journal stays, and the next daemon takes it in.
+    await this.#audit.spool.finish(session.id).catch((error: unknown) => complain(session.id, error));
+    if (outcome.lost === true && !known) this.update(session, session.state, this.#journaledEnd(session.id));
+    // Only now: should the daemon die before this, the next one does all of it again.
+    session.ended = ended;
+    this.update(session, session.state, {});
+    if (outcome.lost === true || outcome.exitCode === 125) this.#deaths += 1;
     session.release();
     rmSync(this.#paths.session(session.id), { recursive: true, force: true });
     this.#live.delete(session.id);
   }
 
-  /** The rest of its journal, and then its end: should the daemon die before this, the next one does all of it again. */
-  async #putOnRecord(session: Session, ended: number): Promise<boolean> {
-    try {
-      await this.#audit.spool.finish(session.id);
-    } catch (error) {
-      this.#recordTrouble(session.id, asCordonError(error).message);
-      return false;
-    }
-    session.ended = ended;
-    return this.#attempt(session, () => this.update(session, session.state, {}));
+  takeDeaths(): number {
+    const deaths = this.#deaths;
+    this.#deaths = 0;
+    return deaths;
   }
 
-  #attempt(session: Session, work: () => void): boolean {
-    try {
-      work();
-      return true;
-    } catch (error) {
-      this.#recordTrouble(session.id, asCordonError(error).message);
-      return false;
-    }
+  /** What the supervisor's last record says, when it could not say it to a daemon. */
+  #journaledEnd(id: string): Partial<SessionFacts> {
+    const last = this.#audit.spool.find({ subjects: [id], limit: 1 }).at(-1);
+    if (last === undefined) return {};
+    const { kind, operation, object, reason } = JSON.parse(last.json) as SessionRecord;
+    const code = Number(object);
+    return kind === 'session' && operation === 'exit' && Number.isInteger(code)
+      ? { exitCode: code, endReason: reason }
+      : {};
   }
 
   target(session: Session): Target {
@@ -204,21 +212,35 @@ export class Sessions {
   }
 
   #recordTrouble(session: string, reason: string): void {
-    this.#audit.spool.tryNote(session, {
-      kind: 'session',
-      operation: 'end',
-      object: session,
-      disposition: 'observed',
-      layer: 'daemon',
-      reason,
-    });
+    this.#try(session, () =>
+      this.#audit.spool.note(session, {
+        kind: 'session',
+        operation: 'end',
+        object: session,
+        disposition: 'observed',
+        layer: 'daemon',
+        reason,
+      }),
+    );
+  }
+
+  #try(session: string, write: () => unknown): void {
+    try {
+      write();
+    } catch (error) {
+      complain(session, error);
+    }
   }
 }
+
+const complain = (session: string, error: unknown): void =>
+  void process.stderr.write(`cordond: session ${session}: ${asCordonError(error).message}\n`);
 
 const lostSupervisor = (when: string): Outcome => ({
   state: 'ended',
   exitCode: 125,
   reason: `its supervisor died ${when}; the sandbox died with it`,
+  lost: true,
 });
 
 /** A pidfd of the process that had this number and start time, if it still lives. */

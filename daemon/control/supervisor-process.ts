@@ -1,6 +1,6 @@
 // Starts supervisors: detached, with an environment of their own, so that they outlive the daemon.
 import { spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 export interface SupervisorProgram {
@@ -36,11 +36,26 @@ export function spawnSupervisor({ script, runDir, stateDir, logFile }: Superviso
   return { pid: child.pid ?? 0, exited: promise };
 }
 
+const tail = 4096;
+/** Bytes of log that are kept from before; one older file is kept beside it. */
+const maxLog = 1024 * 1024;
+
 /** The last lines that supervisors printed, for an error message. */
 export function lastWords(logFile: string): string {
   try {
-    return readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-3).join(' | ').slice(-500);
+    const fd = openSync(logFile, 'r');
+    const size = fstatSync(fd).size;
+    const buffer = Buffer.alloc(tail);
+    const length = readSync(fd, buffer, 0, tail, Math.max(0, size - tail));
+    closeSync(fd);
+    return buffer.toString('utf8', 0, length).trimEnd().split('\n').slice(-3).join(' | ').slice(-500);
   } catch {
     return '';
   }
+}
+
+/** Done when the daemon starts: supervisors that live on write to the file they have. */
+export function rotateLog(logFile: string): void {
+  const size = statSync(logFile, { throwIfNoEntry: false })?.size ?? 0;
+  if (size > maxLog) renameSync(logFile, `${logFile}.1`);
 }

@@ -15,13 +15,26 @@ function precedence(set: CapabilitySet, rule: FileRule): PathRule['precedence'] 
   return rule.protective === true ? 'protective' : 'ordinary';
 }
 
-function fileRule(set: CapabilitySet, rule: FileRule): PathRule {
+/** Judgements by rule, effect, access and label: patterns of one entry share one. */
+type Known = Map<string, Judgement>;
+
+function judged(set: CapabilitySet, known: Known, rule: FileRule, access: FileAccess): Judgement {
+  const key = `${rule.rule} ${rule.effect} ${access} ${rule.label ?? ''}`;
+  let judgement = known.get(key);
+  if (!judgement) {
+    judgement = judgementOf(set, rule.rule, rule.effect, access, rule.label);
+    known.set(key, judgement);
+  }
+  return judgement;
+}
+
+function fileRule(set: CapabilitySet, known: Known, rule: FileRule): PathRule {
   return {
     base: rule.base,
     glob: rule.glob,
     slots: rule.access.map((access) => slotOf[access]),
     precedence: precedence(set, rule),
-    judgements: rule.access.map((access) => judgementOf(set, rule.rule, rule.effect, access, rule.label)),
+    judgements: rule.access.map((access) => judged(set, known, rule, access)),
   };
 }
 
@@ -51,9 +64,10 @@ function both(file: Judgement, list: Judgement): Verdict {
 }
 
 export function createDecider(set: CapabilitySet): Decider {
+  const known: Known = new Map();
   const files = new PathTrie(
     3,
-    set.files.map((rule) => fileRule(set, rule)),
+    set.files.map((rule) => fileRule(set, known, rule)),
   );
   const images = new PathTrie(
     1,

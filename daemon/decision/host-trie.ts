@@ -1,47 +1,70 @@
 // Host patterns as a trie over labels from the right: `api.example.com`, `*.example.com` (everything below
 // example.com, not example.com itself), `*` (every name). The longest match comes first; cost grows with the labels
 // of the name.
+import { hashName, hashSeed, hashStep, none, NodeTable } from './node-table.ts';
 import { PortTable } from './port-table.ts';
 
-interface Node {
-  readonly children: Map<string, Node>;
-  exact: PortTable | undefined;
-  below: PortTable | undefined;
-}
-
-const node = (): Node => ({ children: new Map(), exact: undefined, below: undefined });
+const root = 0;
+const dot = 46;
 
 export class HostTrie {
-  readonly #root = node();
+  readonly #nodes = new NodeTable();
+  /** By NodeTable.said: the rules for exactly this name; by NodeTable.any: those for names below it. */
+  readonly #tables: PortTable[] = [];
+
+  constructor() {
+    this.#nodes.add(0, 0);
+  }
 
   /** `pattern` is lower-case, without a trailing dot. */
   table(pattern: string): PortTable {
     const labels = pattern.split('.').reverse();
     const below = labels.at(-1) === '*';
     if (below) labels.pop();
-    let at = this.#root;
-    for (const label of labels) {
-      let next = at.children.get(label);
-      if (!next) at.children.set(label, (next = node()));
-      at = next;
-    }
-    return below ? (at.below ??= new PortTable()) : (at.exact ??= new PortTable());
+    const node = labels.reduce((at, label) => this.#child(at, label), root);
+    const known = below ? this.#nodes.any(node) : this.#nodes.said(node);
+    if (known !== none) return this.#tables[known]!;
+    const index = this.#tables.push(new PortTable()) - 1;
+    if (below) this.#nodes.setAny(node, index);
+    else this.#nodes.setSaid(node, index);
+    return this.#tables[index]!;
+  }
+
+  #child(node: number, label: string): number {
+    const found = this.#nodes.literal(node, hashName(label), label, 0, label.length);
+    if (found !== none) return found;
+    const child = this.#nodes.add(0, 0);
+    this.#nodes.connect(node, label, child);
+    return child;
   }
 
   /** Tables that match, most specific first. */
   lookup(host: string): PortTable[] {
     const found: PortTable[] = [];
-    let at: Node | undefined = this.#root;
+    let node = root;
     let end = host.length;
     while (end >= 0) {
-      if (at.below) found.unshift(at.below);
-      const dot = host.lastIndexOf('.', end - 1);
-      at = at.children.get(host.slice(dot + 1, end));
-      if (!at) return found;
-      if (dot < 0) break;
-      end = dot;
+      const below = this.#nodes.any(node);
+      if (below !== none) found.unshift(this.#tables[below]!);
+      const start = labelStart(host, end);
+      node = this.#nodes.literal(node, hashRange(host, start, end), host, start, end);
+      if (node === none) return found;
+      end = start - 1;
     }
-    if (at.exact) found.unshift(at.exact);
+    const exact = this.#nodes.said(node);
+    if (exact !== none) found.unshift(this.#tables[exact]!);
     return found;
   }
+}
+
+function labelStart(host: string, end: number): number {
+  let start = end;
+  while (start > 0 && host.charCodeAt(start - 1) !== dot) start--;
+  return start;
+}
+
+function hashRange(host: string, start: number, end: number): number {
+  let hash = hashSeed;
+  for (let i = start; i < end; i++) hash = hashStep(hash, host.charCodeAt(i));
+  return hash;
 }

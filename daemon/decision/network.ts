@@ -36,10 +36,13 @@ export class NetworkDecider {
 
   constructor(set: CapabilitySet) {
     this.#none = defaultDeny(set, 'this destination');
+    const known = new Map<string, Judgement>();
     for (const { rule, effect, host, port } of set.network) {
       const cidr = parseCidr(host);
       const table = cidr ? this.#ranges.table(cidr) : this.#hosts.table(host);
-      const judgement = judgementOf(set, rule, effect, 'the destination');
+      const key = `${rule} ${effect}`;
+      const judgement = known.get(key) ?? judgementOf(set, rule, effect, 'the destination');
+      known.set(key, judgement);
       table.add(port, judgement, judgement.verdict.rule.never);
     }
   }

@@ -14,9 +14,20 @@
 // `*` more.
 import type { NameException } from '../model/mod.ts';
 import { componentsOf, shapeOf } from './component.ts';
-import { EdgeTable, hashRange } from './edge-table.ts';
 import { stricter } from './judgement.ts';
 import type { Judgement } from './judgement.ts';
+import {
+  ALONE,
+  EXCEPTIONS,
+  hashName,
+  hashSeed,
+  hashStep,
+  LOOPS,
+  none,
+  NodeTable,
+  WILD,
+} from './node-table.ts';
+import { Rows } from './rows.ts';
 import { WildTable } from './wild-table.ts';
 
 const precedences = ['never', 'protective', 'ordinary'] as const;
@@ -32,110 +43,120 @@ export interface PathRule {
   readonly judgements: readonly Judgement[];
 }
 
-class Node {
-  readonly index: number;
-  /** Literals, partials, anys: eight bits each, below the depth in a score. */
-  readonly rank: number;
-  /** A node after `**` stays alive for every further component. */
-  readonly loops: boolean;
-  hasLiterals = false;
-  any: Node | undefined;
-  wild: WildTable<Node> | undefined;
-  deep: Node | undefined;
-  /** By precedence × slot; undefined while no rule ends here. */
-  said: (Judgement | undefined)[] | undefined;
-  /** The same for the object alone. */
-  alone: (Judgement | undefined)[] | undefined;
-  /** Per slot: final components of rules one below that do not simply allow. */
-  exceptions: Map<string, NameException>[] | undefined;
-  /** The step at which this node was last entered: a `**` node can be reached twice in one step. */
-  stamp = 0;
-  constructor(index: number, rank: number, loops: boolean) {
-    this.index = index;
-    this.rank = rank;
-    this.loops = loops;
-  }
-}
-
+/** Literals, partials, anys: eight bits each, below the depth in a score. */
 const partialRank = 2 ** 8;
 const literalRank = 2 ** 16;
 const depthRank = 2 ** 24;
 /** So that no count runs into the next; `policy` refuses longer patterns. */
 const longestPattern = 255;
+/** Steps are kept in 32 bits; a path has at most 4096 of them. */
+const lastStep = 2 ** 31 - 8192;
+const root = 0;
+const slash = 47;
 
 export class PathTrie {
   readonly #slots: number;
-  readonly #edges = new EdgeTable();
-  readonly #nodes: Node[] = [];
-  readonly #root: Node;
-  #alive: Node[] = [];
-  #next: Node[] = [];
+  readonly #nodes = new NodeTable();
+  /** What rules say, by NodeTable.said (or #alone), precedence and slot. */
+  readonly #said: readonly (Judgement | undefined)[];
+  /** For the object alone. */
+  readonly #alone = new Map<number, number>();
+  readonly #wild = new Map<number, WildTable<number>>();
+  /** By node and slot: final components of rules one below that do not simply allow. */
+  readonly #exceptions = new Map<number, Map<string, NameException>[]>();
+  /** Nodes alive after the last component; the lists are kept, their lengths are beside them. */
+  #alive: number[] = [];
+  #aliveCount = 0;
+  #next: number[] = [];
+  #nextCount = 0;
   #step = 0;
   #slot = 0;
-  readonly #best: (Judgement | undefined)[] = precedences.map(() => undefined);
-  readonly #scores: number[] = precedences.map(() => -1);
+  #never: Judgement | undefined;
+  #neverScore = -1;
+  #protective: Judgement | undefined;
+  #protectiveScore = -1;
+  #ordinary: Judgement | undefined;
+  #ordinaryScore = -1;
 
   constructor(slots: number, rules: readonly PathRule[]) {
     this.#slots = slots;
-    this.#root = this.#node(0, false);
-    for (const rule of rules) this.#insert(rule);
+    this.#nodes.add(0, 0);
+    const rows = new Rows(slots * precedences.length);
+    for (const rule of rules) this.#insert(rule, rows);
+    this.#said = rows.intern((node, at) => this.#nodes.setSaid(node, at), this.#alone);
   }
 
-  #node(rank: number, loops: boolean): Node {
-    const node = new Node(this.#nodes.length, rank, loops);
-    this.#nodes.push(node);
-    return node;
-  }
-
-  #insert(rule: PathRule): void {
+  #insert(rule: PathRule, rows: Rows): void {
     const { parts, alone } = componentsOf(rule);
     if (parts.length > longestPattern)
       throw new RangeError(`a path rule has more than ${longestPattern} components`);
-    let node = this.#root;
-    let parent: Node | undefined;
+    let node = root;
+    let parent = none;
     for (const part of parts) {
       parent = node;
       node = this.#child(node, part);
     }
+    const said = rows.of(node, alone);
+    if (alone) this.#nodes.flag(node, ALONE);
     const row = precedences.indexOf(rule.precedence) * this.#slots;
-    const empty = (): undefined[] =>
-      Array.from({ length: precedences.length * this.#slots }, () => undefined);
-    const said = alone ? (node.alone ??= empty()) : (node.said ??= empty());
     for (const [i, slot] of rule.slots.entries()) {
       const judgement = rule.judgements[i]!;
       said[row + slot] = stricter(said[row + slot], judgement);
       const plain = judgement.severity === 0 && judgement.verdict.obligations.length === 0;
-      if (parent && !plain) this.#except(parent, slot, parts.at(-1)!);
+      if (parent !== none && !plain) this.#except(parent, slot, parts.at(-1)!);
     }
   }
 
-  #child(node: Node, component: string): Node {
-    if (component === '**') return node.loops ? node : (node.deep ??= this.#node(node.rank, true));
+  #child(node: number, component: string): number {
+    if (component === '**') return this.#deep(node);
     const shape = shapeOf(component);
-    if (shape === 'any') return (node.any ??= this.#node(node.rank + 1, false));
+    if (shape === 'any') return this.#any(node);
     if (shape === 'literal') return this.#literal(node, component);
-    node.wild ??= new WildTable();
-    return node.wild.grow(component, shape, () => this.#node(node.rank + partialRank, false));
+    let table = this.#wild.get(node);
+    if (!table) this.#wild.set(node, (table = new WildTable()));
+    this.#nodes.flag(node, WILD);
+    return table.grow(component, shape, () => this.#nodes.add(this.#nodes.rank(node) + partialRank, 0));
   }
 
-  #literal(node: Node, name: string): Node {
-    const found = this.#edges.find(node.index, hashRange(name, 0, name.length), name, 0, name.length);
-    if (found >= 0) return this.#nodes[found]!;
-    const child = this.#node(node.rank + literalRank, false);
-    this.#edges.add(node.index, name, child.index);
-    node.hasLiterals = true;
+  #deep(node: number): number {
+    if ((this.#nodes.flags(node) & LOOPS) !== 0) return node;
+    if (this.#nodes.deep(node) === none)
+      this.#nodes.setDeep(node, this.#nodes.add(this.#nodes.rank(node), LOOPS));
+    return this.#nodes.deep(node);
+  }
+
+  #any(node: number): number {
+    if (this.#nodes.any(node) === none)
+      this.#nodes.setAny(node, this.#nodes.add(this.#nodes.rank(node) + 1, 0));
+    return this.#nodes.any(node);
+  }
+
+  #literal(node: number, name: string): number {
+    const found = this.#nodes.literal(node, hashName(name), name, 0, name.length);
+    if (found !== none) return found;
+    const child = this.#nodes.add(this.#nodes.rank(node) + literalRank, 0);
+    this.#nodes.connect(node, name, child);
     return child;
   }
 
-  #except(parent: Node, slot: number, name: string): void {
-    parent.exceptions ??= Array.from({ length: this.#slots }, () => new Map<string, NameException>());
-    parent.exceptions[slot]!.set(name, { name, wildcard: shapeOf(name) !== 'literal' });
+  #except(parent: number, slot: number, name: string): void {
+    let bySlot = this.#exceptions.get(parent);
+    if (!bySlot) {
+      bySlot = Array.from({ length: this.#slots }, () => new Map<string, NameException>());
+      this.#exceptions.set(parent, bySlot);
+      this.#nodes.flag(parent, EXCEPTIONS);
+    }
+    bySlot[slot]!.set(name, { name, wildcard: shapeOf(name) !== 'literal' });
   }
 
   /** undefined: no rule speaks. The path is absolute and normalised; of one with `.` or `..` no rule speaks. */
   judge(path: string, slot: number): Judgement | undefined {
     const depth = this.#walk(path, slot);
-    for (const node of this.#alive) this.#weigh(node.alone, node.rank + 1, depth);
+    for (let i = 0; i < this.#aliveCount; i++) {
+      const node = this.#alive[i]!;
+      if ((this.#nodes.flags(node) & ALONE) !== 0)
+        this.#weigh(this.#alone.get(node)!, this.#nodes.rank(node) + 1, depth);
+    }
     return this.#pick();
   }
 
@@ -149,94 +170,133 @@ export class PathTrie {
   ): { judgement: Judgement | undefined; exceptions: NameException[] } {
     const depth = this.#walk(directory, slot);
     const exceptions = new Map<string, NameException>();
-    for (const node of this.#alive) {
-      for (const [name, exception] of node.exceptions?.[slot] ?? []) exceptions.set(name, exception);
+    const alive = this.#alive.slice(0, this.#aliveCount);
+    for (const node of alive) {
+      for (const [name, exception] of this.#exceptions.get(node)?.[slot] ?? [])
+        exceptions.set(name, exception);
     }
-    for (const { any } of this.#alive) {
-      if (!any) continue;
-      this.#weigh(any.said, any.rank, depth + 1);
-      this.#weigh(any.alone, any.rank + 1, depth + 1);
+    for (const node of alive) {
+      const any = this.#nodes.any(node);
+      if (any === none) continue;
+      const rank = this.#nodes.rank(any);
+      if (this.#nodes.said(any) !== none) this.#weigh(this.#nodes.said(any), rank, depth + 1);
+      const alone = this.#alone.get(any);
+      if (alone !== undefined) this.#weigh(alone, rank + 1, depth + 1);
     }
     return { judgement: this.#pick(), exceptions: [...exceptions.values()] };
   }
 
   #walk(path: string, slot: number): number {
     this.#begin(slot);
-    if (!isNormalised(path)) return this.#forget();
+    if (path.charCodeAt(0) !== slash) return this.#forget();
     let depth = 0;
     let start = 1;
-    while (start < path.length && this.#alive.length > 0) {
-      let end = path.indexOf('/', start);
-      if (end < 0) end = path.length;
-      if (end > start) this.#advance(path, start, end, ++depth);
+    while (start < path.length && this.#aliveCount > 0) {
+      let hash = hashSeed;
+      let end = start;
+      for (; end < path.length; end++) {
+        const byte = path.charCodeAt(end);
+        if (byte === slash) break;
+        hash = hashStep(hash, byte);
+      }
+      if (isDots(path, start, end)) return this.#forget();
+      if (end > start) this.#advance(path, start, end, hash, ++depth);
       start = end + 1;
     }
-    return depth;
+    return start < path.length && hasDots(path, start - 1) ? this.#forget() : depth;
   }
 
   #begin(slot: number): void {
     this.#slot = slot;
-    this.#best.fill(undefined);
-    this.#scores.fill(-1);
-    this.#alive.length = 0;
+    this.#never = this.#protective = this.#ordinary = undefined;
+    this.#neverScore = this.#protectiveScore = this.#ordinaryScore = -1;
+    this.#nextCount = 0;
+    if (this.#step > lastStep) this.#step = this.#nodes.forgetSteps();
     this.#step++;
-    this.#enter(this.#root, 0, this.#alive);
+    this.#enter(root, 0);
+    this.#turn();
   }
 
   #forget(): number {
-    this.#best.fill(undefined);
-    this.#alive.length = 0;
+    this.#never = this.#protective = this.#ordinary = undefined;
+    this.#aliveCount = 0;
     return 0;
   }
 
-  #advance(path: string, start: number, end: number, depth: number): void {
+  /** What was entered is alive, and the next step begins. */
+  #turn(): void {
     const alive = this.#alive;
-    const next = this.#next;
-    next.length = 0;
-    this.#step++;
-    const hash = hashRange(path, start, end);
-    for (const node of alive) {
-      if (node.hasLiterals) {
-        const exact = this.#edges.find(node.index, hash, path, start, end);
-        if (exact >= 0) this.#enter(this.#nodes[exact]!, depth, next);
-      }
-      if (node.any) this.#enter(node.any, depth, next);
-      if (node.wild) node.wild.each(path.slice(start, end), (hit) => this.#enter(hit, depth, next));
-      if (node.loops) this.#enter(node, depth, next);
-    }
+    this.#alive = this.#next;
+    this.#aliveCount = this.#nextCount;
     this.#next = alive;
-    this.#alive = next;
+    this.#nextCount = 0;
   }
 
-  #enter(node: Node, depth: number, next: Node[]): void {
-    if (node.stamp === this.#step) return;
-    node.stamp = this.#step;
-    next.push(node);
-    if (!node.loops) this.#weigh(node.said, node.rank, depth);
-    if (node.deep) this.#enter(node.deep, depth, next);
+  #advance(path: string, start: number, end: number, hash: number, depth: number): void {
+    const nodes = this.#nodes;
+    this.#step++;
+    for (let i = 0; i < this.#aliveCount; i++) {
+      const node = this.#alive[i]!;
+      const exact = nodes.literal(node, hash, path, start, end);
+      if (exact !== none) this.#enter(exact, depth);
+      const any = nodes.any(node);
+      if (any !== none) this.#enter(any, depth);
+      const flags = nodes.flags(node);
+      if ((flags & WILD) !== 0) this.#enterWild(node, path.slice(start, end), depth);
+      if ((flags & LOOPS) !== 0) this.#enter(node, depth);
+    }
+    this.#turn();
   }
 
-  #weigh(said: Node['said'], rank: number, depth: number): void {
-    if (!said) return;
+  #enterWild(node: number, name: string, depth: number): void {
+    this.#wild.get(node)?.each(name, (hit) => this.#enter(hit, depth));
+  }
+
+  #enter(node: number, depth: number): void {
+    const nodes = this.#nodes;
+    if ((nodes.flags(node) & LOOPS) !== 0) {
+      if (!nodes.enterOnce(node, this.#step)) return;
+    } else if (nodes.said(node) !== none) this.#weigh(nodes.said(node), nodes.rank(node), depth);
+    this.#next[this.#nextCount++] = node;
+    if (nodes.deep(node) !== none) this.#enter(nodes.deep(node), depth);
+  }
+
+  #weigh(said: number, rank: number, depth: number): void {
     const score = depth * depthRank + rank;
-    for (let row = 0; row < precedences.length; row++) {
-      const judgement = said[row * this.#slots + this.#slot];
-      const best = this.#scores[row]!;
-      if (!judgement || score < best) continue;
-      this.#best[row] = score > best ? judgement : stricter(this.#best[row], judgement);
-      this.#scores[row] = score;
+    const at = said + this.#slot;
+    const never = this.#said[at];
+    if (never && score >= this.#neverScore) {
+      this.#never = score > this.#neverScore ? never : stricter(this.#never, never);
+      this.#neverScore = score;
+    }
+    const protective = this.#said[at + this.#slots];
+    if (protective && score >= this.#protectiveScore) {
+      this.#protective = score > this.#protectiveScore ? protective : stricter(this.#protective, protective);
+      this.#protectiveScore = score;
+    }
+    const ordinary = this.#said[at + 2 * this.#slots];
+    if (ordinary && score >= this.#ordinaryScore) {
+      this.#ordinary = score > this.#ordinaryScore ? ordinary : stricter(this.#ordinary, ordinary);
+      this.#ordinaryScore = score;
     }
   }
 
   #pick(): Judgement | undefined {
-    const [never, protective, ordinary] = this.#best;
-    if (never) return never;
-    return protective && protective.severity > 0 ? protective : ordinary;
+    if (this.#never) return this.#never;
+    return this.#protective && this.#protective.severity > 0 ? this.#protective : this.#ordinary;
   }
 }
 
-const dots = /\/\.\.?(?:\/|$)/;
+function hasDots(path: string, from: number): boolean {
+  for (let at = path.indexOf('/.', from); at >= 0; at = path.indexOf('/.', at + 1)) {
+    const end = path.indexOf('/', at + 1);
+    if (isDots(path, at + 1, end < 0 ? path.length : end)) return true;
+  }
+  return false;
+}
 
-/** A path with `.` or `..` was not normalised, and no rule speaks for it. */
-const isNormalised = (path: string): boolean =>
-  path.charCodeAt(0) === 47 && (!path.includes('/.') || !dots.test(path));
+/** `.` or `..`: such a path was not normalised, and no rule speaks for it. */
+function isDots(path: string, start: number, end: number): boolean {
+  if (end - start > 2 || path.charCodeAt(start) !== 46) return false;
+  return end === start + 1 || path.charCodeAt(start + 1) === 46;
+}

@@ -5,22 +5,44 @@ import type { Judgement } from './judgement.ts';
 
 export const anyPort = 0;
 
+const noPorts: ReadonlyMap<number, Judgement> = new Map();
+
 export class PortTable {
-  readonly ports = new Map<number, Judgement>();
-  readonly never = new Map<number, Judgement>();
+  // Nearly every pattern has one port: kept here, a map only for more.
+  #port = -1;
+  #judgement: Judgement | undefined;
+  #more: Map<number, Judgement> | undefined;
+  #never: Map<number, Judgement> | undefined;
 
   add(port: number, judgement: Judgement, never: boolean): void {
-    const map = never ? this.never : this.ports;
-    map.set(port, stricter(map.get(port), judgement));
+    if (never) put((this.#never ??= new Map<number, Judgement>()), port, judgement);
+    else if (this.#port === -1 || this.#port === port) {
+      this.#port = port;
+      this.#judgement = stricter(this.#judgement, judgement);
+    } else put((this.#more ??= new Map<number, Judgement>()), port, judgement);
   }
 
   neverAt(port: number): Judgement | undefined {
-    return this.never.get(anyPort) ?? this.never.get(port);
+    return this.#never && (this.#never.get(anyPort) ?? this.#never.get(port));
   }
 
   at(port: number): Judgement | undefined {
-    return this.ports.get(port) ?? this.ports.get(anyPort);
+    if (this.#port === port) return this.#judgement;
+    const exact = this.#more?.get(port);
+    if (exact) return exact;
+    return this.#port === anyPort ? this.#judgement : this.#more?.get(anyPort);
   }
+
+  /** Ports that some rule names; anyPort among them when a rule is for any. */
+  *ports(): Iterable<number> {
+    if (this.#port !== -1) yield this.#port;
+    yield* (this.#more ?? noPorts).keys();
+    yield* (this.#never ?? noPorts).keys();
+  }
+}
+
+function put(map: Map<number, Judgement>, port: number, judgement: Judgement): void {
+  map.set(port, stricter(map.get(port), judgement));
 }
 
 /** Tables that match a destination, most specific first, judged for one port. */
@@ -39,10 +61,7 @@ export function judgePort(tables: readonly PortTable[], port: number): Judgement
 /** The most permissive judgement over all ports: whether there is any reason to know the destination at all. */
 export function judgeAnyPort(tables: readonly PortTable[]): Judgement | undefined {
   const ports = new Set<number>([anyPort]);
-  for (const table of tables) {
-    for (const port of table.ports.keys()) ports.add(port);
-    for (const port of table.never.keys()) ports.add(port);
-  }
+  for (const table of tables) for (const port of table.ports()) ports.add(port);
   let best: Judgement | undefined;
   for (const port of ports) {
     const judgement = judgePort(tables, port);

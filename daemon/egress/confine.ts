@@ -34,7 +34,8 @@ export function execWithoutRing(argument: string, descriptors: readonly number[]
   // "experimental": the only warning that would otherwise stand on the supervisor's standard error.
   process.removeAllListeners('warning');
   const [script = '', ...rest] = process.argv.slice(1);
-  process.execve?.(process.execPath, [process.execPath, ...process.execArgv, script, argument, ...rest]);
+  const flags = [...process.execArgv, '--expose-gc'];
+  process.execve?.(process.execPath, [process.execPath, ...flags, script, argument, ...rest]);
   throw new CordonError('internal', 'the egress process could not replace itself');
 }
 
@@ -60,7 +61,7 @@ function denyFiles(abi: number): void {
 
 /** TSYNC: all threads, V8's and koffi's among them. A positive result is the thread that could not be bound. */
 function installFilter(): void {
-  const { arch } = process;
+  const arch = process.arch;
   if (arch !== 'x64' && arch !== 'arm64') throw new Error(`no filter for ${arch}`);
   const refused = new seccomp.Filter(filterProgram(arch, process.pid)).install(seccomp.FILTER_FLAG.TSYNC);
   if (refused !== 0) throw new Error(`thread ${refused} could not be bound`);

@@ -177,7 +177,7 @@ export class Connection {
     this.server = dialing.server;
     let end = { up: 0, down: 0, outcome: await dialing.done };
     if (end.outcome === undefined) {
-      this.tunnel = new Tunnel(this.client, this.server, this.gateFor(judged));
+      this.tunnel = new Tunnel(this.client, dialing, this.gateFor(judged));
       const first = this.peeker.bytes;
       this.peeker.bytes = nothing;
       end = await this.tunnel.run(first);

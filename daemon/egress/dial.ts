@@ -5,15 +5,33 @@ import type { Destination } from './judge.ts';
 /** Milliseconds. */
 const dialDeadline = 30_000;
 
+/** Bytes of one read. One buffer a connection, used again and again: a fast download must not become garbage. */
+const readSize = 64 * 1024;
+
+/** Takes what was read, before the next read overwrites it; false: do not read on until `resume()`. */
+export type Take = (chunk: Buffer) => boolean;
+
 export interface Dialing {
   readonly server: Socket;
+  /** Whoever joins the socket to another sets this before reading. */
+  readonly reading: { take: Take };
   /** Undefined once connected (and paused); else the name of the error. */
   readonly done: Promise<string | undefined>;
 }
 
 /** Gives up when `client` goes away. */
 export function dial(to: Destination, client: Socket): Dialing {
-  const server = connect({ host: to.address, port: to.port, allowHalfOpen: true, noDelay: true });
+  const reading: { take: Take } = { take: () => false };
+  const server = connect({
+    host: to.address,
+    port: to.port,
+    allowHalfOpen: true,
+    noDelay: true,
+    onread: {
+      buffer: Buffer.allocUnsafeSlow(readSize),
+      callback: (size: number, buffer: Uint8Array): boolean => reading.take(view(buffer, size)),
+    },
+  });
   const done = new Promise<string | undefined>((resolve) => {
     const finish = (failure: string | undefined): void => {
       clearTimeout(timer);
@@ -33,5 +51,8 @@ export function dial(to: Destination, client: Socket): Dialing {
     client.once('close', onClose);
     if (client.destroyed) finish('ECONNABORTED');
   });
-  return { server, done };
+  return { server, reading, done };
 }
+
+const view = (buffer: Uint8Array, size: number): Buffer =>
+  Buffer.from(buffer.buffer, buffer.byteOffset, size);

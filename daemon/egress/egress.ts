@@ -15,6 +15,8 @@ import { LinkRecorder } from './recorder.ts';
 
 /** Connections at once, both listeners together. */
 const maxConnections = 1024;
+/** Connections and datagrams that wait for the start line. */
+const maxEarly = 256;
 
 export interface EgressParts {
   readonly flows: Socket;
@@ -34,29 +36,50 @@ export function startEgress(parts: EgressParts): void {
   const broken = (why: string, ended: boolean): void => parts.fatal(why, ended);
   readLines(parts.control, controlLineLimit, {
     line: (value) => {
-      if (running === undefined) running = new Running(parts, parseStart(value));
+      if (running === undefined) begin(new Running(parts, parseStart(value)));
       else running.control(value);
     },
     broken,
   });
-  readLines(parts.flows, flowLineLimit, {
-    line: (value) => {
-      // Flows exist only after `ready`; one before it is a supervisor that lost its way.
-      if (running === undefined) throw new Error('a flow before the start');
-      running.flows.add(parseFlow(value));
-    },
-    broken,
-  });
-  const accept = (family: 4 | 6) => (socket: Socket) => {
-    if (running === undefined) socket.destroy();
-    else running.accept(socket, family);
+  const begin = (session: Running): void => {
+    running = session;
+    // The flow link outlives this process: the first line may be the rest of one that our predecessor began to read.
+    const line = (value: unknown): void => session.flows.add(parseFlow(value));
+    readLines(parts.flows, flowLineLimit, { line, broken, skipFirst: true });
+    for (const action of early.splice(0)) action(session);
   };
-  parts.tcp4.on('connection', accept(4));
-  parts.tcp6.on('connection', accept(6));
+  // The session does not wait for us: what comes before the start line waits here, within bounds.
+  const early: ((session: Running) => void)[] = [];
+  const soon = (action: (session: Running) => void): boolean => {
+    if (running !== undefined) action(running);
+    else if (early.length >= maxEarly) return false;
+    else early.push(action);
+    return true;
+  };
+  const accept = (action: (session: Running, socket: Socket) => void) => (socket: Socket) => {
+    if (!soon((session) => action(session, socket))) socket.destroy();
+  };
+  parts.tcp4.on(
+    'connection',
+    accept((session, socket) => session.accept(socket, 4)),
+  );
+  parts.tcp6.on(
+    'connection',
+    accept((session, socket) => session.accept(socket, 6)),
+  );
+  parts.dnsTcp.on(
+    'connection',
+    accept((session, socket) => session.names.converse(socket)),
+  );
+  parts.dnsUdp.on('message', (bytes, from) => {
+    soon((session) => session.names.datagram(parts.dnsUdp, bytes, from));
+  });
+  parts.dnsUdp.on('error', () => undefined);
 }
 
 class Running {
   readonly flows = new Flows();
+  readonly names: DnsServer;
   private readonly parts: EgressParts;
   private readonly pins = new Pins();
   private readonly recorder: LinkRecorder;
@@ -70,7 +93,7 @@ class Running {
     this.recorder = new LinkRecorder(parts.control);
     this.judge = new Judge(start.capabilitySet, parts.createDecider, parts.guard);
     for (const pin of start.pins) this.pins.add(pin.host, pin.addresses, pin.ttl);
-    this.serveNames(start);
+    this.names = this.resolver(start);
     void writeLine(parts.control, { t: 'ready' }).catch(() => undefined);
   }
 
@@ -102,7 +125,7 @@ class Running {
     );
   }
 
-  private serveNames(start: Start): void {
+  private resolver(start: Start): DnsServer {
     const { pins, recorder } = this;
     const resolver = {
       judge: () => this.judge,
@@ -113,13 +136,11 @@ class Running {
       announce: (host: string, addrs: readonly string[], ttl: number) =>
         writeLine(this.parts.flows, { t: 'pin', host, addrs, ttl }),
     };
-    const server = new DnsServer({
+    return new DnsServer({
       recorder,
       judge: () => this.judge,
       resolve: (query) => resolve(resolver, query),
     });
-    server.serveUdp(this.parts.dnsUdp);
-    server.serveTcp(this.parts.dnsTcp);
   }
 
   private reportOverflow(): void {

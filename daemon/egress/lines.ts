@@ -11,6 +11,7 @@ export interface LineSink {
   line(value: unknown): void;
   /** The peer broke the protocol, or the stream ended (`ended`). Called once; no line follows it. */
   broken(why: string, ended: boolean): void;
+  readonly skipFirst?: boolean;
 }
 
 /** Splits a byte stream into lines of at most `limit` bytes. Feed returns false once a line was too long. */
@@ -41,7 +42,9 @@ export class LineSplitter {
   }
 }
 
+/** `skipFirst`: a first line that is not JSON is dropped, being the rest of one that somebody else began to read. */
 export function readLines(socket: Socket, limit: number, sink: LineSink): void {
+  let first = sink.skipFirst === true;
   const splitter = new LineSplitter(limit);
   let open = true;
   const stop = (why: string, ended: boolean): void => {
@@ -52,6 +55,9 @@ export function readLines(socket: Socket, limit: number, sink: LineSink): void {
   socket.on('data', (chunk: Buffer) => {
     const fits = splitter.feed(chunk, (line) => {
       if (!open) return false;
+      const skip = first && !isJson(line);
+      first = false;
+      if (skip) return true;
       try {
         sink.line(JSON.parse(line.toString('utf8')));
       } catch (error) {
@@ -64,6 +70,15 @@ export function readLines(socket: Socket, limit: number, sink: LineSink): void {
   socket.on('end', () => stop('the supervisor closed the link', true));
   socket.on('error', (error) => stop(error.message, true));
   socket.on('close', () => stop('the link was closed', true));
+}
+
+function isJson(line: Buffer): boolean {
+  try {
+    JSON.parse(line.toString('utf8'));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Writes one line; resolves when the kernel has taken it. */

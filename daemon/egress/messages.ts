@@ -198,15 +198,15 @@ export type ControlMessage =
 
 export function parseControl(value: unknown): ControlMessage {
   const from = fields(value, 'control message');
-  if (oneOf(from, 't', ['ack', 'policy']) === 'policy')
-    return { kind: 'policy', capabilitySet: parseCapabilitySet(from['capabilitySet']) };
+  const kind = oneOf(from, 't', ['ack', 'nack', 'policy']);
+  if (kind === 'policy') return { kind: 'policy', capabilitySet: parseCapabilitySet(from['capabilitySet']) };
   const id = from['id'];
   return {
     kind: 'ack',
     ack: {
       n: integer(from, 'n', 1, Number.MAX_SAFE_INTEGER),
       id: typeof id === 'string' && id.length <= 256 ? id : undefined,
-      ok: from['error'] === undefined,
+      ok: kind === 'ack',
     },
   };
 }

@@ -80,6 +80,8 @@ export const allowedCalls = (pid: number): readonly AllowedCall[] => [
   call('rseq', 334, 293),
   call('sched_yield', 24, 124),
   call('sched_getaffinity', 204, 123),
+  call('sched_getparam', 143, 121), // pthread_getschedparam of V8's locks
+  call('sched_getscheduler', 145, 120),
   call('prctl', 157, 167, [{ index: 0, mask: whole, values: [15, 0x53564d41] }]), // SET_NAME, SET_VMA
   call('gettid', 186, 178),
   call('getpid', 39, 172),

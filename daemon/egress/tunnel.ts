@@ -1,5 +1,7 @@
 // Two sockets joined: backpressure, half-close, byte counts. A gate may hold what the client says until it is judged.
 import type { Socket } from 'node:net';
+import type { Dialing } from './dial.ts';
+import { discarded } from './garbage.ts';
 
 export interface Gated {
   readonly forward: readonly Buffer[];
@@ -34,9 +36,11 @@ export class Tunnel {
   private readonly client: Socket;
   private readonly server: Socket;
   private readonly gate: Gate | undefined;
-  constructor(client: Socket, server: Socket, gate: Gate | undefined) {
+  private readonly reading: Dialing['reading'];
+  constructor(client: Socket, { server, reading }: Dialing, gate: Gate | undefined) {
     this.client = client;
     this.server = server;
+    this.reading = reading;
     this.gate = gate;
   }
 
@@ -44,11 +48,7 @@ export class Tunnel {
   async run(first: Buffer): Promise<TunnelEnd> {
     const { client, server } = this;
     const closed = Promise.all([this.closes(client, server), this.closes(server, client)]);
-    server.on('data', (chunk: Buffer) => {
-      this.down += chunk.length;
-      this.gate?.saw?.(chunk);
-      if (!client.write(chunk)) waitForDrain(server, client);
-    });
+    this.reading.take = (chunk) => this.carryDown(chunk);
     server.on('end', () => (this.farewell === undefined ? client.end() : this.sayFarewell(this.farewell)));
     client.on('end', () => void server.end());
     if (this.gate === undefined) this.pumpUp(first);
@@ -75,6 +75,20 @@ export class Tunnel {
     this.server.end();
     if (this.server.readableEnded || this.server.destroyed) this.sayFarewell(bytes);
     else setTimeout(() => this.close('refused'), farewellDeadline).unref();
+  }
+
+  /** The chunk is the server's one read buffer: nothing more is read until the kernel has all of it. */
+  private carryDown(chunk: Buffer): boolean {
+    const { client, server } = this;
+    this.down += chunk.length;
+    this.gate?.saw?.(chunk);
+    if (client.destroyed || client.writableEnded) return true;
+    let waiting = false;
+    client.write(chunk, () => {
+      if (waiting) server.resume();
+    });
+    waiting = client.writableLength > 0;
+    return !waiting;
   }
 
   private sayFarewell(bytes: Buffer): void {
@@ -122,6 +136,7 @@ export class Tunnel {
   private send(bytes: Buffer): boolean {
     if (this.server.destroyed || this.server.writableEnded) return true;
     this.up += bytes.length;
+    discarded(bytes.length);
     return this.server.write(bytes);
   }
 

@@ -1,10 +1,9 @@
 // Bundles every process entry into dist/. Native packages stay external: they are loaded from node_modules.
-import { build, type BuildOptions } from 'esbuild';
+import { build } from 'esbuild';
 import { chmodSync, writeFileSync, rmSync, existsSync, mkdirSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
+import { bundleCli, esm, root } from './bundle.ts';
 
-const root = fileURLToPath(new URL('../../', import.meta.url));
 const out = process.env['CORDON_DIST'] ?? join(root, 'dist');
 
 const entries: Record<string, string> = {
@@ -20,57 +19,13 @@ const entries: Record<string, string> = {
 
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
-const common: BuildOptions = {
-  absWorkingDir: root,
-  bundle: true,
-  platform: 'node',
-  target: 'node24',
-  sourcemap: false,
-  legalComments: 'none',
-  logLevel: 'warning',
-  external: ['koffi', 'node-pty', 'better-sqlite3'],
-  loader: { '.yaml': 'text', '.proto': 'text' },
-};
-const esm: BuildOptions = {
-  ...common,
-  format: 'esm',
-  banner: {
-    js: "import { createRequire as __cr } from 'node:module'; const require = __cr(import.meta.url);",
-  },
-};
-
 await build({
   ...esm,
   entryPoints: Object.fromEntries(Object.entries(entries).filter(([, f]) => existsSync(join(root, f)))),
   outdir: out,
 });
 
-// The CLI: `cordon.cjs` is all that `cordon run` loads (CommonJS starts faster than a module); every other verb is in
-// `verbs/`, one chunk each.
-await build({
-  ...esm,
-  entryPoints: { program: 'daemon/cli/program.ts' },
-  outdir: join(out, 'verbs'),
-  splitting: true,
-});
-await build({
-  ...common,
-  format: 'cjs',
-  entryPoints: ['daemon/cli/main.ts'],
-  outfile: join(out, 'cordon.cjs'),
-  minify: true,
-  plugins: [
-    {
-      name: 'verbs-apart',
-      setup: (bundler) => {
-        bundler.onResolve({ filter: /\/program\.ts$/ }, () => ({
-          path: './verbs/program.js',
-          external: true,
-        }));
-      },
-    },
-  ],
-});
+await bundleCli(out);
 
 // Launchers: dist/cordon and dist/cordond run under the Node beside them. On the path of every launch: nothing is
 // forked unless the launcher was called through a symbolic link.

@@ -53,7 +53,7 @@ function main(): void {
     tcp4: listener(5),
     tcp6: listener(6),
     dnsUdp,
-    dnsTcp: createServer().listen({ fd: 8 }),
+    dnsTcp: createServer({ pauseOnConnect: true }).listen({ fd: 8 }),
     createDecider,
     guard: guardedReason,
     fatal: (why, ended) => (ended ? process.exit(0) : fail(why)),

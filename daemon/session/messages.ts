@@ -44,9 +44,6 @@ export interface Confine {
   readonly terminal: { readonly rows: number; readonly columns: number } | undefined;
   readonly limits: Limits;
 }
-export interface Mounted {
-  readonly type: 'mounted';
-}
 export interface Confined {
   readonly type: 'confined';
   readonly listener: number;
@@ -84,11 +81,12 @@ export interface Failed {
   readonly message: string;
 }
 export type ToLaunchThread = MarkMounts | Confine | Spawn;
-export type FromLaunchThread =
-  Prepared | Marked | Mounted | Confined | Spawned | NotStarted | Exited | Failed;
+export type FromLaunchThread = Prepared | Marked | Confined | Spawned | NotStarted | Exited | Failed;
 
 export interface MediationThreadData {
   readonly fanotify: number;
+  /** Descriptor of the audit group. */
+  readonly audit: number;
   readonly proc: number;
   readonly wake: number;
 }
@@ -109,8 +107,16 @@ export interface BeginOpen extends BeginSession {
   readonly audit:
     { readonly group: number; readonly mounts: readonly (readonly [string, number])[] } | undefined;
 }
-export interface BeginNotify extends BeginSession {
+/** To the notify thread, before the session is known: the sandbox's tree is ready to be copied. */
+export interface Enter {
+  readonly type: 'enter';
   readonly mountNamespace: number;
+}
+export interface BeginNotify extends BeginSession {
+  /** `never` places that are there: read-only for the mediator, whatever is writable around them. */
+  readonly sealed: readonly string[];
+  /** As Confine.agentSocket, another descriptor. */
+  readonly agentSocket: number;
   readonly uid: number;
   readonly gid: number;
   readonly writable: readonly string[];
@@ -128,9 +134,10 @@ export interface ReplacePolicy {
 export interface Stop {
   readonly type: 'stop';
 }
-export type ToMediationThread = BeginOpen | BeginNotify | Serve | ReplacePolicy | Stop;
+export type ToMediationThread = Enter | BeginOpen | BeginNotify | Serve | ReplacePolicy | Stop;
 export type FromMediationThread =
   | { readonly type: 'ready' }
+  | { readonly type: 'entered' }
   | { readonly type: 'begun' }
   | { readonly type: 'policy-in-force'; readonly generation: number }
   | { readonly type: 'ended' }

@@ -2,7 +2,15 @@
 // of the sandbox's mount namespace in which only the plan's writable places are writable, takes on the agent's identity,
 // and gives up every capability but the one to look at the agent's processes.
 import { workerData } from 'node:worker_threads';
-import { Files, credentials, mounts, processes, seccomp } from '../../native-bindings/linux/mod.ts';
+import {
+  AuditGroup,
+  Files,
+  PermissionGroup,
+  credentials,
+  mounts,
+  processes,
+  seccomp,
+} from '../../native-bindings/linux/mod.ts';
 import { privateWritable } from '../launcher/mod.ts';
 import { judgeGitConfig } from '../decision/git-config.ts';
 import type { Decide, SyscallEntry } from '../model/mod.ts';
@@ -19,6 +27,7 @@ import {
   type Mediation,
 } from '../supervisor/mod.ts';
 import { deciderOf, journalOf, portOfWorker, sayTo, waiting } from './mediation-thread.ts';
+import { rehearse } from './rehearsal.ts';
 import type { BeginNotify, MediationThreadData, ToMediationThread } from './messages.ts';
 
 const data = workerData as MediationThreadData;
@@ -32,29 +41,48 @@ const direct = new Map<number, SyscallEntry>(
   [...program.notify].filter(([, entry]) => entry.kind !== 'deny'),
 );
 
-/** Writable places of the mediator's own tree. A place that is not there (yet) cannot be made writable. */
-function openWritable(files: Files, writable: readonly string[]): void {
-  for (const place of privateWritable) mounts.setAttributes(place, 0, mounts.MOUNT_ATTR.RDONLY);
-  for (const place of writable) {
-    if (files.fstatat(-100, place, 0) === undefined) continue;
-    if (place === '/') {
-      mounts.setAttributes('/', 0, mounts.MOUNT_ATTR.RDONLY);
-      continue;
-    }
-    mounts.bind(place, place, true);
-    mounts.setAttributes(place, 0, mounts.MOUNT_ATTR.RDONLY, false);
+/** Writable places of the mediator's own tree; returns them. A place that is not there (yet) cannot be made writable. */
+function openWritable(files: Files, writable: readonly string[]): string[] {
+  const places = writable.filter((place) => files.fstatat(-100, place, 0) !== undefined);
+  for (const place of places) if (place !== '/') mounts.bind(place, place, true);
+  const all = [...privateWritable, ...places];
+  for (const place of all) mounts.setAttributes(place, 0, mounts.MOUNT_ATTR.RDONLY);
+  return all;
+}
+
+/**
+ * A descriptor that was handed over for writing lies on one of these mounts, and can be opened anew for reading through
+ * /proc/self/fd: that open is asked about like every other.
+ */
+function watch(places: readonly string[]): void {
+  const [group, audit] = [new PermissionGroup(data.fanotify), new AuditGroup(data.audit)];
+  for (const place of places) {
+    group.markMount(place);
+    audit.markMount(place);
   }
 }
 
-function moveIn(begin: BeginNotify, files: Files): void {
+/** Before the session is known: a copy of the sandbox's tree, in which nothing is executable. */
+function enter(mountNamespace: number): void {
   mounts.unshare(mounts.CLONE.FS);
-  mounts.setns(begin.mountNamespace, mounts.CLONE.NEWNS);
+  mounts.setns(mountNamespace, mounts.CLONE.NEWNS);
   mounts.unshare(mounts.CLONE.NEWNS);
   mounts.mount('none', '/', null, mounts.MS.REC | mounts.MS.PRIVATE);
   // What is opened here for the agent must not become a way to run what the open thread never saw.
-  openWritable(files, begin.writable);
   mounts.setAttributes('/', mounts.MOUNT_ATTR.NOEXEC, 0, true);
   mounts.changeDirectory(data.proc);
+}
+
+/** The session's writable places; then the agent's identity, and no capability but to look at the agent's processes. */
+function moveIn(begin: BeginNotify, files: Files): void {
+  if (begin.agentSocket >= 0) mounts.moveMount(begin.agentSocket, '/run/cordon');
+  const writable = openWritable(files, begin.writable);
+  for (const place of begin.sealed) {
+    mounts.bind(place, place, true);
+    mounts.setAttributes(place, mounts.MOUNT_ATTR.RDONLY | mounts.MOUNT_ATTR.NOEXEC, 0, false);
+  }
+  for (const place of writable) mounts.setAttributes(place, mounts.MOUNT_ATTR.NOEXEC, 0, false);
+  watch(writable);
   credentials.actAs(begin.uid, begin.gid);
   credentials.keepCapabilities([credentials.CAP.SYS_PTRACE]);
 }
@@ -131,7 +159,11 @@ function serve(begin: BeginNotify, listenerFd: number): void {
 let begun: BeginNotify | undefined;
 port.on('message', (message: ToMediationThread) => {
   try {
-    if (message.type === 'begin') {
+    if (message.type === 'enter') {
+      enter(message.mountNamespace);
+      rehearse(data.proc);
+      say({ type: 'entered' });
+    } else if (message.type === 'begin') {
       begun = message as BeginNotify;
       moveIn(begun, new Files(data.proc));
       say({ type: 'begun' });
@@ -142,6 +174,7 @@ port.on('message', (message: ToMediationThread) => {
     } else if (message.type === 'stop') port.close();
   } catch (error) {
     say({ type: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    port.close(); // and with it this thread ends, which ends the session: nothing goes on unmediated
   }
 });
 say({ type: 'ready' });

@@ -47,6 +47,7 @@ const state = {
   decide,
   ownPid: process.pid,
   audit: undefined,
+  names: new AuditGroup(),
   wake: data.wake,
   onWake: () => {
     for (const message of waiting(port)) if (!handle(message)) return false;
@@ -96,6 +97,7 @@ function handle(message: ToMediationThread): boolean {
     case 'stop':
       return false;
     case 'serve':
+    case 'enter':
       return true;
   }
 }

@@ -1,5 +1,5 @@
 // One sandbox as the supervisor's main thread drives it: three threads, prepared before the session is known.
-import { existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import {
   AuditGroup,
@@ -59,20 +59,22 @@ class Thread<To> {
   private readonly waiters: Waiter[] = [];
   private readonly unread: Message[] = [];
   private dead: Error | undefined;
+  private readonly onDeath: (error: Error) => void;
   constructor(file: string, data: unknown, onDeath: (error: Error) => void) {
     this.worker = new Worker(new URL(file, import.meta.url), {
       workerData: data,
       resourceLimits: { maxYoungGenerationSizeMb: 8 },
     });
     this.worker.on('message', (message: Message) => this.deliver(message));
-    const died = (error: Error): void => {
-      if (this.dead !== undefined) return;
-      this.dead = error;
-      for (const waiter of this.waiters.splice(0)) waiter.reject(error);
-      onDeath(error);
-    };
-    this.worker.on('error', died);
-    this.worker.on('exit', (code) => died(new Error(`${file} ended with ${code}`)));
+    this.onDeath = onDeath;
+    this.worker.on('error', (error) => this.died(error as Error));
+    this.worker.on('exit', (code) => this.died(new Error(`${file} ended with ${code}`)));
+  }
+  private died(error: Error): void {
+    if (this.dead !== undefined) return;
+    this.dead = error;
+    for (const waiter of this.waiters.splice(0)) waiter.reject(error);
+    this.onDeath(error);
   }
   say(message: To): void {
     this.worker.postMessage(message);
@@ -89,6 +91,11 @@ class Thread<To> {
     });
   }
   private deliver(message: Message): void {
+    // A failure that nobody waits for is the end of mediation, not a message to be kept.
+    if (message.type === 'failed' && this.waiters.length === 0) {
+      this.died(new Error(message.message));
+      return;
+    }
     const at = this.waiters.findIndex((w) => message.type === 'failed' || w.types.includes(message.type));
     if (at < 0) {
       this.unread.push(message);
@@ -134,7 +141,12 @@ export class Sandbox {
     this.cgroup = new SessionCgroup(findHierarchy(this.mountTable), name);
     this.stage = `${options.runDir}/stage-${process.pid}`;
     mkdirSync(this.stage, { recursive: true, mode: 0o700 });
-    const mediation = (wake: number) => ({ fanotify: this.fanotify, proc: this.proc, wake });
+    const mediation = (wake: number) => ({
+      fanotify: this.fanotify,
+      audit: this.audit,
+      proc: this.proc,
+      wake,
+    });
     const failed = (error: Error): void => options.onFailure(error);
     this.open = new Thread('./open-thread.js', mediation(this.wakeOpen), failed);
     this.notify = new Thread('./notify-thread.js', mediation(this.wakeNotify), failed);
@@ -156,6 +168,10 @@ export class Sandbox {
     this.initPidfd = processes.pidfdOpen(prepared.initPid);
     this.launch.say({ type: 'mark', paths: this.watchedMounts(prepared.tid) });
     ({ auditMounts: this.auditMounts } = await this.launch.next('marked'));
+    const mountNamespace = openSync(`/proc/self/task/${prepared.tid}/ns/mnt`, 'r');
+    this.notify.say({ type: 'enter', mountNamespace });
+    await this.notify.next('entered');
+    closeSync(mountNamespace);
     rmdirSync(this.stage);
     this.prepared = prepared;
     return prepared;
@@ -180,7 +196,7 @@ export class Sandbox {
   async begin(
     confine: Omit<Confine, 'type'>,
     open: Omit<BeginOpen, 'type' | 'root' | 'audit'>,
-    notify: Omit<BeginNotify, 'type' | 'mountNamespace'>,
+    notify: Omit<BeginNotify, 'type'>,
   ): Promise<Confined> {
     const { tid } = this.preparedOrThrow;
     this.cgroup.limit(confine.limits);
@@ -188,12 +204,13 @@ export class Sandbox {
     const audit = this.auditMounts.length === 0 ? undefined : { group: this.audit, mounts: this.auditMounts };
     this.open.say({ ...open, type: 'begin', root, audit } satisfies BeginOpen);
     signalEvent(this.wakeOpen);
-    await this.open.next('begun');
+    this.notify.say({ ...notify, type: 'begin' } satisfies BeginNotify);
     this.launch.say({ ...confine, type: 'confine' });
-    await this.launch.next('mounted');
-    const mountNamespace = openSync(`/proc/self/task/${tid}/ns/mnt`, 'r');
-    this.notify.say({ ...notify, type: 'begin', mountNamespace } satisfies BeginNotify);
-    const [confined] = await Promise.all([this.launch.next('confined'), this.notify.next('begun')]);
+    const [confined] = await Promise.all([
+      this.launch.next('confined'),
+      this.notify.next('begun'),
+      this.open.next('begun'),
+    ]);
     this.notify.say({ type: 'serve', listener: confined.listener });
     return confined;
   }

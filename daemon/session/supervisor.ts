@@ -137,10 +137,8 @@ export class Supervisor {
       neverHasNames: never.haveNames,
       terminal,
     };
-    const agentSocket =
-      order.agentSocketPath === ''
-        ? -1
-        : mounts.cloneTree(order.agentSocketPath.replace(/\/[^/]*$/, ''), false);
+    const agentSocket = this.agentDirectory(order);
+    const agentSocketOfMediator = this.agentDirectory(order);
     const { uid, gid } = order;
     const writable = capabilitySet.mode === 'monitor' ? ['/'] : plan.writable;
     this.confined = await this.sandbox.begin(
@@ -154,12 +152,27 @@ export class Supervisor {
         limits: plan.limits,
       },
       common,
-      { ...common, uid, gid, writable, egress: this.egressForMediator() },
+      {
+        ...common,
+        uid,
+        gid,
+        writable,
+        sealed: never.masks.map((mask) => mask.path),
+        agentSocket: agentSocketOfMediator,
+        egress: this.egressForMediator(),
+      },
     );
-    if (agentSocket >= 0) closeSync(agentSocket);
+    for (const fd of [agentSocket, agentSocketOfMediator]) if (fd >= 0) closeSync(fd);
     this.checkLayers(plan);
     await this.listen(order);
     setInterval(() => this.hint(), HINT_MS).unref();
+  }
+
+  /** A detached mount of the directory with the session's agent socket; -1 when there is none. */
+  private agentDirectory(order: LaunchOrder): number {
+    return order.agentSocketPath === ''
+      ? -1
+      : mounts.cloneTree(order.agentSocketPath.replace(/\/[^/]*$/, ''), false);
   }
 
   private egressForMediator(): { port4: number; port6: number; flows: number } | undefined {
@@ -210,6 +223,10 @@ export class Supervisor {
       onAttach: (client) => {
         clearTimeout(timer);
         void this.start(order, client);
+      },
+      onRefused: (reason) => {
+        clearTimeout(timer);
+        this.end(125, '', reason);
       },
       onSignal: (signal) => this.signal(signal),
     });

@@ -3,7 +3,7 @@
 // its own reading of the memory; when the new image starts, what really runs is compared with what was judged.
 import { AT, E, processes } from '../../native-bindings/linux/mod.ts';
 import { toText, type SessionRecord } from '../model/mod.ts';
-import { continues, fails, refusal, type Answer, type Mediation } from './mediation.ts';
+import { continues, fails, refusal, type Answer, type Mediation, refused } from './mediation.ts';
 import { isPlaceless, isUnresolved } from './resolver.ts';
 
 export interface ExecCall {
@@ -79,7 +79,7 @@ export class ExecMediator {
     const permission = m.decide(m.journal, unnamed ? 'enforce' : m.mode, intent, verdict, () =>
       m.reader.tree(call.pid),
     );
-    if (!permission.granted) return fails(E.ACCES);
+    if (!permission.granted) return refused(permission);
     if (this.pending.size >= MAX_PENDING) this.pending.clear();
     this.pending.set(call.pid, { record: permission.record, argv: call.argv });
     return continues;

@@ -1,7 +1,16 @@
 // What every handler of a notification works with: one object per notify thread.
 import type { Files, processes, seccomp } from '../../native-bindings/linux/mod.ts';
-import { errnoName } from '../../native-bindings/linux/mod.ts';
-import type { Decide, Decider, Journal, Mode, ObjectId, RuleInfo, Verdict } from '../model/mod.ts';
+import { E, errnoName } from '../../native-bindings/linux/mod.ts';
+import type {
+  Decide,
+  Decider,
+  Journal,
+  Mode,
+  ObjectId,
+  Permission,
+  RuleInfo,
+  Verdict,
+} from '../model/mod.ts';
 import type { ProcessReader } from './process-info.ts';
 import type { Resolver } from './resolver.ts';
 
@@ -38,6 +47,10 @@ export type Answer =
 export const returns = (value: number): Answer => ({ kind: 'returns', value });
 export const fails = (errno: number): Answer => ({ kind: 'fails', errno });
 export const continues: Answer = { kind: 'continues' };
+
+/** What policy denies is EACCES; what could not be recorded, and is denied for that, is as if the disk were full. */
+export const refused = (permission: Permission & { readonly granted: false }): Answer =>
+  fails(permission.record === undefined ? E.NOSPC : E.ACCES);
 
 /** Result of a system call of ours (value or -errno) as the task's answer. */
 export const answerOf = (result: number): Answer => (result < 0 ? fails(-result) : returns(result));

@@ -1,3 +1,4 @@
+export { dispatch } from './dispatch.ts';
 export * from './exec.ts';
 export * from './journal.ts';
 export * from './mediation.ts';

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { AT, E, O, S, type Files } from '../../native-bindings/linux/mod.ts';
 import { strictest, toText, type BytePath, type Verdict } from '../model/mod.ts';
-import { answerOf, fails, outcomeOf, refusal, type Answer, type Mediation } from './mediation.ts';
+import { answerOf, fails, outcomeOf, refusal, type Answer, type Mediation, refused } from './mediation.ts';
 import { installGitConfig, isGitConfigRename } from './git-config.ts';
 import { applyUmask, judge } from './open.ts';
 import { isPlaceless, isUnresolved, join, type Located, type Slot } from './resolver.ts';
@@ -52,7 +52,7 @@ function permit(
     verdict,
     () => m.reader.tree(call.pid),
   );
-  if (!permission.granted) return fails(E.ACCES);
+  if (!permission.granted) return refused(permission);
   const result = effect();
   m.journal.complete(permission.record, outcomeOf(result));
   return answerOf(result);
@@ -76,10 +76,10 @@ const sparing = (verdict: Verdict): Verdict =>
     ? harmlessOnGitConfig
     : verdict;
 
-/** Writable at both names, and not readable at the new one when a `never` rule hides it at the old one. */
+/** Writable at both names, and not readable at the new one unless it was at the old one. */
 function moved(m: Mediation, from: BytePath, to: BytePath): Verdict {
   const hidden = m.decider.file({ access: 'read', path: from });
-  const shown = hidden.rule.never && m.decider.file({ access: 'read', path: to }).effect === 'allow';
+  const shown = hidden.effect !== 'allow' && m.decider.file({ access: 'read', path: to }).effect === 'allow';
   return strictest([...(shown ? [hidden] : []), write(m, from), write(m, to)]);
 }
 

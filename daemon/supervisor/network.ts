@@ -4,7 +4,16 @@
 import { AT, E, S, processes, sockets } from '../../native-bindings/linux/mod.ts';
 import { toText, type NetworkQuery, type ProcessInfo, type Verdict } from '../model/mod.ts';
 import { MAX_ADDRESS, parseAddress, type Address } from './addresses.ts';
-import { answerOf, continues, fails, outcomeOf, refusal, type Answer, type Mediation } from './mediation.ts';
+import {
+  answerOf,
+  continues,
+  fails,
+  outcomeOf,
+  refusal,
+  type Answer,
+  type Mediation,
+  refused,
+} from './mediation.ts';
 import type { EgressLink } from './pins.ts';
 import { isPlaceless, isUnresolved, type Located } from './resolver.ts';
 
@@ -125,7 +134,7 @@ function connectStream(
   const permission = m.decide(m.journal, m.mode, intentOf(m, call, object, nameOf(to)), verdict, () =>
     m.reader.tree(call.pid),
   );
-  if (!permission.granted) return fails(E.ACCES);
+  if (!permission.granted) return refused(permission);
   if (egress === undefined) return fails(E.NETUNREACH);
   const result = connectThrough(egress, socket, to, call, permission.record.id, permission.record.process);
   m.journal.complete(permission.record, outcomeOf(result));
@@ -227,7 +236,7 @@ function connectUnix(m: Mediation, call: SocketCall, path: string, socket: numbe
       verdict,
       () => m.reader.tree(call.pid),
     );
-    if (!permission.granted) return fails(E.ACCES);
+    if (!permission.granted) return refused(permission);
     // Our working directory is the host's /proc: `self/fd/N` leads to the very inode that was judged.
     const result = connectBounded(socket, sockets.unixAddress(m.files.selfPath(found.fd)));
     m.journal.complete(permission.record, outcomeOf(result));
@@ -269,7 +278,7 @@ export function mediateBind(m: Mediation, call: SocketCall): Answer {
     const intent = { ...intentOf(m, call, toText(slot.path)), kind: 'socket' as const, operation: 'bind' };
     const verdict = m.decider.file({ access: 'write', path: slot.path });
     const permission = m.decide(m.journal, m.mode, intent, verdict, () => m.reader.tree(call.pid));
-    if (!permission.granted) return fails(E.ACCES);
+    if (!permission.granted) return refused(permission);
     const status = m.reader.status(call.pid);
     m.files.umask(status?.umask ?? 0o077);
     const result = sockets.bindTo(socket, sockets.unixAddress(`${m.files.selfPath(slot.fd)}/${slot.name}`));

@@ -51,11 +51,14 @@ function setOf(count: number): CapabilitySet {
   };
 }
 
+/** As a mediator has it: read from bytes, not glued from strings. */
+const flat = (text: string): string => Buffer.from(text, 'latin1').toString('latin1');
+
 function paths(set: CapabilitySet): BytePath[] {
   const next = random(7);
   return Array.from({ length: 4096 }, () => {
     const rule = set.files[Math.floor(next() * set.files.length)]!;
-    return `${rule.base}/src/${next().toString(36).slice(2)}/file.ts` as BytePath;
+    return flat(`${rule.base}/src/${next().toString(36).slice(2)}/file.ts`) as BytePath;
   });
 }
 
@@ -63,7 +66,7 @@ function hosts(set: CapabilitySet): NetworkQuery[] {
   const next = random(11);
   return Array.from({ length: 4096 }, () => {
     const rule = set.network[Math.floor(next() * set.network.length)]!;
-    return { host: rule.host.replace('*', 'deep.label'), port: 443 };
+    return { host: flat(rule.host.replace('*', 'deep.label')), port: 443 };
   });
 }
 

@@ -1,9 +1,19 @@
-// Runs the CLI from source, as a test's child, and says what it wrote and how it ended.
+// Runs the CLI, bundled as for dist/ but from the sources as they are now, as a test's child, and says what it wrote
+// and how it ended.
 import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { fileURLToPath } from 'node:url';
+import t from 'tap';
+import { bundleCli } from '../../daemon/scripts/bundle.ts';
 
-export const mainFile = fileURLToPath(new URL('../../daemon/cli/main.ts', import.meta.url));
+const bundle = mkdtempSync(join(tmpdir(), 'cordon-cli-'));
+await bundleCli(bundle);
+t.teardown(() => rmSync(bundle, { recursive: true }));
+
+/** For Node. */
+export const mainFile = join(bundle, 'cordon.cjs');
 
 export interface Outcome {
   readonly status: number | null;

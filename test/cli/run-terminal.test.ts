@@ -182,14 +182,16 @@ t.test('a terminal that hangs up is told to the session, which then ends as it l
   const daemon = await terminalDaemon(t, ({ message }, connection) => {
     if (isKind(message, 'forwardSignal')) asked.push(message.body.signal);
     if (isKind(message, 'terminalInput') && message.body.end) asked.push('end of input');
-    if (asked.length === 2) connection.notify('sessionExit', { code: 129 });
+    // The kernel sends SIGCONT along with SIGHUP.
+    if (asked.includes('SIGHUP') && asked.includes('end of input'))
+      connection.notify('sessionExit', { code: 129 });
   });
   const terminal = onTerminal(t, daemon, []);
   const { tty, pid } = await terminal.running;
   await until('raw mode', () => (isRaw(tty) ? true : undefined));
   terminal.script.kill('SIGKILL');
   await until('the CLI to end', () => (spawnSync('ps', ['-p', String(pid)]).status === 0 ? undefined : true));
-  t.strictSame(asked.toSorted(), ['SIGHUP', 'end of input']);
+  t.ok(asked.includes('SIGHUP') && asked.includes('end of input'), asked.join(' '));
 });
 
 t.test('much output is shown whole and in order', async (t) => {

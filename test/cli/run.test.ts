@@ -74,13 +74,13 @@ t.test('a profile given as a file and a workspace are made absolute', async (t) 
     '--profile',
     './p.yaml',
     '--workspace',
-    'cli',
+    'inner',
     '--mode',
     'monitor',
     '--',
     'true',
   ];
-  const cwd = join(mainFile, '..', '..');
+  const cwd = realpathSync(t.testdir({ inner: {} }));
   await cordon(['--socket', daemon.admin, ...args], { cwd });
   const missing = await cordon(['--socket', daemon.admin, 'run', ...asUser, '--workspace', 'none', 'true'], {
     cwd,
@@ -88,7 +88,7 @@ t.test('a profile given as a file and a workspace are made absolute', async (t) 
   await daemon.close();
   const run = bodyOf(daemon, 'run');
   t.match(run, { profile: join(cwd, 'p.yaml'), mode: 'monitor' });
-  t.equal(Buffer.from(run.workspace).toString(), join(cwd, 'cli'));
+  t.equal(Buffer.from(run.workspace).toString(), join(cwd, 'inner'));
   t.equal(run.cwd.length, 0, 'we are not in the workspace, so the command starts there');
   t.equal(missing.status, 125);
   t.match(

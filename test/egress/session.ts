@@ -69,11 +69,15 @@ export interface SessionOptions {
   readonly set: CapabilitySet;
   readonly upstream?: readonly string[];
   readonly hosts?: Readonly<Record<string, readonly string[]>>;
+  /** Another entry than the source, such as the bundle. */
+  readonly entry?: string;
   readonly pins?: readonly {
     readonly host: string;
     readonly addrs: readonly string[];
     readonly ttl: number;
   }[];
+  /** The start line is not sent until `begin`. */
+  readonly hold?: boolean;
   /** False: the journal refuses every record. */
   readonly journal?: boolean;
 }
@@ -92,6 +96,8 @@ export class Session {
   };
   stderr = '';
   journal: boolean;
+  /** Sends the start line. */
+  readonly begin: () => void;
   private readonly flows: Socket;
   private readonly control: Socket;
   private readonly watchers = new Set<() => void>();
@@ -107,11 +113,11 @@ export class Session {
       udp: sockets.localPort(fds[2]),
       dnsTcp: sockets.localPort(fds[3]),
     };
-    this.child = spawn(process.execPath, [entry], {
+    // `env -i` keeps out what the test runner puts into the environment of every Node that it starts.
+    this.child = spawn('env', ['-i', process.execPath, options.entry ?? entry], {
       stdio: ['ignore', 'ignore', 'pipe', 'pipe', 'pipe', ...fds],
       uid: 65534,
       gid: 65534,
-      env: {},
     });
     for (const fd of fds) libc.close(fd);
     this.child.stderr?.on('data', (chunk: Buffer) => (this.stderr += chunk.toString()));
@@ -124,7 +130,8 @@ export class Session {
     });
     createInterface({ input: this.control }).on('line', (line) => this.said(JSON.parse(line)));
     const { set, upstream = [], hosts = {}, pins = [] } = options;
-    this.tell({ t: 'start', capabilitySet: set, upstream, hosts, pins, session: 'test' });
+    this.begin = () => this.tell({ t: 'start', capabilitySet: set, upstream, hosts, pins, session: 'test' });
+    if (options.hold !== true) this.begin();
   }
 
   static async start(options: SessionOptions): Promise<Session> {
@@ -212,10 +219,14 @@ export class Session {
     );
   }
 
+  /** Asks again every second, as resolvers do: datagrams get lost. */
   async datagram(bytes: Buffer): Promise<Buffer> {
     const socket = createSocket('udp4');
-    socket.send(bytes, this.ports.udp, '127.0.0.1');
+    const ask = (): void => socket.send(bytes, this.ports.udp, '127.0.0.1');
+    const again = setInterval(ask, 1000);
+    ask();
     const [answer] = (await once(socket, 'message')) as [Buffer];
+    clearInterval(again);
     socket.close();
     return answer;
   }
@@ -241,8 +252,8 @@ export class Session {
   private said(message: { t: string; n?: number; record?: NewRecord; generation?: number }): void {
     if (message.t === 'record') {
       this.records.push(message.record!);
-      const answer = this.journal ? { id: `test-${message.n}` } : { error: 'ENOSPC' };
-      this.tell({ t: 'ack', n: message.n, ...answer });
+      const answer = this.journal ? { t: 'ack', id: `test-${message.n}` } : { t: 'nack' };
+      this.tell({ n: message.n, ...answer });
     } else this.answers.push(message);
     this.changed();
   }

@@ -121,7 +121,11 @@ t.test('tunnels', { skip }, async (t) => {
       await t.rejects(startTls(await session.connect(address, port), name), {
         code: 'ERR_SSL_TLSV1_ALERT_ACCESS_DENIED',
       });
-      t.match(await session.record({ kind: 'connect' }), { disposition: 'denied', layer: 'egress', reason });
+      t.match(await session.record({ kind: 'connect', operation: 'connect' }), {
+        disposition: 'denied',
+        layer: 'egress',
+        reason,
+      });
       t.equal(arrivals(), before);
     });
   }
@@ -132,7 +136,7 @@ t.test('tunnels', { skip }, async (t) => {
     socket.write(Buffer.from([22, 3, 1, 2]));
     socket.end();
     await readAll(socket);
-    t.match(await session.record({ kind: 'connect' }), {
+    t.match(await session.record({ kind: 'connect', operation: 'connect' }), {
       disposition: 'denied',
       reason: /did not say in time/,
     });
@@ -143,7 +147,7 @@ t.test('tunnels', { skip }, async (t) => {
     const socket = await session.connect(alpha, 443);
     socket.write(Buffer.from([0, 1, 2, 3]));
     await readAll(socket);
-    t.match(await session.record({ kind: 'connect' }), {
+    t.match(await session.record({ kind: 'connect', operation: 'connect' }), {
       disposition: 'denied',
       reason: /neither TLS nor HTTP/,
     });
@@ -152,7 +156,7 @@ t.test('tunnels', { skip }, async (t) => {
   t.test('a connection that no connect was judged for is refused and recorded', async (t) => {
     const socket = await session.connectUnjudged();
     await readAll(socket);
-    t.match(await session.record({ kind: 'connect' }), {
+    t.match(await session.record({ kind: 'connect', operation: 'connect' }), {
       disposition: 'denied',
       reason: /no judged connect/,
     });
@@ -245,7 +249,10 @@ t.test('a rebound name does not lead to a guarded address', { skip }, async (t) 
   t.same((await session.lookup('rebind.example.com')).answers, []);
   t.equal(session.pins.length, 1);
   await t.rejects(startTls(await session.connect('127.0.0.1', 443), 'rebind.example.com'));
-  t.match(await session.record({ kind: 'connect' }), { disposition: 'denied', reason: /loopback/ });
+  t.match(await session.record({ kind: 'connect', operation: 'connect' }), {
+    disposition: 'denied',
+    reason: /loopback/,
+  });
 });
 
 t.test('a grant for every name still holds its exceptions', { skip }, async (t) => {

@@ -29,12 +29,17 @@ export interface TestDaemon {
 
 const words = (list: readonly string[]): Buffer[] => list.map((word) => Buffer.from(word));
 
-export async function startDaemon(t: Test, adminGroup?: string): Promise<TestDaemon> {
+export async function startDaemon(
+  t: Test,
+  adminGroup?: string,
+  prepare: (stateDir: string) => void = () => undefined,
+): Promise<TestDaemon> {
   const directory = temporaryDirectory(t);
   chmodSync(directory, 0o755);
   const runDir = join(directory, 'run');
   const stateDir = join(directory, 'state');
   const adminSocket = join(runDir, 'admin.sock');
+  prepare(stateDir);
   let child: ChildProcess;
   const open: Connection[] = [];
   const daemon: TestDaemon = {

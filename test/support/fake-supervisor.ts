@@ -10,7 +10,7 @@ import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import type { CapabilitySet, Plan } from '../../daemon/model/mod.ts';
+import type { CapabilitySet, Plan, SessionRecord } from '../../daemon/model/mod.ts';
 import { connect, encodeJournalFrame } from '../../daemon/wire/mod.ts';
 import type { Connection, Incoming, Launch } from '../../daemon/wire/mod.ts';
 import { sampleRecord } from './records.ts';
@@ -26,9 +26,13 @@ let initPid = 0;
 let seq = 0;
 let daemon: Connection | undefined;
 
-function journal(operation: string, disposition: 'allowed' | 'denied'): void {
+function journal(
+  operation: string,
+  disposition: 'allowed' | 'denied',
+  more: Partial<SessionRecord> = {},
+): void {
   seq += 1;
-  const record = sampleRecord(launch!.session, seq, { operation, disposition, time: Date.now() });
+  const record = sampleRecord(launch!.session, seq, { operation, disposition, time: Date.now(), ...more });
   appendFileSync(launch!.journalPath, encodeJournalFrame(JSON.stringify(record)));
   daemon?.notify('journalHint', { seq });
 }
@@ -71,8 +75,8 @@ async function begin(connection: Connection, incoming: Incoming, body: Launch): 
   }));
   connection.answer(incoming, 'launchAnswer', { initPid, layers });
   const [code, signal] = await ended;
-  journal('exit', 'allowed');
-  for (let i = 0; daemon?.isOpen !== true && i < 200; i++) await delay(20);
+  journal('exit', 'allowed', { kind: 'session', object: String(code ?? 137), reason: 'the command ended' });
+  for (let i = 0; daemon?.isOpen !== true && i < 50; i++) await delay(20);
   daemon?.notify('sessionEnded', {
     exitCode: code ?? 137,
     signal: signal ?? '',

@@ -1,4 +1,5 @@
 // Records as a session's supervisor would journal them.
+import type { SessionRow } from '../../daemon/audit/mod.ts';
 import type { SessionRecord } from '../../daemon/model/mod.ts';
 
 export function sampleRecord(session: string, seq: number, more: Partial<SessionRecord> = {}): SessionRecord {
@@ -18,3 +19,35 @@ export function sampleRecord(session: string, seq: number, more: Partial<Session
     ...more,
   };
 }
+
+export const sampleSession = (session: string): SessionRow => ({
+  session,
+  uid: 7,
+  owner: 7,
+  state: 'running',
+  started: 1,
+  ended: 0,
+  allowed: 0,
+  denied: 0,
+  facts: {
+    user: 'u',
+    gid: 1,
+    home: '/home/u',
+    profile: 'p',
+    profileVersion: 1,
+    mode: 'enforce',
+    requestedMode: '',
+    workspace: '/w',
+    argv: ['true'],
+    supervisorPid: 1,
+    supervisorStart: '1',
+    initPid: 0,
+    initStart: '',
+    generation: 1,
+    layers: [],
+    exitCode: 0,
+    endReason: '',
+    policyDigest: '',
+    frozenByAdmin: false,
+  },
+});

@@ -22,16 +22,33 @@ export const control: AdminHandler<'control'> = async (context, body) => {
   const reason = body.reason.slice(0, maxReason);
   const targets = targetsOf(context, body, verb);
   // The stop comes first: nothing may start behind the back of a kill.
-  if (body.all) moveStop(daemon, actor, verb, reason);
-  for (const session of targets) mayApply(actor, session, verb);
-  recordAct(context, verb, body.all ? 'all' : body.session, reason, targets);
+  const unrecorded = recorded(verb, () => {
+    if (body.all) moveStop(daemon, actor, verb, reason);
+    for (const session of targets) mayApply(actor, session, verb);
+    recordAct(context, verb, body.all ? 'all' : body.session, reason, targets);
+  });
   const failures = await applyToAll(daemon, actor, targets, verb, reason);
-  if (failures.length > 0) throw new CordonError('internal', failures.join('; '), { fix: 'cordon sessions' });
+  if (unrecorded !== undefined) failures.push(`it is not on record: ${unrecorded.message}`);
+  if (failures.length > 0)
+    throw new CordonError('internal', `${verb} was not wholly done: ${failures.join('; ')}`, {
+      fix: 'cordon sessions',
+    });
   return message('controlAnswer', {
     sessions: targets.map(({ id }) => id),
     milliseconds: performance.now() - begun,
   });
 };
+
+/** What cannot be recorded is not done, unless it stops something: a full disk must not keep a session alive. */
+function recorded(verb: Verb, write: () => void): CordonError | undefined {
+  try {
+    write();
+    return undefined;
+  } catch (error) {
+    if (verb === 'resume' || error instanceof CordonError) throw error;
+    return asCordonError(error);
+  }
+}
 
 function verbOf({ verb, session, all }: ControlRequest): Verb {
   if (!isVerb(verb)) throw new CordonError('protocol', `there is no ${JSON.stringify(verb.slice(0, 20))}`);

@@ -1,6 +1,6 @@
 // The responder's two sockets, and their bounds. Flooding costs answers, never memory.
-import type { Socket as Datagrams } from 'node:dgram';
-import type { Server, Socket } from 'node:net';
+import type { RemoteInfo, Socket as Datagrams } from 'node:dgram';
+import type { Socket } from 'node:net';
 import { limitRule, protocolRule, recordOf, type Judge } from '../judge.ts';
 import type { Recorder } from '../recorder.ts';
 import { maxQuery, parseQuery, type Query } from './query.ts';
@@ -23,29 +23,28 @@ export interface DnsParts {
 
 export class DnsServer {
   private inFlight = 0;
+  private conversations = 0;
   private readonly parts: DnsParts;
   private readonly trouble = new Map<string, { last: number; count: number }>();
   constructor(parts: DnsParts) {
     this.parts = parts;
   }
 
-  serveUdp(socket: Datagrams): void {
-    socket.on('message', (bytes, from) => {
-      void this.answer(bytes, undefined).then((reply) => {
-        if (reply !== undefined) socket.send(reply, from.port, from.address, () => undefined);
-      });
+  datagram(socket: Datagrams, bytes: Buffer, from: RemoteInfo): void {
+    void this.answer(bytes, undefined).then((reply) => {
+      if (reply !== undefined) socket.send(reply, from.port, from.address, () => undefined);
     });
-    socket.on('error', () => undefined);
-  }
-
-  serveTcp(server: Server): void {
-    server.maxConnections = maxTcp;
-    server.on('connection', (socket: Socket) => this.converse(socket));
-    server.on('drop', () => this.report('limit', 'too many DNS connections'));
   }
 
   /** One question after the other; the client waits its turn. */
-  private converse(socket: Socket): void {
+  converse(socket: Socket): void {
+    if (this.conversations >= maxTcp) {
+      this.report('limit', 'too many DNS connections');
+      socket.destroy();
+      return;
+    }
+    this.conversations += 1;
+    socket.once('close', () => (this.conversations -= 1));
     let held = Buffer.alloc(0);
     socket.setTimeout(tcpDeadline, () => socket.destroy());
     socket.on('error', () => socket.destroy());
@@ -70,6 +69,7 @@ export class DnsServer {
         socket.resume();
       });
     });
+    socket.resume();
   }
 
   /** The bytes to send back; undefined for none. `limit` undefined: what the query says (UDP). Never rejects. */

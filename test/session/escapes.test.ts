@@ -1,0 +1,79 @@
+// What an agent tries with what it was handed: descriptors, names it may write but not read, links in their place.
+import t from 'tap';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { notBuilt, TestCordon, type Ran } from '../support/cordon.ts';
+import { notRoot, testUser } from '../support/user.ts';
+import { spawnSync } from 'node:child_process';
+
+const skip = notRoot() ?? notBuilt();
+const profile = `cordon: 1
+name: review
+version: 1
+extends: [coding-agent]
+files:
+  - { never: [read], in: ["\${workspace}/sealed"], because: "written, never read" }
+exec:
+  - { allow: ["**"] }
+`;
+
+t.test('escapes', { skip: skip ?? false }, async (t) => {
+  const user = testUser('review');
+  const cordon = await TestCordon.start({ profiles: { review: profile } });
+  t.teardown(() => cordon.stop().then(() => undefined));
+  const workspace = mkdtempSync(join(user.home, 'ws-'));
+  t.teardown(() => rmSync(workspace, { recursive: true, force: true }));
+  const put = (name: string, text: string): void => writeFileSync(join(workspace, name), text);
+  mkdirSync(join(workspace, 'd'));
+  put('.env', 'CANARY-env');
+  put('d/.env', 'CANARY-deep');
+  put('env2', 'x');
+  spawnSync('chown', ['-R', `${user.uid}:${user.gid}`, workspace]);
+  const options = { user, workspace, profile: 'review' };
+  const sh = (script: string): Promise<Ran> => cordon.run(['bash', '-c', script], options);
+
+  const tries: readonly (readonly [string, string])[] = [
+    ['a plain read', 'cat .env'],
+    ['a renamed name', 'mv .env moved; cat moved; mv moved .env'],
+    ['a link', 'ln .env linked; cat linked'],
+    ['a descriptor for writing, reopened', 'exec 7>>.env; cat /proc/self/fd/7'],
+    ['a descriptor for writing, reopened with a link', 'exec 7>>d/.env; ln -s /proc/self/fd/7 l; cat l'],
+    ['a renamed directory', 'mv d sealed2; cat sealed2/.env; mv sealed2 d'],
+  ];
+  for (const [title, script] of tries)
+    await t.test(`a file that is never read is not read through ${title}`, async (t) => {
+      const ran = await sh(`echo began; ${script}`);
+      t.match(ran.stdout, /began/, ran.stderr);
+      t.notMatch(ran.stdout, /CANARY/, ran.stdout + ran.stderr);
+    });
+
+  await t.test('the agent has exactly descriptors 0, 1 and 2', async (t) => {
+    const ran = await sh('ls /proc/self/fd');
+    t.same(ran.stdout.trim().split(/\s+/), ['0', '1', '2', '3'], 'ls itself opens 3');
+  });
+
+  await t.test(
+    'a directory as standard input is refused: names could be resolved from it on the host',
+    async (t) => {
+      const [file = '', ...args] = cordon.runCommand(['cat', '/proc/self/fd/0/passwd'], options);
+      const ran = spawnSync('sh', ['-c', '"$@" < /etc', 'sh', file, ...args], {
+        env: cordon.runEnvironment(options),
+        cwd: workspace,
+        encoding: 'utf8',
+      });
+      t.equal(ran.status, 125);
+      t.match(ran.stderr, /is a directory/);
+    },
+  );
+
+  await t.test('limits, umask and session are what programs expect', async (t) => {
+    const ran = await sh(
+      'ulimit -Sn; umask; cut -d" " -f5,6 /proc/self/stat; echo $$; grep SigIgn /proc/self/status',
+    );
+    const [files, umask, group, shell, ignored] = ran.stdout.trim().split('\n');
+    t.equal(files, '1024');
+    t.equal(umask, '0022');
+    t.equal(group, `${shell} ${shell}`, 'the command leads a session and process group of its own');
+    t.match(ignored, /0{16}$/, 'no signal is ignored');
+  });
+});
