@@ -28,7 +28,7 @@ const only = (...rooms: string[]): RoomSet => {
 const mayImport: ReadonlyMap<string, RoomSet> = new Map<string, RoomSet>([
   ['model', only()],
   ['wire', only('model')],
-  ['policy', only('model')],
+  ['policy', only('model', 'decision', 'profiles')],
   ['decision', only('model')],
   ['dlp', only('model')],
   ['anomaly', only('model')],
