@@ -99,6 +99,7 @@ function sessionOf(begin: BeginNotify, listenerFd: number): Session {
   const reader = new ProcessReader(files, data.proc);
   const journal = journalOf(begin);
   const listener = new seccomp.Listener(listenerFd);
+  const group = new PermissionGroup(data.fanotify);
   listener.syncWakeUp();
   /** What was read from a task's memory counts only while that task still waits on that call. */
   const decideIfWaiting: Decide = (...args) =>
@@ -120,6 +121,7 @@ function sessionOf(begin: BeginNotify, listenerFd: number): Session {
     uid: begin.uid,
     gid: begin.gid,
     decide: decideIfWaiting,
+    forgetReads: () => group.flush(),
     judgeGitConfig,
   };
   const e = begin.egress;

@@ -78,6 +78,7 @@ export function rehearse(proc: number): void {
     gid: 0,
     decide,
     judgeGitConfig,
+    forgetReads: () => undefined,
   };
   const memory = new Arena(4096);
   memory.cstring(0, '/bin/true');

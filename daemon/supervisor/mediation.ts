@@ -33,6 +33,8 @@ export interface Mediation {
   readonly uid: number;
   readonly gid: number;
   readonly decide: Decide;
+  /** Makes the kernel forget every cached decision about reads: after a rename, what was cached has another name. */
+  readonly forgetReads: () => void;
   readonly judgeGitConfig: (before: string, after: string) => string | undefined;
 }
 
