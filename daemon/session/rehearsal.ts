@@ -77,6 +77,7 @@ export function rehearse(proc: number): void {
     uid: 0,
     gid: 0,
     decide,
+    forgetReads: () => undefined,
     judgeGitConfig,
   };
   const memory = new Arena(4096);
