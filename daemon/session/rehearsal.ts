@@ -79,6 +79,7 @@ export function rehearse(proc: number): void {
     decide,
     forgetReads: () => undefined,
     judgeGitConfig,
+    forgetReads: () => undefined,
   };
   const memory = new Arena(4096);
   memory.cstring(0, '/bin/true');
