@@ -77,7 +77,6 @@ export function rehearse(proc: number): void {
     uid: 0,
     gid: 0,
     decide,
-    forgetReads: () => undefined,
     judgeGitConfig,
     forgetReads: () => undefined,
   };
