@@ -99,6 +99,7 @@ export interface BeginSession {
   readonly shared: SharedArrayBuffer;
   readonly capabilitySet: CapabilitySet;
   readonly never: readonly ObjectId[];
+  readonly neverExec: readonly ObjectId[];
   readonly neverHasNames: boolean;
   readonly terminal: boolean;
 }
@@ -134,12 +135,25 @@ export interface ReplacePolicy {
   readonly type: 'policy';
   readonly capabilitySet: CapabilitySet;
 }
+/** From the notify thread: an image too large to be hashed in the path of its exec. The receiver closes `fd`. */
+export interface HashImage {
+  readonly type: 'hash';
+  readonly key: string;
+  readonly path: string;
+  readonly fd: number;
+}
+export interface ImageDigest {
+  readonly type: 'digest';
+  readonly key: string;
+  readonly sha256: string;
+}
 export interface Stop {
   readonly type: 'stop';
 }
-export type ToMediationThread = Enter | BeginOpen | BeginNotify | Serve | ReplacePolicy | Stop;
+export type ToMediationThread = ImageDigest | Enter | BeginOpen | BeginNotify | Serve | ReplacePolicy | Stop;
 export type FromMediationThread =
   | { readonly type: 'ready' }
+  | HashImage
   | { readonly type: 'entered' }
   | { readonly type: 'begun' }
   | { readonly type: 'policy-in-force'; readonly generation: number }

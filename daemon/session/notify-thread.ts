@@ -20,6 +20,7 @@ import { notifyLookup, seccompProgram } from '../policy/seccomp/mod.ts';
 import {
   EgressLink,
   ExecMediator,
+  ImageDigests,
   ProcessReader,
   Resolver,
   serveNotifications,
@@ -123,6 +124,8 @@ function sessionOf(begin: BeginNotify, listenerFd: number): Session {
     decider: deciderOf(begin.capabilitySet, begin.terminal),
     mode: begin.capabilitySet.mode,
     never: new Set(begin.never),
+    neverExec: new Set(begin.neverExec),
+    images: new ImageDigests(files, (image) => say({ type: 'hash', ...image })),
     boundHere: new Set(),
     uid: begin.uid,
     gid: begin.gid,
@@ -158,6 +161,7 @@ function serve(begin: BeginNotify, listenerFd: number): void {
       for (const message of waiting(port)) {
         if (message.type === 'stop') return false;
         if (message.type === 'policy') replacePolicy(session, message);
+        if (message.type === 'digest') session.mediation.images.learn(message.key, message.sha256);
       }
       return true;
     },

@@ -1,7 +1,7 @@
 // One session from the supervisor's side: prepared idle, launched on order, mediated until its command ends, and
 // independent of the daemon all the while.
 import { createHash } from 'node:crypto';
-import { closeSync, constants, openSync, statSync } from 'node:fs';
+import { closeSync, constants, createReadStream, openSync, statSync } from 'node:fs';
 import { mounts, processes } from '../../native-bindings/linux/mod.ts';
 import { hiddenBelow, type Hidden } from '../launcher/mod.ts';
 import { CordonError, toText, type CapabilitySet, type Plan } from '../model/mod.ts';
@@ -11,7 +11,7 @@ import { AttachSocket, type Client } from './attach.ts';
 import { EgressProcess } from './egress-process.ts';
 import { buildEnvironment } from './environment.ts';
 import { blockedActions, exitCode } from './exit-status.ts';
-import type { Confined, EffectiveLayer, NotStarted } from './messages.ts';
+import type { Confined, EffectiveLayer, HashImage, NotStarted } from './messages.ts';
 import { findNeverObjects } from './never-objects.ts';
 import { Sandbox } from './sandbox.ts';
 
@@ -53,6 +53,7 @@ export class Supervisor {
       runDir: options.runDir,
       tmpBytes: TMP_BYTES,
       onFailure: (error) => this.failed(error),
+      onLargeImage: (image) => void this.hash(image),
     });
   }
 
@@ -126,7 +127,10 @@ export class Supervisor {
   private async begin(order: LaunchOrder, plan: Plan): Promise<void> {
     const { capabilitySet } = plan;
     const journal = this.openJournal(order, plan);
-    const never = findNeverObjects(capabilitySet.mode === 'monitor' ? [] : plan.masks);
+    const never =
+      capabilitySet.mode === 'monitor'
+        ? findNeverObjects([])
+        : findNeverObjects(plan.masks, neverImages(capabilitySet));
     const terminal = order.tty;
     this.startEgress(order, plan);
     const common = {
@@ -135,6 +139,7 @@ export class Supervisor {
       shared: this.shared,
       capabilitySet,
       never: never.ids,
+      neverExec: never.execIds,
       neverHasNames: never.haveNames,
       terminal,
     };
@@ -306,6 +311,29 @@ export class Supervisor {
     });
   }
 
+  /** Beside the path of any decision: the exec itself is on record already. */
+  private async hash({ key, path, fd }: HashImage): Promise<void> {
+    const hash = createHash('sha256');
+    try {
+      for await (const chunk of createReadStream('', { fd, autoClose: true, highWaterMark: 1024 * 1024 }))
+        hash.update(chunk as Buffer);
+    } catch (error) {
+      console.error(`supervisor: ${path} could not be hashed: ${String(error)}`);
+      return;
+    }
+    const sha256 = hash.digest('hex');
+    this.sandbox.learnDigest(key, sha256);
+    this.journal?.append({
+      kind: 'exec',
+      operation: 'image',
+      object: path,
+      disposition: 'observed',
+      layer: 'daemon',
+      reason: 'the image of an earlier exec in this session',
+      detail: { sha256 },
+    });
+  }
+
   private signal(signal: NodeJS.Signals): void {
     if (this.agent === undefined || this.agent.pidfd < 0) return;
     if (signal === 'SIGHUP' && this.confined?.terminal === undefined)
@@ -388,6 +416,12 @@ export class Supervisor {
     this.options.done(0);
   }
 }
+
+/** Images named literally by `never` exec rules. */
+const neverImages = ({ exec, rules }: CapabilitySet): string[] =>
+  exec
+    .filter(({ effect, glob, rule }) => effect === 'deny' && glob === '' && rules[rule]?.never === true)
+    .map(({ base }) => base);
 
 const isThere = (path: string): boolean =>
   statSync(Buffer.from(path, 'latin1'), { throwIfNoEntry: false }) !== undefined;

@@ -11,6 +11,7 @@ import type {
   RuleInfo,
   Verdict,
 } from '../model/mod.ts';
+import type { ImageDigests } from './images.ts';
 import type { ProcessReader } from './process-info.ts';
 import type { Resolver } from './resolver.ts';
 
@@ -28,6 +29,9 @@ export interface Mediation {
   mode: Mode;
   /** Objects that `never` rules named at launch, by identity. */
   readonly never: ReadonlySet<ObjectId>;
+  /** Images that `never` may be executed, by identity. */
+  readonly neverExec: ReadonlySet<ObjectId>;
+  readonly images: ImageDigests;
   /** Sockets that the sandbox itself bound, by identity: only those, and granted ones, can be connected to. */
   readonly boundHere: Set<ObjectId>;
   readonly uid: number;

@@ -41,6 +41,8 @@ export interface OpenMediation {
   decider: Decider;
   mode: Mode;
   never: ReadonlySet<ObjectId>;
+  /** Images that `never` may be executed, by identity. */
+  neverExec: ReadonlySet<ObjectId>;
   /** Some `never` object has another name: then no directory may be cached, that name could be in it. */
   neverHasNames: boolean;
   /** O_PATH descriptor of the sandbox's root. */
@@ -168,7 +170,8 @@ export class OpenMediator {
   }
 
   private verdict(path: BytePath, stat: Stat, exec: boolean): Verdict {
-    if (this.m.never.has(`${stat.dev}:${stat.ino}`))
+    const id = `${stat.dev}:${stat.ino}` as const;
+    if (this.m.never.has(id) || (exec && this.m.neverExec.has(id)))
       return refusal('never-object', 'another name of an object that may never be touched');
     const place = stat.nlink === 0 ? (path.replace(/ \(deleted\)$/, '') as BytePath) : path;
     return exec ? this.m.decider.exec(place) : this.m.decider.file({ access: 'read', path: place });
