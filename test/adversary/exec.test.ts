@@ -34,12 +34,8 @@ const attacks: readonly Attack[] = [
   never('exec-never-symlink', 'through a symlink'),
   neverMoved('exec-never-hardlink-new', 'through a new hard link'),
   {
-    case: 'exec-never-hardlink-preexisting',
-    title:
-      'a hard link that somebody made earlier is another program (LIMITATIONS): exec rules are about names',
-    native: 'succeeds',
-    allowed: true,
-    happened: ran,
+    ...never('exec-never-hardlink-preexisting', 'through a hard link that was there before'),
+    record: () => ({ kind: ['exec', 'file'], object: 'exec-never-hardlink-preexisting/pre-innocent' }),
   },
   neverMoved('exec-never-rename', 'under another name'),
   {
