@@ -119,6 +119,19 @@ export class Spool {
     return kept;
   }
 
+  /** As `note`, for what is only told about something that already happened: false when it cannot be kept. */
+  tryNote(subject: string, record: NewRecord): boolean {
+    try {
+      this.note(subject, record);
+      return true;
+    } catch (error) {
+      // A full disk, above all: sessions deny what they cannot journal, and the daemon goes on.
+      const why = error instanceof Error ? error.message : String(error);
+      process.stderr.write(`cordond: not recorded, because ${why}: ${record.operation} ${record.reason}\n`);
+      return false;
+    }
+  }
+
   /** The latest `limit` that match, oldest first. */
   find(query: RecordsQuery): KeptRecord[] {
     return this.#table.page(query, this.#table.first(query));

@@ -1,7 +1,8 @@
 // Users and groups of this machine, from passwd(5) and group(5). Accounts that only a directory service knows are not
 // seen: for those, membership of the admin group does not count.
-import { readFileSync } from 'node:fs';
-import { CordonError } from '../model/mod.ts';
+import { readFileSync, realpathSync } from 'node:fs';
+import { CordonError, normalise, toBytes } from '../model/mod.ts';
+import type { BytePath } from '../model/mod.ts';
 
 export interface Account {
   readonly name: string;
@@ -42,5 +43,16 @@ export function systemAccounts(): Accounts {
     return parseAccounts(readFileSync('/etc/passwd', 'utf8'), readFileSync('/etc/group', 'utf8'));
   } catch (error) {
     throw new CordonError('internal', 'cannot read /etc/passwd and /etc/group', { cause: error });
+  }
+}
+
+/** The home directory after links; as written when it is not there. */
+export function realHome(home: string): BytePath {
+  try {
+    return normalise(realpathSync.native(home, { encoding: 'latin1' }));
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? '';
+    if (['ENOENT', 'ENOTDIR', 'EACCES'].includes(code)) return normalise(toBytes(home));
+    throw error;
   }
 }

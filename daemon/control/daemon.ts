@@ -7,10 +7,10 @@ import { daemonStream, openAudit } from '../audit/mod.ts';
 import type { Audit, SessionFacts } from '../audit/mod.ts';
 import type { Settings } from '../config/settings.ts';
 import { LaunchStop } from '../killswitch/mod.ts';
-import { CordonError, normalise, toBytes } from '../model/mod.ts';
+import { CordonError, normalise } from '../model/mod.ts';
 import type { BytePath, NewRecord } from '../model/mod.ts';
 import type { DoctorCheck } from '../wire/mod.ts';
-import { systemAccounts } from './accounts.ts';
+import { realHome, systemAccounts } from './accounts.ts';
 import type { Account, Accounts } from './accounts.ts';
 import { Closures } from './closures.ts';
 import { adminDoor, agentDoor, supervisorDoor } from './doors.ts';
@@ -115,8 +115,9 @@ export class Daemon {
     return systemAccounts();
   }
 
+  /** After links: rules are judged against the names the kernel has. */
   homeOf(account: Account): BytePath {
-    return normalise(toBytes(account.home === '' ? '/' : account.home));
+    return realHome(account.home === '' ? '/' : account.home);
   }
 
   /** What to ask of policy for a session that was launched before. */

@@ -1,74 +1,102 @@
 // What a repository's configuration may say: it must not gain a program, a hook path or an include that git on the host
-// would follow. Pure; the text is bounded by the caller.
+// would follow. Pure; the text is bounded by the caller. Default deny: only settings known to run and follow nothing
+// may be added or changed, so that a setting of a newer git, or of an extension, is refused until it was looked at.
 
-/** Keys (lower case, without subsection) whose value git runs, or takes further configuration or programs from. */
-const forbidden: readonly RegExp[] = [
-  /^core\.(hookspath|fsmonitor|sshcommand|editor|pager|askpass|gitproxy|attributesfile|excludesfile|worktree|alternaterefscommand|commentchar)$/,
-  /^(include|includeif)\.path$/,
-  /^filter\.(clean|smudge|process)$/,
-  /^(diff|difftool|merge|mergetool|browser|man)\.(command|cmd|textconv|driver|external|path|tool|guitool)$/,
-  /^diff\.external$/,
-  /^(alias|pager|credential|gpg|http|protocol|sendemail|uploadpack|receive|trailer|sequence|interactive|init|submodule\.alternatelocation|instaweb|web|guitool|tar|imap|p4|svn-remote)\./,
-  /^remote\.(uploadpack|receivepack|vcs|proxy|proxyauthmethod|partialclonefilter)$/,
-  /^submodule\.(update|recurse)$/,
-  /^url\.(insteadof|pushinsteadof)$/,
-  /^(extensions)\.(worktreeconfig|partialclone)$/,
-  /^safe\./,
+/**
+ * Keys `section.name` in lower case, without subsection: git-config(1) of git 2.39 to 2.52, and what git-lfs, gh and
+ * editors write. Left out of harmless sections: whatever names a program, a file that git takes settings from, or a
+ * directory that git follows.
+ */
+const harmless: readonly RegExp[] = [
+  /^core\.(repositoryformatversion|filemode|bare|logallrefupdates|ignorecase|precomposeunicode|symlinks|hidedotfiles)$/,
+  /^core\.(autocrlf|eol|safecrlf|checkroundtripencoding|quotepath|trustctime|checkstat|ignorestat|abbrev|compression)$/,
+  /^core\.(loosecompression|bigfilethreshold|packedgit\w+|deltabasecachelimit|preloadindex|untrackedcache|splitindex)$/,
+  /^core\.(commentchar|commentstring|excludesfile|fsync|fsyncmethod|fsyncobjectfiles|createobject|whitespace|multipackindex)$/,
+  /^core\.(commitgraph|sparsecheckout|sparsecheckoutcone|sharedrepository|longpaths|warnambiguousrefs|protecthfs)$/,
+  /^core\.(protectntfs|maxtreedepth|notesref)$/,
+  /^remote\.(url|pushurl|fetch|push|mirror|tagopt|prune|prunetags|skipdefaultupdate|skipfetchall|promisor)$/,
+  /^remote\.(partialclonefilter|followremotehead|gh-resolved|pushdefault|lfsurl|lfspushurl)$/,
+  /^(branch|user|author|committer|pull|push|rebase|stash|tag|color|column|advice|status|log|index|pack|feature)\./,
+  /^(rerere|blame|grep|apply|checkout|clone|notes|repack|maintenance|worktree|versionsort|commitgraph|gitflow)\./,
+  /^(format|mailmap|showbranch|reflog|revert)\./,
+  /^submodule\.(url|active|branch|ignore|fetchrecursesubmodules|shallow|fetchjobs|propagatebranches)$/,
+  /^merge\.(ff|log|conflictstyle|renames|renamelimit|directoryrenames|stat|autostash|branchdesc|verbosity|suppressdest)$/,
+  /^diff\.(algorithm|renames|renamelimit|context|interhunkcontext|mnemonicprefix|noprefix|colormoved|colormovedws)$/,
+  /^diff\.(ignoresubmodules|submodule|statgraphwidth|wordregex|indentheuristic|relative|autorefreshindex|dirstat)$/,
+  /^fetch\.(prune|prunetags|parallel|output|recursesubmodules|unpacklimit|writecommitgraph|negotiationalgorithm|all)$/,
+  /^gc\.(auto|autopacklimit|autodetach|pruneexpire|reflogexpire\w*|packrefs|aggressive\w+|bigpackthreshold|writecommitgraph)$/,
+  /^commit\.(gpgsign|verbose|cleanup|status)$/,
+  /^extensions\.(objectformat|compatobjectformat|refstorage|partialclone|worktreeconfig|preciousobjects|noop|relativeworktrees)$/,
+  /^(receive\.(denycurrentbranch|denynonfastforwards|denydeletes)|init\.defaultbranch|http\.postbuffer)$/,
+  /^transfer\.(fsckobjects|hiderefs|unpacklimit)$/,
+  /^lfs\.(repositoryformatversion|access|locksverify|url|fetchinclude|fetchexclude|concurrenttransfers)$/,
 ];
-/** Exceptions of the above that git itself writes for clones, fetches and partial clones. */
-const harmless = new Set([
-  'remote.partialclonefilter',
-  'extensions.partialclone',
-  'extensions.worktreeconfig',
-  'init.defaultbranch',
-  'receive.denycurrentbranch',
-  'http.postbuffer',
-]);
+
+/** Where git connects to: a value may name a transport helper, which is a program (gitremote-helpers(7)). */
+const addresses = /^(remote\.(url|pushurl|pushdefault)|submodule\.url|branch\.(remote|pushremote)|lfs\.url)$/;
 
 interface Entry {
+  /** `section.name` in lower case. */
   readonly key: string;
+  /** As written, continuation lines joined. */
   readonly value: string;
+  /** The header as written: it tells one subsection from another. */
+  readonly section: string;
 }
 
 /** undefined: the new text adds nothing that acts on the host. Else why it is refused, in words. */
 export function judgeGitConfig(before: string, after: string): string | undefined {
-  const had = parse(before);
   const has = parse(after);
   if (has === undefined) return 'the new git configuration cannot be understood';
-  const known = new Set((had ?? []).map((e) => `${e.key}\0${e.value}`));
-  for (const entry of has) {
-    if (known.has(`${entry.key}\0${entry.value}`) || !acts(entry)) continue;
-    return `the new git configuration sets ${entry.key}, which makes git on this machine run or follow something`;
-  }
-  return undefined;
+  const identity = (e: Entry): string => `${e.section}\0${e.key}\0${e.value}`;
+  const known = new Set((parse(before) ?? []).map(identity));
+  const added = has.find((entry) => !known.has(identity(entry)) && acts(entry));
+  return added === undefined
+    ? undefined
+    : `the new git configuration sets ${added.key}, which is not known to leave git on this machine alone`;
 }
 
 function acts({ key, value }: Entry): boolean {
-  if (harmless.has(key)) return false;
-  if (key === 'core.worktree' || key === 'core.excludesfile' || key === 'core.commentchar')
-    return key === 'core.worktree';
-  if (/^(remote\.(url|pushurl)|submodule\.url)$/.test(key))
-    return /^\s*"?(ext|fd)::/i.test(value) || /::/.test(value.split('/')[0] ?? '');
-  return forbidden.some((pattern) => pattern.test(key));
+  if (addresses.test(key) && namesHelper(value)) return true;
+  return !harmless.some((pattern) => pattern.test(key));
 }
+
+/** `helper::address`. Quotes and backslashes may stand anywhere in a value and mean nothing. */
+const namesHelper = (value: string): boolean => /^[^/]*::/.test(value.replace(/["\\\s]/g, ''));
+
+/** A value that ends with a backslash that is not itself escaped: the next line belongs to it. */
+const continued = /(?:^|[^\\])(?:\\\\)*\\$/;
+/** Where a comment may have begun in the value, a backslash may or may not continue it: nobody writes that honestly. */
+const ambiguous = /[#;]/;
 
 /** git-config(1)'s syntax as far as keys matter. undefined: something that is not that syntax. */
 function parse(text: string): Entry[] | undefined {
   const entries: Entry[] = [];
+  const lines = text.replace(/^\uFEFF/, '').split(/\r?\n/);
   let section = '';
-  const joined = text.replace(/\\\r?\n/g, ' ');
-  for (const raw of joined.split(/\r?\n/)) {
-    let line = raw.trim();
-    const header = /^\[\s*([A-Za-z0-9.-]+)(?:\s+"((?:[^"\\]|\\.)*)")?\s*\]/.exec(line);
+  for (let at = 0; at < lines.length; at++) {
+    let line = (lines[at] ?? '').replace(/^[ \t]+|[ \t]+$/g, '');
+    const header = /^\[([A-Za-z0-9.-]+)(?:[ \t]+"((?:[^"\\]|\\.)*)")?\]/.exec(line);
     if (header !== null) {
-      // `[core "x"]` and the old `[core.x]` both have a subsection, which decides nothing here.
-      section = (header[1] ?? '').toLowerCase().split('.')[0] ?? '';
-      line = line.slice(header[0].length).trim();
+      section = header[0];
+      line = line.slice(header[0].length).replace(/^[ \t]+/, '');
     }
     if (line === '' || line.startsWith('#') || line.startsWith(';')) continue;
-    const variable = /^([A-Za-z][A-Za-z0-9-]*)\s*(?:=\s*(.*))?$/.exec(line);
+    const variable = /^([A-Za-z][A-Za-z0-9-]*)[ \t]*(?:=(.*))?$/.exec(line);
     if (variable === null || section === '') return undefined;
-    entries.push({ key: `${section}.${(variable[1] ?? '').toLowerCase()}`, value: variable[2] ?? '' });
+    let value = variable[2] ?? '';
+    while (continued.test(value)) {
+      if (ambiguous.test(value)) return undefined;
+      value = `${value.slice(0, -1)}${lines[++at] ?? ''}`;
+    }
+    entries.push({
+      section,
+      key: `${nameOf(section)}.${(variable[1] ?? '').toLowerCase()}`,
+      value: value.trim(),
+    });
   }
   return entries;
 }
+
+/** `[core "x"]` and the old `[core.x]` both have a subsection, which decides nothing here. */
+const nameOf = (header: string): string => (/^\[([A-Za-z0-9-]+)/.exec(header)?.[1] ?? '').toLowerCase();

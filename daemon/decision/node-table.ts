@@ -44,6 +44,8 @@ export class NodeTable {
   /** hash, parent + 1 (0 = free), child, unused */
   #slots = new Int32Array(64 * slotWidth);
   #edges = 0;
+  /** A bit for every slot that is taken: most names no rule mentions end here, without a trip to the slots. */
+  #taken = new Uint8Array(64 / 8);
 
   add(rank: number, flags: number): number {
     const node = this.#count++;
@@ -104,7 +106,9 @@ export class NodeTable {
     if (only !== many) return only !== none && this.#isNamed(only, path, start, end) ? only : none;
     const slots = this.#slots;
     const last = slots.length / slotWidth - 1;
-    for (let slot = mix(parent, hash) & last; ; slot = (slot + 1) & last) {
+    const home = mix(parent, hash) & last;
+    if ((this.#taken[home >> 3]! & (1 << (home & 7))) === 0) return none;
+    for (let slot = home; ; slot = (slot + 1) & last) {
       const owner = slots[slot * slotWidth + 1]!;
       if (owner === 0) return none;
       if (owner !== parent + 1 || slots[slot * slotWidth] !== hash) continue;
@@ -152,23 +156,31 @@ export class NodeTable {
 
   #place(parent: number, name: string, child: number): void {
     if (++this.#edges * 2 > this.#slots.length / slotWidth) this.#rehash();
-    put(this.#slots, hashName(name), parent + 1, child);
+    this.#put(hashName(name), parent + 1, child);
+  }
+
+  #put(hash: number, owner: number, child: number): void {
+    const slot = put(this.#slots, hash, owner, child);
+    this.#taken[slot >> 3]! |= 1 << (slot & 7);
   }
 
   #rehash(): void {
     const old = this.#slots;
     this.#slots = new Int32Array(old.length * 2);
+    this.#taken = new Uint8Array(this.#taken.length * 2);
     for (let at = 0; at < old.length; at += slotWidth) {
-      if (old[at + 1] !== 0) put(this.#slots, old[at]!, old[at + 1]!, old[at + 2]!);
+      if (old[at + 1] !== 0) this.#put(old[at]!, old[at + 1]!, old[at + 2]!);
     }
   }
 }
 
-function put(slots: Int32Array, hash: number, owner: number, child: number): void {
+/** Returns the slot. */
+function put(slots: Int32Array, hash: number, owner: number, child: number): number {
   const last = slots.length / slotWidth - 1;
   let slot = mix(owner - 1, hash) & last;
   while (slots[slot * slotWidth + 1] !== 0) slot = (slot + 1) & last;
   slots.set([hash, owner, child], slot * slotWidth);
+  return slot;
 }
 
 function grown<T extends Int32Array | Uint8Array>(old: T): T {

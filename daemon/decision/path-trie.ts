@@ -27,6 +27,7 @@ import {
   NodeTable,
   WILD,
 } from './node-table.ts';
+import { Rows } from './rows.ts';
 import { WildTable } from './wild-table.ts';
 
 const precedences = ['never', 'protective', 'ordinary'] as const;
@@ -56,8 +57,9 @@ const slash = 47;
 export class PathTrie {
   readonly #slots: number;
   readonly #nodes = new NodeTable();
-  /** What rules say, by node (NodeTable.said), precedence and slot. */
-  readonly #said: (Judgement | undefined)[] = [];
+  /** What rules say, by NodeTable.said (or #alone), precedence and slot. */
+  readonly #said: readonly (Judgement | undefined)[];
+  /** For the object alone. */
   readonly #alone = new Map<number, number>();
   readonly #wild = new Map<number, WildTable<number>>();
   /** By node and slot: final components of rules one below that do not simply allow. */
@@ -79,10 +81,12 @@ export class PathTrie {
   constructor(slots: number, rules: readonly PathRule[]) {
     this.#slots = slots;
     this.#nodes.add(0, 0);
-    for (const rule of rules) this.#insert(rule);
+    const rows = new Rows(slots * precedences.length);
+    for (const rule of rules) this.#insert(rule, rows);
+    this.#said = rows.intern((node, at) => this.#nodes.setSaid(node, at), this.#alone);
   }
 
-  #insert(rule: PathRule): void {
+  #insert(rule: PathRule, rows: Rows): void {
     const { parts, alone } = componentsOf(rule);
     if (parts.length > longestPattern)
       throw new RangeError(`a path rule has more than ${longestPattern} components`);
@@ -92,34 +96,15 @@ export class PathTrie {
       parent = node;
       node = this.#child(node, part);
     }
-    const row =
-      (alone ? this.#aloneOf(node) : this.#saidOf(node)) + precedences.indexOf(rule.precedence) * this.#slots;
+    const said = rows.of(node, alone);
+    if (alone) this.#nodes.flag(node, ALONE);
+    const row = precedences.indexOf(rule.precedence) * this.#slots;
     for (const [i, slot] of rule.slots.entries()) {
       const judgement = rule.judgements[i]!;
-      this.#said[row + slot] = stricter(this.#said[row + slot], judgement);
+      said[row + slot] = stricter(said[row + slot], judgement);
       const plain = judgement.severity === 0 && judgement.verdict.obligations.length === 0;
       if (parent !== none && !plain) this.#except(parent, slot, parts.at(-1)!);
     }
-  }
-
-  #reserve(): number {
-    const at = this.#said.length;
-    for (let i = 0; i < precedences.length * this.#slots; i++) this.#said.push(undefined);
-    return at;
-  }
-
-  #saidOf(node: number): number {
-    if (this.#nodes.said(node) === none) this.#nodes.setSaid(node, this.#reserve());
-    return this.#nodes.said(node);
-  }
-
-  #aloneOf(node: number): number {
-    const known = this.#alone.get(node);
-    if (known !== undefined) return known;
-    const at = this.#reserve();
-    this.#alone.set(node, at);
-    this.#nodes.flag(node, ALONE);
-    return at;
   }
 
   #child(node: number, component: string): number {

@@ -34,7 +34,8 @@ export function execWithoutRing(argument: string, descriptors: readonly number[]
   // "experimental": the only warning that would otherwise stand on the supervisor's standard error.
   process.removeAllListeners('warning');
   const [script = '', ...rest] = process.argv.slice(1);
-  process.execve?.(process.execPath, [process.execPath, ...process.execArgv, script, argument, ...rest]);
+  const flags = [...process.execArgv, '--expose-gc'];
+  process.execve?.(process.execPath, [process.execPath, ...flags, script, argument, ...rest]);
   throw new CordonError('internal', 'the egress process could not replace itself');
 }
 

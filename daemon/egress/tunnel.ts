@@ -1,6 +1,7 @@
 // Two sockets joined: backpressure, half-close, byte counts. A gate may hold what the client says until it is judged.
 import type { Socket } from 'node:net';
 import type { Dialing } from './dial.ts';
+import { discarded } from './garbage.ts';
 
 export interface Gated {
   readonly forward: readonly Buffer[];
@@ -135,6 +136,7 @@ export class Tunnel {
   private send(bytes: Buffer): boolean {
     if (this.server.destroyed || this.server.writableEnded) return true;
     this.up += bytes.length;
+    discarded(bytes.length);
     return this.server.write(bytes);
   }
 

@@ -13,7 +13,7 @@ import { writeCeiling, masksOf } from './ceiling.ts';
 import { digestOf } from './digest.ts';
 import { effectivePolicy } from './effective.ts';
 import type { EffectivePolicy } from './effective.ts';
-import { fillBytes, splitPattern, valuesOf } from './pattern.ts';
+import { fillBytes, otherSpelling, splitPattern, valuesOf } from './pattern.ts';
 import type { SplitPattern } from './pattern.ts';
 import type { AuthoredRule } from './profile.ts';
 import { protectionId } from './protected.ts';
@@ -86,7 +86,11 @@ class Compiler {
   }
 
   #split(authored: AuthoredRule): SplitPattern[] {
-    return authored.patterns.map((pattern) => splitPattern(pattern, this.#values));
+    return authored.patterns.flatMap((pattern) => {
+      const split = splitPattern(pattern, this.#values);
+      const other = authored.effect === 'allow' ? undefined : otherSpelling(split);
+      return other ? [split, other] : [split];
+    });
   }
 
   #rule(info: RuleInfo): number {

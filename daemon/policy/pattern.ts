@@ -110,3 +110,21 @@ export function splitPattern(text: string, values: ReadonlyMap<string, string>):
     directory: bare || /\/\.?$/.test(filled) || /\/\*\*$/.test(filled),
   };
 }
+
+const merged: readonly (readonly [string, string])[] = [
+  ...['/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32'].map((name) => [name, `/usr${name}`] as const),
+  ['/var/run', '/run'],
+];
+
+/**
+ * The other spelling of a place that is a link on merged systems (/bin → /usr/bin, /var/run → /run). A refusal holds for
+ * both: names are judged as the kernel has them, after links, and policy does not look at the disk.
+ */
+export function otherSpelling(split: SplitPattern): SplitPattern | undefined {
+  for (const pair of merged) {
+    for (const [from, to] of [pair, [pair[1], pair[0]]] as const) {
+      if (split.base.startsWith(`${from}/`)) return { ...split, base: to + split.base.slice(from.length) };
+    }
+  }
+  return undefined;
+}

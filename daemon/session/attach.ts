@@ -1,10 +1,11 @@
 // The attach socket of a session: the CLI that started it connects here. With a terminal, bytes are relayed in frames;
 // without, the supervisor takes over the client's own descriptors 0, 1 and 2, and no byte passes through us.
-import { chownSync, readFileSync, unlinkSync } from 'node:fs';
+import { chownSync, closeSync, fstatSync, readFileSync, unlinkSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { ReadStream } from 'node:tty';
-import { processes } from '../../native-bindings/linux/mod.ts';
+import { isPathOnly, processes, sockets } from '../../native-bindings/linux/mod.ts';
 import { resizeTerminal } from '../launcher/mod.ts';
+import { CordonError } from '../model/mod.ts';
 import { Connection, type Incoming } from '../wire/mod.ts';
 import type { Bodies } from '../wire/mod.ts';
 
@@ -13,6 +14,8 @@ export interface AttachOptions {
   /** Who may attach besides root. */
   readonly uid: number;
   readonly onAttach: (client: Client) => void;
+  /** The client's descriptors could not be taken over: there is nothing to start. */
+  readonly onRefused: (reason: string) => void;
   readonly onSignal: (signal: NodeJS.Signals) => void;
 }
 
@@ -106,8 +109,14 @@ export class AttachSocket {
       connection.close({ why: 'protocol', detail: 'the session is attached already' });
       return;
     }
-    const stdio = attach.tty ? undefined : takeStdio(pidfd, peer);
-    this.client = { connection, attach, stdio };
+    try {
+      const stdio = attach.tty ? undefined : takeStdio(pidfd, peer);
+      this.client = { connection, attach, stdio };
+    } catch (error) {
+      this.client = { connection, attach, stdio: undefined };
+      this.options.onRefused(error instanceof Error ? error.message : String(error));
+      return;
+    }
     this.options.onAttach(this.client);
   }
 
@@ -164,6 +173,20 @@ function drained(stream: ReadStream): Promise<void> {
 }
 
 /**
+ * A directory, or a descriptor without access (O_PATH), would be a way into the host's tree past the sandbox's mounts; an
+ * internet socket would be one into the host's network.
+ */
+export function mustBeStream(fd: number): void {
+  const stat = fstatSync(fd);
+  const internet = stat.isSocket() && sockets.socketDomain(fd) !== sockets.AF.UNIX;
+  if (!stat.isDirectory() && !stat.isBlockDevice() && !internet && !isPathOnly(fd)) return;
+  throw new CordonError(
+    'not-permitted',
+    'standard input, output or error is a directory, a disk or a network connection, which an agent cannot be given: use a file, a pipe or a terminal',
+  );
+}
+
+/**
  * Descriptors 0, 1, 2 of the peer, by pidfd_getfd(2). The peer must still be the process that connected, with all its
  * user ids those of the connection: a set-user-ID program in its place keeps its descriptors.
  */
@@ -171,22 +194,26 @@ function takeStdio(pidfd: number, peer: processes.Peer): readonly [number, numbe
   const owned = pidfd >= 0 ? pidfd : processes.pidfdOpen(peer.pid);
   if (owned < 0) throw new Error('the client is gone');
   try {
-    const [a, b, c] = [0, 1, 2].map((fd) => processes.pidfdGetfd(owned, fd));
+    const taken = [0, 1, 2].map((fd) => processes.pidfdGetfd(owned, fd));
     const status = readFileSync(`/proc/${peer.pid}/status`, 'latin1');
     const uids = /^Uid:\s+(\d+)\s+(\d+)\s+(\d+)\s+(\d+)$/m.exec(status)?.slice(1).map(Number) ?? [];
-    if (
-      a === undefined ||
-      b === undefined ||
-      c === undefined ||
-      a < 0 ||
-      b < 0 ||
-      c < 0 ||
-      uids.length !== 4 ||
-      uids.some((uid) => uid !== peer.uid)
-    )
-      throw new Error('the descriptors of the client could not be taken over');
-    return [a, b, c];
+    const whole = taken.every((fd) => fd >= 0) && uids.length === 4 && uids.every((uid) => uid === peer.uid);
+    return checked(taken, whole);
   } finally {
     if (pidfd < 0) processes.close(owned);
+  }
+}
+
+/** Closes what was taken when it is not to be used. */
+function checked(taken: readonly number[], whole: boolean): readonly [number, number, number] {
+  try {
+    const [a, b, c] = taken;
+    if (!whole || a === undefined || b === undefined || c === undefined)
+      throw new Error('the descriptors of the client could not be taken over');
+    for (const fd of taken) mustBeStream(fd);
+    return [a, b, c];
+  } catch (error) {
+    for (const fd of taken) if (fd >= 0) closeSync(fd);
+    throw error;
   }
 }

@@ -95,6 +95,7 @@ function prepare(): void {
   const init = startInit();
   init.process.unref();
   sealTree();
+  rehearse();
   say({
     type: 'prepared',
     tid: processes.gettid(),
@@ -103,6 +104,14 @@ function prepare(): void {
     landlockAbi,
     ...network,
   });
+}
+
+/** Once through what a launch does, so that the first real one finds code compiled and pages in memory. */
+function rehearse(): void {
+  spawn('/bin/true', { stdio: 'ignore', uid: 65534, gid: 65534, cwd: '/', env: {} }).on(
+    'error',
+    () => undefined,
+  );
 }
 
 /** Descriptors are opened before the marks: what is opened on a watched mount is asked about. */
@@ -124,7 +133,6 @@ let terminal: Terminal | undefined;
 function takeOn(order: Confine): void {
   const decoys = mountForSession(order);
   for (const path of decoys) group.markMount(path);
-  say({ type: 'mounted' });
   if (order.terminal !== undefined)
     terminal = openTerminal(order.terminal.columns, order.terminal.rows, order.uid);
   // What our own parents left open for us (a service manager, a shell) is not for the agent.
@@ -157,6 +165,7 @@ function start(order: Spawn): void {
   try {
     const [command = '', ...args] = order.argv;
     const file = locate(order);
+    // The terminal's two ends, and whatever whoever started us left open: the agent gets 0, 1 and 2.
     processes.closeOnExecFrom(3);
     const direct = { file, args, argv0: command };
     // A session leader with the terminal as its own: setsid(1) does both and becomes the command.
@@ -167,7 +176,6 @@ function start(order: Spawn): void {
     } = order.terminal
       ? { file: '/usr/bin/setsid', args: ['--ctty', file, ...args], argv0: 'setsid' }
       : direct;
-    // The terminal's two ends, and whatever whoever started us left open: the agent gets 0, 1 and 2.
     const child = spawn(image, words, {
       argv0,
       cwd: order.cwd,
@@ -175,6 +183,7 @@ function start(order: Spawn): void {
       uid: order.uid,
       gid: order.gid,
       stdio: [...order.stdio],
+      detached: !order.terminal, // a session and process group of its own; with a terminal, setsid(1) makes them
     });
     child.on('error', (error: NodeJS.ErrnoException) =>
       say({ type: 'not-started', code: error.code ?? 'EIO', message: error.message }),

@@ -44,9 +44,6 @@ export interface Confine {
   readonly terminal: { readonly rows: number; readonly columns: number } | undefined;
   readonly limits: Limits;
 }
-export interface Mounted {
-  readonly type: 'mounted';
-}
 export interface Confined {
   readonly type: 'confined';
   readonly listener: number;
@@ -84,8 +81,7 @@ export interface Failed {
   readonly message: string;
 }
 export type ToLaunchThread = MarkMounts | Confine | Spawn;
-export type FromLaunchThread =
-  Prepared | Marked | Mounted | Confined | Spawned | NotStarted | Exited | Failed;
+export type FromLaunchThread = Prepared | Marked | Confined | Spawned | NotStarted | Exited | Failed;
 
 export interface MediationThreadData {
   readonly fanotify: number;
@@ -102,6 +98,7 @@ export interface BeginSession {
   readonly shared: SharedArrayBuffer;
   readonly capabilitySet: CapabilitySet;
   readonly never: readonly ObjectId[];
+  readonly neverExec: readonly ObjectId[];
   readonly neverHasNames: boolean;
   readonly terminal: boolean;
 }
@@ -111,8 +108,16 @@ export interface BeginOpen extends BeginSession {
   readonly audit:
     { readonly group: number; readonly mounts: readonly (readonly [string, number])[] } | undefined;
 }
-export interface BeginNotify extends BeginSession {
+/** To the notify thread, before the session is known: the sandbox's tree is ready to be copied. */
+export interface Enter {
+  readonly type: 'enter';
   readonly mountNamespace: number;
+}
+export interface BeginNotify extends BeginSession {
+  /** `never` places that are there: read-only for the mediator, whatever is writable around them. */
+  readonly sealed: readonly string[];
+  /** As Confine.agentSocket, another descriptor. */
+  readonly agentSocket: number;
   readonly uid: number;
   readonly gid: number;
   readonly writable: readonly string[];
@@ -127,12 +132,26 @@ export interface ReplacePolicy {
   readonly type: 'policy';
   readonly capabilitySet: CapabilitySet;
 }
+/** From the notify thread: an image too large to be hashed in the path of its exec. The receiver closes `fd`. */
+export interface HashImage {
+  readonly type: 'hash';
+  readonly key: string;
+  readonly path: string;
+  readonly fd: number;
+}
+export interface ImageDigest {
+  readonly type: 'digest';
+  readonly key: string;
+  readonly sha256: string;
+}
 export interface Stop {
   readonly type: 'stop';
 }
-export type ToMediationThread = BeginOpen | BeginNotify | Serve | ReplacePolicy | Stop;
+export type ToMediationThread = ImageDigest | Enter | BeginOpen | BeginNotify | Serve | ReplacePolicy | Stop;
 export type FromMediationThread =
   | { readonly type: 'ready' }
+  | HashImage
+  | { readonly type: 'entered' }
   | { readonly type: 'begun' }
   | { readonly type: 'policy-in-force'; readonly generation: number }
   | { readonly type: 'ended' }

@@ -19,6 +19,7 @@ import { notifyLookup, seccompProgram } from '../policy/seccomp/mod.ts';
 import {
   EgressLink,
   ExecMediator,
+  ImageDigests,
   ProcessReader,
   Resolver,
   serveNotifications,
@@ -27,6 +28,7 @@ import {
   type Mediation,
 } from '../supervisor/mod.ts';
 import { deciderOf, journalOf, portOfWorker, sayTo, waiting } from './mediation-thread.ts';
+import { rehearse } from './rehearsal.ts';
 import type { BeginNotify, MediationThreadData, ToMediationThread } from './messages.ts';
 
 const data = workerData as MediationThreadData;
@@ -61,16 +63,27 @@ function watch(places: readonly string[]): void {
   }
 }
 
-function moveIn(begin: BeginNotify, files: Files): void {
+/** Before the session is known: a copy of the sandbox's tree, in which nothing is executable. */
+function enter(mountNamespace: number): void {
   mounts.unshare(mounts.CLONE.FS);
-  mounts.setns(begin.mountNamespace, mounts.CLONE.NEWNS);
+  mounts.setns(mountNamespace, mounts.CLONE.NEWNS);
   mounts.unshare(mounts.CLONE.NEWNS);
   mounts.mount('none', '/', null, mounts.MS.REC | mounts.MS.PRIVATE);
   // What is opened here for the agent must not become a way to run what the open thread never saw.
-  const writable = openWritable(files, begin.writable);
   mounts.setAttributes('/', mounts.MOUNT_ATTR.NOEXEC, 0, true);
-  watch(writable);
   mounts.changeDirectory(data.proc);
+}
+
+/** The session's writable places; then the agent's identity, and no capability but to look at the agent's processes. */
+function moveIn(begin: BeginNotify, files: Files): void {
+  if (begin.agentSocket >= 0) mounts.moveMount(begin.agentSocket, '/run/cordon');
+  const writable = openWritable(files, begin.writable);
+  for (const place of begin.sealed) {
+    mounts.bind(place, place, true);
+    mounts.setAttributes(place, mounts.MOUNT_ATTR.RDONLY | mounts.MOUNT_ATTR.NOEXEC, 0, false);
+  }
+  for (const place of writable) mounts.setAttributes(place, mounts.MOUNT_ATTR.NOEXEC, 0, false);
+  watch(writable);
   credentials.actAs(begin.uid, begin.gid);
   credentials.keepCapabilities([credentials.CAP.SYS_PTRACE]);
 }
@@ -87,6 +100,7 @@ function sessionOf(begin: BeginNotify, listenerFd: number): Session {
   const reader = new ProcessReader(files, data.proc);
   const journal = journalOf(begin);
   const listener = new seccomp.Listener(listenerFd);
+  const group = new PermissionGroup(data.fanotify);
   listener.syncWakeUp();
   /** What was read from a task's memory counts only while that task still waits on that call. */
   const decideIfWaiting: Decide = (...args) =>
@@ -104,10 +118,13 @@ function sessionOf(begin: BeginNotify, listenerFd: number): Session {
     decider: deciderOf(begin.capabilitySet, begin.terminal),
     mode: begin.capabilitySet.mode,
     never: new Set(begin.never),
+    neverExec: new Set(begin.neverExec),
+    images: new ImageDigests(files, (image) => say({ type: 'hash', ...image })),
     boundHere: new Set(),
     uid: begin.uid,
     gid: begin.gid,
     decide: decideIfWaiting,
+    forgetReads: () => group.flush(),
     judgeGitConfig,
   };
   const e = begin.egress;
@@ -138,6 +155,7 @@ function serve(begin: BeginNotify, listenerFd: number): void {
       for (const message of waiting(port)) {
         if (message.type === 'stop') return false;
         if (message.type === 'policy') replacePolicy(session, message);
+        if (message.type === 'digest') session.mediation.images.learn(message.key, message.sha256);
       }
       return true;
     },
@@ -147,7 +165,11 @@ function serve(begin: BeginNotify, listenerFd: number): void {
 let begun: BeginNotify | undefined;
 port.on('message', (message: ToMediationThread) => {
   try {
-    if (message.type === 'begin') {
+    if (message.type === 'enter') {
+      enter(message.mountNamespace);
+      rehearse(data.proc);
+      say({ type: 'entered' });
+    } else if (message.type === 'begin') {
       begun = message as BeginNotify;
       moveIn(begun, new Files(data.proc));
       say({ type: 'begun' });
@@ -158,6 +180,7 @@ port.on('message', (message: ToMediationThread) => {
     } else if (message.type === 'stop') port.close();
   } catch (error) {
     say({ type: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    port.close(); // and with it this thread ends, which ends the session: nothing goes on unmediated
   }
 });
 say({ type: 'ready' });

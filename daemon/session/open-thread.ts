@@ -42,11 +42,13 @@ const state = {
   decider: undecided,
   mode: 'enforce',
   never: new Set(),
+  neverExec: new Set(),
   neverHasNames: false,
   root: -1,
   decide,
   ownPid: process.pid,
   audit: undefined,
+  names: new AuditGroup(),
   wake: data.wake,
   onWake: () => {
     for (const message of waiting(port)) if (!handle(message)) return false;
@@ -62,6 +64,7 @@ function begin(message: BeginOpen): void {
   terminal = message.terminal;
   state.journal = journal;
   state.never = new Set(message.never);
+  state.neverExec = new Set(message.neverExec);
   state.neverHasNames = message.neverHasNames;
   state.root = message.root;
   if (message.audit !== undefined) {
@@ -96,6 +99,8 @@ function handle(message: ToMediationThread): boolean {
     case 'stop':
       return false;
     case 'serve':
+    case 'enter':
+    case 'digest':
       return true;
   }
 }

@@ -1,5 +1,5 @@
 // One sandbox as the supervisor's main thread drives it: three threads, prepared before the session is known.
-import { existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import {
   AuditGroup,
@@ -19,6 +19,7 @@ import type {
   Exited,
   FromLaunchThread,
   FromMediationThread,
+  HashImage,
   NotStarted,
   Prepared,
   Spawn,
@@ -59,20 +60,29 @@ class Thread<To> {
   private readonly waiters: Waiter[] = [];
   private readonly unread: Message[] = [];
   private dead: Error | undefined;
-  constructor(file: string, data: unknown, onDeath: (error: Error) => void) {
+  private readonly onDeath: (error: Error) => void;
+  private readonly onLargeImage: (image: HashImage) => void;
+  constructor(
+    file: string,
+    data: unknown,
+    onDeath: (error: Error) => void,
+    onLargeImage: (image: HashImage) => void = () => undefined,
+  ) {
+    this.onLargeImage = onLargeImage;
     this.worker = new Worker(new URL(file, import.meta.url), {
       workerData: data,
       resourceLimits: { maxYoungGenerationSizeMb: 8 },
     });
     this.worker.on('message', (message: Message) => this.deliver(message));
-    const died = (error: Error): void => {
-      if (this.dead !== undefined) return;
-      this.dead = error;
-      for (const waiter of this.waiters.splice(0)) waiter.reject(error);
-      onDeath(error);
-    };
-    this.worker.on('error', died);
-    this.worker.on('exit', (code) => died(new Error(`${file} ended with ${code}`)));
+    this.onDeath = onDeath;
+    this.worker.on('error', (error) => this.died(error as Error));
+    this.worker.on('exit', (code) => this.died(new Error(`${file} ended with ${code}`)));
+  }
+  private died(error: Error): void {
+    if (this.dead !== undefined) return;
+    this.dead = error;
+    for (const waiter of this.waiters.splice(0)) waiter.reject(error);
+    this.onDeath(error);
   }
   say(message: To): void {
     this.worker.postMessage(message);
@@ -89,6 +99,15 @@ class Thread<To> {
     });
   }
   private deliver(message: Message): void {
+    if (message.type === 'hash') {
+      this.onLargeImage(message);
+      return;
+    }
+    // A failure that nobody waits for is the end of mediation, not a message to be kept.
+    if (message.type === 'failed' && this.waiters.length === 0) {
+      this.died(new Error(message.message));
+      return;
+    }
     const at = this.waiters.findIndex((w) => message.type === 'failed' || w.types.includes(message.type));
     if (at < 0) {
       this.unread.push(message);
@@ -106,6 +125,8 @@ export interface SandboxOptions {
   readonly tmpBytes: number;
   /** A thread died, or something else after which mediation cannot go on. */
   readonly onFailure: (error: Error) => void;
+  /** The notify thread met an image that is to be hashed beside the path. */
+  readonly onLargeImage: (image: HashImage) => void;
 }
 
 export class Sandbox {
@@ -142,7 +163,7 @@ export class Sandbox {
     });
     const failed = (error: Error): void => options.onFailure(error);
     this.open = new Thread('./open-thread.js', mediation(this.wakeOpen), failed);
-    this.notify = new Thread('./notify-thread.js', mediation(this.wakeNotify), failed);
+    this.notify = new Thread('./notify-thread.js', mediation(this.wakeNotify), failed, options.onLargeImage);
     const launch = {
       stage: this.stage,
       cgroup: name,
@@ -161,6 +182,10 @@ export class Sandbox {
     this.initPidfd = processes.pidfdOpen(prepared.initPid);
     this.launch.say({ type: 'mark', paths: this.watchedMounts(prepared.tid) });
     ({ auditMounts: this.auditMounts } = await this.launch.next('marked'));
+    const mountNamespace = openSync(`/proc/self/task/${prepared.tid}/ns/mnt`, 'r');
+    this.notify.say({ type: 'enter', mountNamespace });
+    await this.notify.next('entered');
+    closeSync(mountNamespace);
     rmdirSync(this.stage);
     this.prepared = prepared;
     return prepared;
@@ -185,7 +210,7 @@ export class Sandbox {
   async begin(
     confine: Omit<Confine, 'type'>,
     open: Omit<BeginOpen, 'type' | 'root' | 'audit'>,
-    notify: Omit<BeginNotify, 'type' | 'mountNamespace'>,
+    notify: Omit<BeginNotify, 'type'>,
   ): Promise<Confined> {
     const { tid } = this.preparedOrThrow;
     this.cgroup.limit(confine.limits);
@@ -193,12 +218,13 @@ export class Sandbox {
     const audit = this.auditMounts.length === 0 ? undefined : { group: this.audit, mounts: this.auditMounts };
     this.open.say({ ...open, type: 'begin', root, audit } satisfies BeginOpen);
     signalEvent(this.wakeOpen);
-    await this.open.next('begun');
+    this.notify.say({ ...notify, type: 'begin' } satisfies BeginNotify);
     this.launch.say({ ...confine, type: 'confine' });
-    await this.launch.next('mounted');
-    const mountNamespace = openSync(`/proc/self/task/${tid}/ns/mnt`, 'r');
-    this.notify.say({ ...notify, type: 'begin', mountNamespace } satisfies BeginNotify);
-    const [confined] = await Promise.all([this.launch.next('confined'), this.notify.next('begun')]);
+    const [confined] = await Promise.all([
+      this.launch.next('confined'),
+      this.notify.next('begun'),
+      this.open.next('begun'),
+    ]);
     this.notify.say({ type: 'serve', listener: confined.listener });
     return confined;
   }
@@ -218,6 +244,11 @@ export class Sandbox {
     this.notify.say(message);
     signalEvent(this.wakeNotify);
     await Promise.all([this.open.next('policy-in-force'), this.notify.next('policy-in-force')]);
+  }
+
+  learnDigest(key: string, sha256: string): void {
+    this.notify.say({ type: 'digest', key, sha256 });
+    signalEvent(this.wakeNotify);
   }
 
   /** SIGKILL to pid 1: the kernel kills every process of the namespace with it. */

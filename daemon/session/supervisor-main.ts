@@ -7,6 +7,8 @@ import { connect, type Connection, type Incoming } from '../wire/mod.ts';
 import { Supervisor } from './supervisor.ts';
 
 const RECONNECT_MS = 200;
+/** Soft limit on open files that programs expect: more breaks those that use select(2) or close all they could have. */
+const USUAL_NOFILE = 1024;
 
 const { values } = parseArgs({ options: { 'run-dir': { type: 'string' }, 'state-dir': { type: 'string' } } });
 const runDir = values['run-dir'] ?? '/run/cordon';
@@ -18,6 +20,9 @@ processes.closeOnExecFrom(3);
 await promises.stat('/');
 process.setgroups?.([]);
 credentials.notDumpable();
+// What the agent inherits. This process itself keeps a few dozen descriptors.
+processes.lowerNofile(USUAL_NOFILE);
+process.umask(0o022);
 
 let connection: Connection | undefined;
 const supervisor = new Supervisor({
@@ -79,5 +84,5 @@ async function reconnect(): Promise<void> {
   }
 }
 
-await supervisor.sandbox.prepare();
+await supervisor.prepare();
 await sayHello();

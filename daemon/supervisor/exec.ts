@@ -3,8 +3,8 @@
 // its own reading of the memory; when the new image starts, what really runs is compared with what was judged.
 import { AT, E, processes } from '../../native-bindings/linux/mod.ts';
 import { toText, type SessionRecord } from '../model/mod.ts';
-import { continues, fails, refusal, type Answer, type Mediation } from './mediation.ts';
-import { isPlaceless, isUnresolved } from './resolver.ts';
+import { continues, fails, refusal, type Answer, type Mediation, refused } from './mediation.ts';
+import { isPlaceless, isUnresolved, type Located, type Placeless } from './resolver.ts';
 
 export interface ExecCall {
   readonly pid: number;
@@ -59,15 +59,27 @@ export class ExecMediator {
       (call.flags & AT.SYMLINK_NOFOLLOW) === 0,
     );
     if (isUnresolved(found)) return fails(found.errno);
-    m.resolver.close(found);
+    try {
+      return this.judged(call, found);
+    } finally {
+      m.resolver.close(found);
+    }
+  }
+
+  private judged(call: ExecCall, found: Located | Placeless): Answer {
+    const { m } = this;
     // An image without a place (memfd, pipe, deleted file) cannot be judged by name, nor seen by fanotify.
     const placeless = isPlaceless(found);
     const unnamed = placeless || found.stat.nlink === 0;
     const path = placeless ? found.placeless : found.path;
+    const never = m.neverExec.has(`${found.stat.dev}:${found.stat.ino}`);
     const verdict = unnamed
       ? refusal('unnamed-image', 'only files with a name in the tree can be executed')
-      : m.decider.exec(found.path);
-    const detail = { argv: call.argv.map(toText) };
+      : never && m.decider.exec(found.path).effect === 'allow'
+        ? refusal('never-object', 'another name of an image that may never be executed')
+        : m.decider.exec(found.path);
+    const sha256 = placeless ? undefined : m.images.of(found.fd, m.proc, toText(found.path), found.stat);
+    const detail = { argv: call.argv.map(toText), ...(sha256 === undefined ? {} : { sha256 }) };
     const intent = {
       kind: 'exec',
       operation: 'exec',
@@ -79,7 +91,7 @@ export class ExecMediator {
     const permission = m.decide(m.journal, unnamed ? 'enforce' : m.mode, intent, verdict, () =>
       m.reader.tree(call.pid),
     );
-    if (!permission.granted) return fails(E.ACCES);
+    if (!permission.granted) return refused(permission);
     if (this.pending.size >= MAX_PENDING) this.pending.clear();
     this.pending.set(call.pid, { record: permission.record, argv: call.argv });
     return continues;

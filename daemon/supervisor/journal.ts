@@ -26,6 +26,7 @@ export class JournalWriter implements Journal {
   generation: number;
   /** Why the last append failed; '' when it worked. */
   failure = '';
+  private lastFailure = 'another thread met the error';
 
   constructor(state: JournalState, mode: Mode, generation: number, clock: () => number = Date.now) {
     this.state = state;
@@ -53,9 +54,16 @@ export class JournalWriter implements Journal {
       Atomics.compareExchange(this.counters, SHARED.seq, BigInt(seq), BigInt(seq - 1));
       return undefined;
     }
+    this.reportLost();
     const denied = record.disposition === 'denied' || record.disposition === 'would-deny';
     Atomics.add(this.counters, denied ? SHARED.denied : SHARED.allowed, 1n);
     return whole;
+  }
+
+  /** Once records can be written again, one of them says how many could not be. */
+  private reportLost(): void {
+    const lost = Number(Atomics.exchange(this.counters, SHARED.failed, 0n));
+    if (lost > 0) this.append(lostRecord(lost, this.lastFailure));
   }
 
   complete(record: SessionRecord, outcome: string, facts: Partial<NewRecord> = {}): void {
@@ -78,7 +86,18 @@ export class JournalWriter implements Journal {
 
   private failed(why: string): false {
     this.failure = why;
+    this.lastFailure = why;
     Atomics.add(this.counters, SHARED.failed, 1n);
     return false;
   }
 }
+
+const lostRecord = (count: number, why: string): NewRecord => ({
+  kind: 'session',
+  operation: 'journal',
+  object: `${count} records`,
+  disposition: 'observed',
+  layer: 'journal',
+  reason: `could not be written to the journal (${why}): changes, connections and executions were refused meanwhile, allowed reads went on`,
+  count,
+});

@@ -1,7 +1,17 @@
 // What every handler of a notification works with: one object per notify thread.
 import type { Files, processes, seccomp } from '../../native-bindings/linux/mod.ts';
-import { errnoName } from '../../native-bindings/linux/mod.ts';
-import type { Decide, Decider, Journal, Mode, ObjectId, RuleInfo, Verdict } from '../model/mod.ts';
+import { E, errnoName } from '../../native-bindings/linux/mod.ts';
+import type {
+  Decide,
+  Decider,
+  Journal,
+  Mode,
+  ObjectId,
+  Permission,
+  RuleInfo,
+  Verdict,
+} from '../model/mod.ts';
+import type { ImageDigests } from './images.ts';
 import type { ProcessReader } from './process-info.ts';
 import type { Resolver } from './resolver.ts';
 
@@ -19,11 +29,16 @@ export interface Mediation {
   mode: Mode;
   /** Objects that `never` rules named at launch, by identity. */
   readonly never: ReadonlySet<ObjectId>;
+  /** Images that `never` may be executed, by identity. */
+  readonly neverExec: ReadonlySet<ObjectId>;
+  readonly images: ImageDigests;
   /** Sockets that the sandbox itself bound, by identity: only those, and granted ones, can be connected to. */
   readonly boundHere: Set<ObjectId>;
   readonly uid: number;
   readonly gid: number;
   readonly decide: Decide;
+  /** Makes the kernel forget every cached decision about reads: after a rename, what was cached has another name. */
+  readonly forgetReads: () => void;
   readonly judgeGitConfig: (before: string, after: string) => string | undefined;
 }
 
@@ -38,6 +53,10 @@ export type Answer =
 export const returns = (value: number): Answer => ({ kind: 'returns', value });
 export const fails = (errno: number): Answer => ({ kind: 'fails', errno });
 export const continues: Answer = { kind: 'continues' };
+
+/** What policy denies is EACCES; what could not be recorded, and is denied for that, is as if the disk were full. */
+export const refused = (permission: Permission & { readonly granted: false }): Answer =>
+  fails(permission.record === undefined ? E.NOSPC : E.ACCES);
 
 /** Result of a system call of ours (value or -errno) as the task's answer. */
 export const answerOf = (result: number): Answer => (result < 0 ? fails(-result) : returns(result));

@@ -2,7 +2,7 @@
 import { readdirSync } from 'node:fs';
 import { AT, E, O, S, type Files } from '../../native-bindings/linux/mod.ts';
 import { strictest, toText, type BytePath, type Verdict } from '../model/mod.ts';
-import { answerOf, fails, outcomeOf, refusal, type Answer, type Mediation } from './mediation.ts';
+import { answerOf, fails, outcomeOf, refusal, type Answer, type Mediation, refused } from './mediation.ts';
 import { installGitConfig, isGitConfigRename } from './git-config.ts';
 import { applyUmask, judge } from './open.ts';
 import { isPlaceless, isUnresolved, join, type Located, type Slot } from './resolver.ts';
@@ -27,6 +27,14 @@ const takeoverNames = new Set([
   '.config',
   'hooks',
 ]);
+/**
+ * A git directory holds no links: one to a directory elsewhere would bring configuration and hooks with it. Only the link
+ * with which git init tries whether links work (.git/tXXXXXX) is let through.
+ */
+const insideGit = /\/\.git\/(?!t[A-Za-z0-9]{6}$)/;
+const isTakeoverLink = (path: string): boolean =>
+  takeoverNames.has(path.slice(path.lastIndexOf('/') + 1)) || insideGit.test(path);
+
 /** Entries looked at before a directory may change its name. */
 const MAX_SCAN = 50_000;
 
@@ -52,7 +60,7 @@ function permit(
     verdict,
     () => m.reader.tree(call.pid),
   );
-  if (!permission.granted) return fails(E.ACCES);
+  if (!permission.granted) return refused(permission);
   const result = effect();
   m.journal.complete(permission.record, outcomeOf(result));
   return answerOf(result);
@@ -159,7 +167,7 @@ export function symlink(m: Mediation, call: Mutation, target: string, dirfd: num
 
 /** A link at a place whose inside has rules of its own would lead around them. */
 function linkVerdict(m: Mediation, slot: Slot): Verdict {
-  if (takeoverNames.has(slot.name))
+  if (isTakeoverLink(slot.path))
     return refusal('protected/link', 'a link here would stand in for files that act on the host');
   return strictest([write(m, slot.path), write(m, join(slot.path, 'x'))]);
 }
@@ -200,6 +208,7 @@ export function link(
   );
 }
 
+const RENAME_NOREPLACE = 1;
 const RENAME_EXCHANGE = 2;
 
 export function rename(
@@ -215,6 +224,7 @@ export function rename(
 }
 
 function renameSlots(m: Mediation, call: Mutation, source: Slot, target: Slot, flags: number): Answer {
+  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) !== 0) return fails(E.INVAL); // no whiteouts
   if (isDots(source.name) || isDots(target.name)) return fails(E.BUSY);
   const object = m.files.fstatat(source.fd, source.name, AT.SYMLINK_NOFOLLOW);
   if (object === undefined) return fails(E.NOENT);
@@ -233,9 +243,25 @@ function renameSlots(m: Mediation, call: Mutation, source: Slot, target: Slot, f
       ? [refusal('never-object', 'an object that may never be touched')]
       : []),
   ]);
-  return permit(m, call, verdict, source.path, target.path, () =>
-    m.files.renameat2(source.fd, source.name, target.fd, target.name, flags),
-  );
+  return permit(m, call, verdict, source.path, target.path, () => {
+    const result = m.files.renameat2(source.fd, source.name, target.fd, target.name, flags);
+    const stale =
+      outlivesItsName(m, object, source, target) ||
+      (both !== undefined && outlivesItsName(m, both, target, source));
+    if (result === 0 && stale) m.forgetReads();
+    return result;
+  });
+}
+
+/**
+ * The kernel's cached decisions belong to inodes and move along: those of a directory to whatever will lie in it, those of
+ * a file to a name that may be judged otherwise.
+ */
+function outlivesItsName(m: Mediation, { mode }: { readonly mode: number }, from: Slot, to: Slot): boolean {
+  if ((mode & S.IFMT) === S.IFDIR) return true;
+  const lost = (verdict: (path: BytePath) => Verdict): boolean =>
+    verdict(from.path).effect === 'allow' && verdict(to.path).effect !== 'allow';
+  return lost((path) => m.decider.file({ access: 'read', path })) || lost((path) => m.decider.exec(path));
 }
 
 /** A directory takes its contents along: each must be writable at its old and at its new name. */
@@ -263,7 +289,7 @@ function contentsVerdict(m: Mediation, from: BytePath, to: BytePath): Verdict | 
       const verdict = moved(m, oldPath, newPath);
       if (verdict.effect !== 'allow') return verdict;
       if (entry.isDirectory()) pending.push([oldPath, newPath]);
-      if (entry.isSymbolicLink() && takeoverNames.has(entry.name))
+      if (entry.isSymbolicLink() && isTakeoverLink(newPath))
         return refusal(
           'protected/link',
           'the directory holds a link that would stand in for files that act on the host',

@@ -2,7 +2,8 @@
 // sandbox's own mounts, and teaches the kernel what it need not ask again.
 //
 // Invariants: this thread opens nothing on a watched mount except with O_PATH, which is not watched. A directory's
-// decision is cached only where it is the same for everything directly inside; an object's only where it has one name.
+// decision is cached only where it is the same for everything directly inside, but for names that are not there and are
+// watched for; an object's only where it has one name.
 import {
   AT,
   E,
@@ -13,6 +14,7 @@ import {
   S,
   drainEvent,
   errnoName,
+  type AuditGroup,
   type Files,
   type PermissionGroup,
   type Stat,
@@ -39,6 +41,8 @@ export interface OpenMediation {
   decider: Decider;
   mode: Mode;
   never: ReadonlySet<ObjectId>;
+  /** Images that `never` may be executed, by identity. */
+  neverExec: ReadonlySet<ObjectId>;
   /** Some `never` object has another name: then no directory may be cached, that name could be in it. */
   neverHasNames: boolean;
   /** O_PATH descriptor of the sandbox's root. */
@@ -47,6 +51,8 @@ export interface OpenMediation {
   /** Our own process: what the mediator or the launch thread opens was decided by them. */
   readonly ownPid: number;
   readonly audit: ReadAudit | undefined;
+  /** Tells of names that appear in cached directories. */
+  readonly names: AuditGroup;
   readonly wake: number;
   readonly onWake: () => boolean;
 }
@@ -57,10 +63,17 @@ const IDLE_MS = 250;
 const EXEC_PERM = Number(FAN.OPEN_EXEC_PERM);
 /** Directories whose cacheability was worked out; cleared with every change of policy. */
 const MAX_KNOWN = 20_000;
+/** Names that may single out objects in a directory and still leave it worth looking for each of them. */
+const MAX_ABSENT = 64;
+/** Stands for every name that no rule singles out. No file system entry made by people is called this. */
+const ANY_NAME = '\x01any\x01';
 
 export class OpenMediator {
   private readonly m: OpenMediation;
-  private readonly cacheable = new Map<string, boolean>();
+  /** Names that must not be in a directory for it to be cached; undefined: it is never cached. */
+  private readonly cacheable = new Map<string, readonly string[] | undefined>();
+  /** Every name that was looked for in some cached directory. */
+  private readonly watchedFor = new Set<string>();
   /** Events of tasks before the session has a policy (pid 1's preparations) are allowed. */
   active = false;
 
@@ -80,7 +93,7 @@ export class OpenMediator {
   }
 
   serve(): void {
-    const poller = new Poller([this.m.group.fd, this.m.wake]);
+    const poller = new Poller([this.m.group.fd, this.m.wake, this.m.names.fd]);
     for (let busy = false; ;) {
       const ready = poller.wait(busy ? BUSY_MS : IDLE_MS);
       if (this.active) busy = this.m.audit?.drain(this.m.journal, this.m.decider) ?? false;
@@ -92,8 +105,17 @@ export class OpenMediator {
           return;
         }
       }
+      if (poller.events(2) !== 0) this.appeared();
       if (poller.events(0) !== 0) this.batch();
     }
+  }
+
+  /** A name that rules single out has appeared in a directory that may be cached: the kernel asks about everything again. */
+  private appeared(): void {
+    const { events, lost } = this.m.names.read();
+    if (lost === 0 && !events.some(({ name }) => this.watchedFor.has(name))) return;
+    this.m.group.flush();
+    this.cacheable.clear();
   }
 
   private batch(): void {
@@ -124,7 +146,10 @@ export class OpenMediator {
     if (pid === this.m.ownPid || !this.active) return true;
     const path = this.m.files.pathOf(fd);
     const stat = this.m.files.fstat(fd);
-    if (!path.startsWith('/') || stat === undefined) return false;
+    if (!path.startsWith('/') || stat === undefined) {
+      this.failClosed(pid, path, new Error('the object has no name that can be judged'));
+      return false;
+    }
     try {
       return this.judgeObject(fd, pid, exec, path as BytePath, stat);
     } catch (error) {
@@ -145,7 +170,8 @@ export class OpenMediator {
   }
 
   private verdict(path: BytePath, stat: Stat, exec: boolean): Verdict {
-    if (stat.nlink > 1 && this.m.never.has(`${stat.dev}:${stat.ino}`))
+    const id = `${stat.dev}:${stat.ino}` as const;
+    if (this.m.never.has(id) || (exec && this.m.neverExec.has(id)))
       return refusal('never-object', 'another name of an object that may never be touched');
     const place = stat.nlink === 0 ? (path.replace(/ \(deleted\)$/, '') as BytePath) : path;
     return exec ? this.m.decider.exec(place) : this.m.decider.file({ access: 'read', path: place });
@@ -184,13 +210,15 @@ export class OpenMediator {
     const directory = (stat.mode & S.IFMT) === S.IFDIR;
     if (!directory && this.cacheDirectory(path, exec, mask)) return 'directory';
     if (stat.nlink !== 1 && !directory) return 'no';
-    return this.m.group.ignore(fd, mask | (directory ? FAN.ONDIR : 0n), false) ? 'object' : 'no';
+    if (!this.m.group.ignore(fd, mask | (directory ? FAN.ONDIR : 0n), false)) return 'no';
+    return this.stillNamed(fd, path) ? 'object' : 'no';
   }
 
   private cacheDirectory(path: BytePath, exec: boolean, mask: bigint): boolean {
     const parent = (path.slice(0, path.lastIndexOf('/')) || '/') as BytePath;
     const key = `${exec ? 'x' : 'r'}${parent}`;
-    if (!this.isCacheable(key, parent, exec)) return false;
+    const absent = this.mustBeAbsent(key, parent, exec);
+    if (absent === undefined) return false;
     const fd = this.m.files.openat2(
       this.m.root,
       `.${parent}`,
@@ -200,19 +228,55 @@ export class OpenMediator {
     );
     if (fd < 0) return false;
     // The directory may have been renamed since: only the one that still has the judged name is cached.
-    const done = this.m.files.pathOf(fd) === parent && this.m.group.ignore(fd, mask, true);
+    const done =
+      this.m.files.pathOf(fd) === parent &&
+      this.areAbsent(fd, key, absent) &&
+      this.m.group.ignore(fd, mask, true) &&
+      this.stillNamed(fd, parent);
     this.m.files.close(fd);
     return done;
   }
 
-  private isCacheable(key: string, directory: BytePath, exec: boolean): boolean {
-    const known = this.cacheable.get(key);
-    if (known !== undefined) return known;
+  /**
+   * Asked after a decision was cached: a rename since it was made had its flush before, so this one takes it back. A
+   * rename from now on flushes it.
+   */
+  private stillNamed(fd: number, path: BytePath): boolean {
+    if (this.m.files.pathOf(fd) === path) return true;
+    this.m.group.flush();
+    return false;
+  }
+
+  private mustBeAbsent(key: string, directory: BytePath, exec: boolean): readonly string[] | undefined {
+    if (this.cacheable.has(key)) return this.cacheable.get(key);
     if (this.cacheable.size >= MAX_KNOWN) this.cacheable.clear();
+    const absent = this.m.neverHasNames ? undefined : this.singledOut(directory, exec);
+    this.cacheable.set(key, absent);
+    return absent;
+  }
+
+  /** Names that rules single out in a directory that is otherwise allowed as a whole; undefined when it is not. */
+  private singledOut(directory: BytePath, exec: boolean): readonly string[] | undefined {
+    const { decider } = this.m;
     const access = exec ? 'exec' : 'read';
-    const answer = !this.m.neverHasNames && this.m.decider.uniformBelow(directory, access);
-    this.cacheable.set(key, answer);
-    return answer;
+    if (decider.uniformBelow(directory, access)) return [];
+    const exceptions = decider.exceptionsIn(directory, access);
+    const literal =
+      exceptions.length > 0 && exceptions.length <= MAX_ABSENT && !exceptions.some((e) => e.wildcard);
+    if (!literal) return undefined;
+    const any = `${directory === '/' ? '' : directory}/${ANY_NAME}` as BytePath;
+    const { effect, obligations } = exec ? decider.exec(any) : decider.file({ access: 'read', path: any });
+    return effect === 'allow' && obligations.length === 0 ? exceptions.map(({ name }) => name) : undefined;
+  }
+
+  /** Watched first, looked at then: what appears in between is seen by one of the two. */
+  private areAbsent(directory: number, key: string, names: readonly string[]): boolean {
+    if (names.length === 0) return true;
+    if (!this.m.names.watchNames(directory)) return false;
+    for (const name of names) this.watchedFor.add(name);
+    if (!names.some((name) => nameExists(this.m.files, directory, name))) return true;
+    this.cacheable.set(key, undefined);
+    return false;
   }
 
   private failClosed(pid: number, path: string, error: unknown): void {
@@ -229,6 +293,5 @@ export class OpenMediator {
   }
 }
 
-/** Names in a directory that glob rules single out: they are looked for before the directory is cached. */
-export const nameExists = (files: Files, directory: number, name: string): boolean =>
+const nameExists = (files: Files, directory: number, name: string): boolean =>
   files.fstatat(directory, name, AT.SYMLINK_NOFOLLOW) !== undefined;

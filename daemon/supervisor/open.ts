@@ -8,7 +8,7 @@ import {
   type ProcessInfo,
   type Verdict,
 } from '../model/mod.ts';
-import { continues, fails, outcomeOf, refusal, type Answer, type Mediation } from './mediation.ts';
+import { continues, fails, outcomeOf, refusal, type Answer, type Mediation, refused } from './mediation.ts';
 import { isPlaceless, isUnresolved, type Located, type Slot } from './resolver.ts';
 
 export interface OpenCall {
@@ -69,7 +69,7 @@ function openFound(m: Mediation, call: OpenCall, found: Located): Answer {
   const permission = m.decide(m.journal, m.mode, intentOf(m, call, found.path, 'open'), verdict, () =>
     m.reader.tree(call.pid),
   );
-  if (!permission.granted) return fails(E.ACCES);
+  if (!permission.granted) return refused(permission);
   const fd = m.files.openat(
     m.proc,
     m.files.selfPath(found.fd),
@@ -85,7 +85,7 @@ function openSpecial(m: Mediation, call: OpenCall, found: Located, verdict: Verd
   const permission = m.decide(m.journal, m.mode, intentOf(m, call, found.path, 'open'), verdict, () =>
     m.reader.tree(call.pid),
   );
-  return permission.granted ? continues : fails(E.ACCES);
+  return permission.granted ? continues : refused(permission);
 }
 
 function openDirectory(m: Mediation, call: OpenCall, found: Located): Answer {
@@ -95,7 +95,7 @@ function openDirectory(m: Mediation, call: OpenCall, found: Located): Answer {
   const permission = m.decide(m.journal, m.mode, intentOf(m, call, found.path, 'tmpfile'), verdict, () =>
     m.reader.tree(call.pid),
   );
-  if (!permission.granted) return fails(E.ACCES);
+  if (!permission.granted) return refused(permission);
   applyUmask(m, call.pid);
   const fd = m.files.openat(
     m.proc,
@@ -140,7 +140,7 @@ function createIn(m: Mediation, call: OpenCall, slot: Slot): Answer | 'again' {
   const permission = m.decide(m.journal, m.mode, intentOf(m, call, slot.path, 'create'), verdict, () =>
     m.reader.tree(call.pid),
   );
-  if (!permission.granted) return fails(E.ACCES);
+  if (!permission.granted) return refused(permission);
   applyUmask(m, call.pid);
   const flags = call.flags | O.CREAT | O.EXCL | O.NOFOLLOW | O.CLOEXEC | O.NOCTTY;
   const fd = m.files.openat(slot.fd, slot.name, flags, call.mode & 0o1777);

@@ -155,6 +155,12 @@ export class AuditGroup {
       ) === 0
     );
   }
+  /** Names that appear directly inside the directory behind `fd`. False where the file system cannot tell. */
+  watchNames(fd: number): boolean {
+    const path = this.arena.cstring(PATH, `/proc/self/fd/${String(fd)}`);
+    const mask = FAN.CREATE | FAN.MOVED_TO | FAN.ONDIR;
+    return libc.fanotifyMark(this.fd, MARK.ADD, mask, -100, path) === 0;
+  }
   /** One batch; empty when nothing waits. Events that cannot be understood are left out of the batch and counted. */
   read(): { readonly events: readonly Opened[]; readonly lost: number } {
     const n = libc.read(this.fd, this.arena.at(EVENTS), EVENTS_MAX);

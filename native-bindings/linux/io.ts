@@ -73,6 +73,11 @@ export function writeText(fd: number, text: string, arena: Arena): number {
   return n < 0 ? -errno() : n === length ? 0 : -11;
 }
 
+const F_GETFL = 3;
+const O_PATH = 0o10000000;
+/** Opened with O_PATH: names an object, and gives no access to it. */
+export const isPathOnly = (fd: number): boolean =>
+  (check(libc.fcntl(fd, F_GETFL, 0), 'fcntl F_GETFL') & O_PATH) !== 0;
 
 const F_SETFD = 2;
 /** Clears FD_CLOEXEC, which Node sets on what it inherits. */

@@ -47,7 +47,6 @@ export const libc = {
   mount: fn('int mount(void *source, void *target, void *type, unsigned long flags, void *data)'),
   umount2: fn('int umount2(void *target, int flags)'),
   chdir: fn('int chdir(void *path)'),
-  closeRange: fn('int close_range(unsigned int first, unsigned int last, int flags)'),
   fchdir: fn('int fchdir(int fd)'),
   prctl: fn('int prctl(int op, unsigned long a, unsigned long b, unsigned long c, unsigned long d)'),
   processVmReadv: fn(

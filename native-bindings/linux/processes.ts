@@ -48,11 +48,12 @@ export function peerPidfd(socketFd: number): number {
     : scratch.view.getInt32(0, true);
 }
 const RLIMIT_NOFILE = 7;
-/** Soft and hard limit on open files of another process. */
-export function setNofile(pid: number, soft: number, hard: number): void {
-  scratch.view.setBigUint64(64, BigInt(soft), true);
-  scratch.view.setBigUint64(72, BigInt(hard), true);
-  check(libc.prlimit(pid, RLIMIT_NOFILE, scratch.at(64), null), 'prlimit');
+/** Lowers the soft limit on open files of this process, which Node raises to the hard one when it starts. */
+export function lowerNofile(soft: number): void {
+  check(libc.prlimit(0, RLIMIT_NOFILE, null, scratch.at(64)), 'prlimit');
+  const hard = scratch.view.getBigUint64(72, true);
+  scratch.view.setBigUint64(64, hard < BigInt(soft) ? hard : BigInt(soft), true);
+  check(libc.prlimit(0, RLIMIT_NOFILE, scratch.at(64), null), 'prlimit');
 }
 
 /** Reads other processes' memory, page by page, so that a short read is never mistaken for the end. */

@@ -28,7 +28,9 @@ const only = (...rooms: string[]): RoomSet => {
 const mayImport: ReadonlyMap<string, RoomSet> = new Map<string, RoomSet>([
   ['model', only()],
   ['wire', only('model')],
-  ['policy', only('model')],
+  // Both are pure: a profile's own table and the smallest change are answered by the decisions themselves; the schemas
+  // are data.
+  ['policy', only('model', 'decision', 'profiles')],
   ['decision', only('model')],
   ['dlp', only('model')],
   ['anomaly', only('model')],

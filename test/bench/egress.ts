@@ -1,12 +1,13 @@
 // What the egress tunnel costs: throughput and latency against a direct loopback connection, in the same run.
-//   bash daemon/scripts/node24.sh test/bench/egress.ts [--dist]
-// With --dist the bundled process of `npm run build` is measured.
+//   npm run build && bash daemon/scripts/node24.sh test/bench/egress.ts
+// The bundled process is measured; without dist/egress.js the source.
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
+import { fileURLToPath } from 'node:url';
 import { capabilities, Session } from '../egress/session.ts';
 
-const total = 1024 * 1024 * 1024;
+const total = 512 * 1024 * 1024;
 const rounds = 500;
 const block = Buffer.alloc(65536, 1);
 
@@ -79,9 +80,8 @@ function memory(pid: number): string {
 const server = createServer({ allowHalfOpen: true }, talk).listen(0, '127.0.0.1');
 await once(server, 'listening');
 const { port } = server.address() as AddressInfo;
-const entry = process.argv.includes('--dist')
-  ? new URL('../../dist/egress.js', import.meta.url).pathname
-  : undefined;
+const bundle = fileURLToPath(new URL('../../dist/egress.js', import.meta.url));
+const entry = existsSync(bundle) ? bundle : undefined;
 const startedAt = performance.now();
 const session = await Session.start({
   set: capabilities([{ host: '127.0.0.1', port }]),
@@ -105,7 +105,9 @@ for (const [what, unit, measure] of [
   await measure(direct);
   rows.push([what, await measure(direct), await measure(tunnelled), unit]);
 }
-console.log(`command: node test/bench/egress.ts ${process.argv.slice(2).join(' ')}`);
+console.log(
+  `command: bash daemon/scripts/node24.sh test/bench/egress.ts (${entry === undefined ? 'source' : 'bundle'})`,
+);
 console.log('measure                      direct    tunnel     ratio');
 for (const [what, plain, tunnel, unit] of rows) {
   const ratio = unit === 'µs' ? tunnel / plain : plain / tunnel;

@@ -25,7 +25,7 @@ const bash = ['bash', '--norc', '--noprofile', '-i'];
 
 t.test('a terminal has its size, its changes of size, and its name', { skip }, async (t) => {
   const terminal = open(t, await prepare(t, 'terminal'), bash);
-  terminal.type("PS1='ready> '\r");
+  terminal.type("PS1='rea''dy> '\r");
   await terminal.shows('ready>');
   terminal.type('echo "size=$(stty size)" term=$TERM; [ -t 0 ] && [ -t 1 ] && echo "both are t""ty"\r');
   await terminal.shows('size=31 93 term=xterm-256color');
@@ -46,24 +46,30 @@ t.test('a terminal has its size, its changes of size, and its name', { skip }, a
 
 t.test('Ctrl-C interrupts, Ctrl-Z stops, fg goes on', { skip }, async (t) => {
   const terminal = open(t, await prepare(t, 'terminal'), bash);
-  terminal.type("PS1='ready> '\r");
+  terminal.type("PS1='rea''dy> '\r");
   await terminal.shows('ready>');
-  terminal.type('cat; echo "code=$?"\r');
-  terminal.type('typed\r');
-  await terminal.shows('typed typed');
+  // Each cat says that it runs first: what is typed before that, the shell would read.
+  const cat = (n: number): string => `sh -c 'echo run""ning-${n}; exec cat'`;
+  terminal.type(`${cat(1)}\r`);
+  await terminal.shows('running-1');
+  terminal.type('first line\r');
+  await terminal.shows('first line first line');
   terminal.type('\x03');
+  // An interrupt drops what was typed ahead (termios(3), NOFLSH): wait for the prompt.
+  await until('the shell is back', () => /\^C.*ready>$/s.test(terminal.words));
+  terminal.type('echo "code=$?"\r');
   await terminal.shows('code=130');
-  terminal.type('cat\r');
-  terminal.type('second\r');
-  await terminal.shows('second second');
+  terminal.type(`${cat(2)}\r`);
+  await terminal.shows('running-2');
   terminal.type('\x1a');
-  await terminal.shows('Stopped');
+  await until('the shell is back', () => /Stopped.*ready>$/s.test(terminal.words));
   terminal.type('jobs -l | wc -l | sed s/^/jobs=/\r');
   await terminal.shows('jobs=1');
-  terminal.type('fg\r');
-  terminal.type('third\r');
-  await terminal.shows('third third');
+  terminal.type('fg >/dev/null; echo back""ed; [ -t 1 ] && echo done""it\r');
+  terminal.type('second line\r');
+  await terminal.shows('second line');
   terminal.type('\x04');
+  await terminal.shows('doneit');
   terminal.type('exit\r');
   t.equal((await terminal.exit()).code, 0);
 });

@@ -209,3 +209,15 @@ t.test('managed settings never widen, whatever the profile', async (t) => {
   fc.assert(property, { numRuns: 150 });
   t.pass();
 });
+
+t.test('a refusal holds for both spellings of a place that is a link on merged systems', async (t) => {
+  const body =
+    'files:\n  - { allow: [exec], in: [/] }\n  - { never: [exec], in: [/bin/a, /usr/sbin/b] }\nsockets:\n  - { never: [/var/run/d.sock] }\n';
+  const decider = createDecider(plan(body).capabilitySet);
+  for (const path of ['/bin/a', '/usr/bin/a', '/sbin/b', '/usr/sbin/b']) {
+    t.match(decider.exec(path as BytePath), { effect: 'deny', rule: { never: true } }, path);
+  }
+  t.match(decider.socket({ path: '/run/d.sock' as BytePath }), { rule: { never: true } });
+  const granted = createDecider(plan('files:\n  - { allow: [exec], in: [/bin/a] }\n').capabilitySet);
+  t.equal(granted.exec('/usr/bin/a' as BytePath).effect, 'deny', 'a grant is for what it names');
+});

@@ -167,7 +167,7 @@ static struct tally flip_write_rounds(void) {
 static struct tally flip_unlink_rounds(void) {
   struct tally tally = {0};
   for (long i = 0; i < rounds(); i++) {
-    if (i % 16 == 0) make_file(scratch("flipflop"), "mine");
+    if (i % 16 == 0) make_file(scratch("victim"), "mine");
     unlink(buffer) < 0 ? tally.refused++ : tally.opened++;
   }
   return tally;

@@ -1,6 +1,7 @@
 // A client of cordond inside this process: what `cordon run` does, without starting a program for it. The agent gets
 // this process's own descriptors 0, 1 and 2.
 import { connect, type Connection } from '../../../daemon/wire/mod.ts';
+import { until } from '../../support/until.ts';
 import type { Stage } from './stage.ts';
 import { userEnvironment } from './peers.ts';
 
@@ -17,6 +18,15 @@ export class Client {
 
   static async connect(stage: Stage): Promise<Client> {
     return new Client(await connect(stage.cordon.socket), stage);
+  }
+
+  /** Resolves when a supervisor waits in the daemon's pool: what a warm daemon is. */
+  async warm(): Promise<void> {
+    await until('a supervisor waits in the pool', async () => {
+      const { json } = await this.#admin.askFor('status', {}, 'statusAnswer');
+      const { pool } = JSON.parse(json) as { pool: { ready: number; starting: number } };
+      return pool.ready > 0 && pool.starting === 0;
+    });
   }
 
   /** Runs a command to its end; its exit code. */

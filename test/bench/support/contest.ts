@@ -20,23 +20,35 @@ export interface Result {
 const quantile = (sorted: readonly number[], at: number): number =>
   sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * at))] ?? NaN;
 
+/** A measurement that failed ends that contestant: its first error is its note. */
+async function take(
+  one: Contestant,
+  times: number[],
+  errors: Map<string, string>,
+  keep: boolean,
+): Promise<void> {
+  if (errors.has(one.name)) return;
+  try {
+    const time = await one.measure();
+    if (keep) times.push(time);
+  } catch (error) {
+    errors.set(one.name, error instanceof Error ? error.message.trim().slice(0, 300) : String(error));
+  }
+}
+
 /** The first contestant is the baseline. The first round warms up and is thrown away. */
 export async function contest(contestants: readonly Contestant[], rounds: number): Promise<Result[]> {
-  const times = new Map<string, number[]>(contestants.map(({ name }) => [name, []]));
-  for (let round = 0; round <= rounds; round++) {
-    for (const { name, measure } of contestants) {
-      const time = await measure();
-      if (round > 0) times.get(name)?.push(time);
-    }
-  }
-  const sorted = contestants.map(({ name }) => ({
-    name,
-    all: (times.get(name) ?? []).sort((a, b) => a - b),
-  }));
+  const seats = contestants.map((one) => ({ one, times: new Array<number>() }));
+  const errors = new Map<string, string>();
+  for (let round = 0; round <= rounds; round++)
+    for (const { one, times } of seats) await take(one, times, errors, round > 0);
+  const sorted = seats.map(({ one, times }) => ({ name: one.name, all: times.sort((a, b) => a - b) }));
   const base = quantile(sorted[0]?.all ?? [], 0.5);
   return sorted.map(({ name, all }) => {
     const median = quantile(all, 0.5);
-    return { name, median, low: quantile(all, 0.1), high: quantile(all, 0.9), ratio: median / base };
+    const error = errors.get(name);
+    const note = error === undefined ? {} : { note: `failed: ${error}` };
+    return { name, median, low: quantile(all, 0.1), high: quantile(all, 0.9), ratio: median / base, ...note };
   });
 }
 
