@@ -1,6 +1,6 @@
 // What the threads of one supervisor say to each other.
 import type { CapabilitySet, Layer, Limits, Mode, ObjectId } from '../model/mod.ts';
-import type { Mask } from '../launcher/mod.ts';
+import type { Hidden, Mask } from '../launcher/mod.ts';
 
 /** Descriptors are numbers of the one process that all threads share. */
 export interface LaunchThreadData {
@@ -40,6 +40,7 @@ export interface Confine {
   readonly gid: number;
   readonly masks: readonly Mask[];
   readonly agentSocket: number;
+  readonly hidden: Hidden | undefined;
   readonly fifos: readonly string[];
   readonly terminal: { readonly rows: number; readonly columns: number } | undefined;
   readonly limits: Limits;
@@ -118,6 +119,8 @@ export interface BeginNotify extends BeginSession {
   readonly sealed: readonly string[];
   /** As Confine.agentSocket, another descriptor. */
   readonly agentSocket: number;
+  /** As Confine.hidden, with another descriptor. */
+  readonly hidden: Hidden | undefined;
   readonly uid: number;
   readonly gid: number;
   readonly writable: readonly string[];

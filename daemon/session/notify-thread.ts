@@ -3,6 +3,7 @@
 // and gives up every capability but the one to look at the agent's processes.
 import { workerData } from 'node:worker_threads';
 import {
+  AT,
   AuditGroup,
   Files,
   PermissionGroup,
@@ -11,7 +12,7 @@ import {
   processes,
   seccomp,
 } from '../../native-bindings/linux/mod.ts';
-import { privateWritable } from '../launcher/mod.ts';
+import { bringIn, isWithin, privateWritable } from '../launcher/mod.ts';
 import { judgeGitConfig } from '../decision/git-config.ts';
 import type { Decide, SyscallEntry } from '../model/mod.ts';
 import { decide } from '../monitor/mod.ts';
@@ -77,8 +78,13 @@ function enter(mountNamespace: number): void {
 /** The session's writable places; then the agent's identity, and no capability but to look at the agent's processes. */
 function moveIn(begin: BeginNotify, files: Files): void {
   if (begin.agentSocket >= 0) mounts.moveMount(begin.agentSocket, '/run/cordon');
-  const writable = openWritable(files, begin.writable);
+  const { hidden } = begin;
+  if (hidden !== undefined) bringIn(files, hidden);
+  // It is a mount of its own: writable where the place around it is.
+  const around = hidden !== undefined && begin.writable.some((place) => isWithin(hidden.path, place));
+  const writable = openWritable(files, around ? [...begin.writable, hidden.path] : begin.writable);
   for (const place of begin.sealed) {
+    if (files.fstatat(-100, place, AT.SYMLINK_NOFOLLOW) === undefined) continue;
     mounts.bind(place, place, true);
     mounts.setAttributes(place, mounts.MOUNT_ATTR.RDONLY | mounts.MOUNT_ATTR.NOEXEC, 0, false);
   }

@@ -3,6 +3,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, constants, createReadStream, openSync, statSync } from 'node:fs';
 import { mounts, processes } from '../../native-bindings/linux/mod.ts';
+import { hiddenBelow, type Hidden } from '../launcher/mod.ts';
 import { CordonError, toText, type CapabilitySet, type Plan } from '../model/mod.ts';
 import { JournalWriter, SHARED } from '../supervisor/mod.ts';
 import type { Bodies, Connection, Incoming } from '../wire/mod.ts';
@@ -144,6 +145,7 @@ export class Supervisor {
     };
     const agentSocket = this.agentDirectory(order);
     const agentSocketOfMediator = this.agentDirectory(order);
+    const [hidden, hiddenFromMediator] = [this.hiddenWorkspace(order), this.hiddenWorkspace(order)];
     const { uid, gid } = order;
     const writable = capabilitySet.mode === 'monitor' ? ['/'] : plan.writable;
     this.confined = await this.sandbox.begin(
@@ -152,6 +154,7 @@ export class Supervisor {
         gid,
         masks: never.masks,
         agentSocket,
+        hidden,
         fifos: ['/tmp', ...plan.writable.filter(isThere)],
         terminal: terminal ? { rows: order.rows, columns: order.columns } : undefined,
         limits: plan.limits,
@@ -164,10 +167,12 @@ export class Supervisor {
         writable,
         sealed: never.masks.map((mask) => mask.path),
         agentSocket: agentSocketOfMediator,
+        hidden: hiddenFromMediator,
         egress: this.egressForMediator(),
       },
     );
-    for (const fd of [agentSocket, agentSocketOfMediator]) if (fd >= 0) closeSync(fd);
+    for (const fd of [agentSocket, agentSocketOfMediator, hidden?.mount, hiddenFromMediator?.mount])
+      if (fd !== undefined && fd >= 0) closeSync(fd);
     this.checkLayers(plan);
     await this.listen(order);
     setInterval(() => this.hint(), HINT_MS).unref();
@@ -178,6 +183,12 @@ export class Supervisor {
     return order.agentSocketPath === ''
       ? -1
       : mounts.cloneTree(order.agentSocketPath.replace(/\/[^/]*$/, ''), false);
+  }
+
+  /** The workspace when the sandbox has a private place around it; a detached mount each for its tree and the mediator's. */
+  private hiddenWorkspace(order: LaunchOrder): Hidden | undefined {
+    const path = Buffer.from(order.workspace).toString('latin1');
+    return hiddenBelow(path) === undefined ? undefined : { path, mount: mounts.cloneTree(path, false) };
   }
 
   private egressForMediator(): { port4: number; port6: number; flows: number } | undefined {

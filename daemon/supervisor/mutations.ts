@@ -117,13 +117,24 @@ function withObject(
   use: (object: Located) => Answer,
 ): Answer {
   const found = m.resolver.object(pid, dirfd, path, follow);
-  if (isUnresolved(found)) return fails(found.errno);
+  if (isUnresolved(found)) return found.errno === E.STALE ? hidden(m, pid, path) : fails(found.errno);
   try {
     return isPlaceless(found) || found.path.startsWith('/proc/') ? fails(E.PERM) : use(found);
   } finally {
     m.resolver.close(found);
   }
 }
+
+/** The task's descriptor leads to a decoy: there is nothing of that kind in the mediator's tree. */
+const hidden = (m: Mediation, pid: number, path: string): Answer =>
+  permit(
+    m,
+    { pid, operation: 'access' },
+    refusal('hidden', 'what is behind this descriptor is hidden from the sandbox'),
+    path,
+    undefined,
+    () => -E.ACCES,
+  );
 
 const isDots = (name: string): boolean => name === '' || name === '.' || name === '..';
 
