@@ -70,7 +70,7 @@ t.test('races of writes', async (t) => {
 });
 
 t.test('races of execs', async (t) => {
-  await attackAll(t, { attacks: execs, within: 170_000, more: () => ['execs=400'] });
+  await attackAll(t, { attacks: execs, within: 170_000, more: () => ['execs=250'] });
 });
 
 /** `round-N WORD` as programs printed what they were given, and as the records of their execs say it. */
