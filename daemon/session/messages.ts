@@ -117,6 +117,8 @@ export interface Enter {
 export interface BeginNotify extends BeginSession {
   /** `never` places that are there: read-only for the mediator, whatever is writable around them. */
   readonly sealed: readonly string[];
+  /** SessionCgroup.openJoin(): closed by the thread. */
+  readonly joinCgroup: number;
   /** As Confine.agentSocket, another descriptor. */
   readonly agentSocket: number;
   /** As Confine.hidden, with another descriptor. */

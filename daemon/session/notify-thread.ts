@@ -94,6 +94,17 @@ function moveIn(begin: BeginNotify, files: Files): void {
   credentials.keepCapabilities([credentials.CAP.SYS_PTRACE]);
 }
 
+/** The first exec of a session is the agent's own: its process waits for our answer, outside its cgroup until then. */
+function joinOnce(files: Files, procs: number): (pid: number) => boolean {
+  let joined = procs < 0;
+  return (pid) => {
+    if (joined) return true;
+    joined = files.writeAll(procs, `${pid}`);
+    if (joined) files.close(procs);
+    return joined;
+  };
+}
+
 interface Session {
   readonly mediation: Mediation;
   readonly egress: Egress | undefined;
@@ -125,6 +136,7 @@ function sessionOf(begin: BeginNotify, listenerFd: number): Session {
     mode: begin.capabilitySet.mode,
     never: new Set(begin.never),
     neverExec: new Set(begin.neverExec),
+    joinCgroup: joinOnce(files, begin.joinCgroup),
     images: new ImageDigests(files, (image) => say({ type: 'hash', ...image })),
     boundHere: new Set(),
     uid: begin.uid,

@@ -75,6 +75,7 @@ export function rehearse(proc: number): void {
     mode: 'enforce',
     never: new Set(),
     neverExec: new Set(),
+    joinCgroup: () => true,
     images: new ImageDigests(files, ({ fd }) => files.close(fd)),
     boundHere: new Set(),
     uid: 0,

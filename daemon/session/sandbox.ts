@@ -280,7 +280,7 @@ export class Sandbox {
       layer('seccomp', field('Seccomp') === '2', `${field('Seccomp_filters') || '?'} filter`),
       layer('seccomp-notify', confined.listener >= 0, ''),
       layer('fanotify', this.fanotify >= 0, 'open and exec permission events'),
-      layer('cgroup', true, `version ${this.cgroup.version}`),
+      layer('cgroup', this.cgroup.holds(tid), `version ${this.cgroup.version}`),
       layer('no-new-privileges', field('NoNewPrivs') === '1', ''),
     ];
   }

@@ -167,6 +167,7 @@ export class Supervisor {
         writable,
         sealed: never.masks.map((mask) => mask.path),
         agentSocket: agentSocketOfMediator,
+        joinCgroup: this.sandbox.cgroup.openJoin(),
         hidden: hiddenFromMediator,
         egress: this.egressForMediator(),
       },

@@ -81,6 +81,7 @@ export class ExecMediator {
       : never && m.decider.exec(found.path).effect === 'allow'
         ? refusal('never-object', 'another name of an image that may never be executed')
         : m.decider.exec(found.path);
+    if (!m.joinCgroup(call.pid)) return fails(E.PERM);
     const sha256 = placeless ? undefined : m.images.of(found.fd, m.proc, toText(found.path), found.stat);
     const detail = { argv: call.argv.map(toText), ...(sha256 === undefined ? {} : { sha256 }) };
     const intent = {

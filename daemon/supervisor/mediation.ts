@@ -32,6 +32,8 @@ export interface Mediation {
   /** Images that `never` may be executed, by identity. */
   readonly neverExec: ReadonlySet<ObjectId>;
   readonly images: ImageDigests;
+  /** Puts the agent's first process under its limits, where it is not born there. False: it could not be. */
+  readonly joinCgroup: (pid: number) => boolean;
   /** Sockets that the sandbox itself bound, by identity: only those, and granted ones, can be connected to. */
   readonly boundHere: Set<ObjectId>;
   readonly uid: number;
