@@ -91,7 +91,12 @@ export class Connection {
 
   private async identify(family: 4 | 6): Promise<boolean> {
     const port = this.client.remotePort;
-    const flow = port === undefined ? undefined : await this.parts.flows.take(family, port);
+    // The client left before it was looked at: nothing is asked of us, and whose it was cannot be known.
+    if (port === undefined) {
+      this.client.destroy();
+      return false;
+    }
+    const flow = await this.parts.flows.take(family, port);
     if (flow !== undefined) {
       this.flow = flow;
       this.to = { address: flow.address, port: flow.destinationPort };
@@ -100,7 +105,7 @@ export class Connection {
     }
     const judged = this.parts.judge().refuse(authorityRule, 'no judged connect belongs to this connection');
     const record = recordOf({ ...judged, disposition: 'denied' }, 'connect', 'connect', 'egress');
-    this.parts.recorder.note({ ...record, object: `unknown (local port ${port ?? 0})` });
+    this.parts.recorder.note({ ...record, object: `unknown (local port ${port})` });
     this.client.resetAndDestroy();
     return false;
   }
