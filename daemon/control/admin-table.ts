@@ -1,4 +1,5 @@
 // The admin socket: people and the CLI. Every message is anyone's to send; what it shows and touches depends on who.
+import { asCordonError } from '../wire/mod.ts';
 import type { Bodies, Connection, Kind, Message } from '../wire/mod.ts';
 import type { Daemon } from './daemon.ts';
 import { control } from './handlers/control.ts';
@@ -28,7 +29,16 @@ export type AdminHandler<K extends Kind> = (
 const request = <K extends Kind>(handle: AdminHandler<K>): Row<K, AdminContext, 'open'> => ({
   states: ['open'],
   may: anyone,
-  handle,
+  handle: async (context, body, reply) => {
+    try {
+      return await handle(context, body, reply);
+    } catch (error) {
+      const { code, message } = asCordonError(error);
+      if (code === 'not-permitted' || code === 'killed')
+        context.daemon.closures.refused(context.actor, reply.incoming.message.kind, message);
+      throw error;
+    }
+  },
 });
 
 export const adminTable: Table<AdminContext, 'open'> = {

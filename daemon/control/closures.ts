@@ -1,5 +1,5 @@
-// Records of connections that were closed for what their peer did: one a second of the same kind, with a count of the
-// others, so that a flood of offences is not a flood of records.
+// Records of connections that were closed for what their peer did, and of requests that were refused because of who
+// asked: one a second of the same kind, with a count of the others, so that a flood of offences is not a flood of records.
 import type { NewRecord } from '../model/mod.ts';
 import type { CloseReason } from '../wire/mod.ts';
 import type { Actor } from './peer.ts';
@@ -16,8 +16,19 @@ export class Closures {
     this.#now = now;
   }
 
-  report(door: string, actor: Actor | undefined, reason: CloseReason): void {
-    const key = `${door} ${actor?.uid ?? '?'} ${reason.why}`;
+  report(door: string, actor: Actor | undefined, { why, detail }: CloseReason): void {
+    this.#once(`${door} ${actor?.uid ?? '?'} ${why}`, (count) =>
+      offence('connection-closed', `${door}.sock`, `${why}: ${detail}`, actor, count),
+    );
+  }
+
+  refused(actor: Actor, request: string, reason: string): void {
+    this.#once(`refused ${actor.uid} ${request}`, (count) =>
+      offence('request-refused', request, reason, actor, count),
+    );
+  }
+
+  #once(key: string, record: (count: number) => NewRecord): void {
     const now = this.#now();
     const recent = this.#recent.get(key);
     if (recent !== undefined && now - recent.last < interval) {
@@ -26,22 +37,25 @@ export class Closures {
     }
     if (this.#recent.size > 1000) this.#recent.clear();
     this.#recent.set(key, { last: now, held: 0 });
-    this.#write(closureRecord(door, actor, reason, 1 + (recent?.held ?? 0)));
+    this.#write(record(1 + (recent?.held ?? 0)));
   }
 }
 
-const closureRecord = (
-  door: string,
+const offence = (
+  operation: string,
+  object: string,
+  reason: string,
   actor: Actor | undefined,
-  { why, detail }: CloseReason,
   count: number,
 ): NewRecord => ({
   kind: 'admin',
-  operation: 'connection-closed',
-  object: `${door}.sock`,
+  operation,
+  object,
   disposition: 'denied',
   layer: 'daemon',
-  reason: `${why}: ${detail}`,
+  reason,
   count,
-  ...(actor === undefined ? {} : { process: { pid: actor.pid }, detail: { uid: actor.uid } }),
+  ...(actor === undefined
+    ? {}
+    : { process: { pid: actor.pid }, detail: { actor: actor.name, uid: actor.uid } }),
 });

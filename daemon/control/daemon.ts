@@ -74,7 +74,7 @@ export class Daemon {
     this.audit = openAudit(paths.database, { now });
     this.launchStop = new LaunchStop(this.audit.settings);
     this.sessions = new Sessions(this.audit, paths, now);
-    this.closures = new Closures((record) => this.#note(daemonStream, record), now);
+    this.closures = new Closures((record) => this.note(daemonStream, record), now);
     const { runDir, stateDir, pool } = settings;
     const program = { script: supervisorScript, runDir, stateDir, logFile: paths.supervisorLog };
     this.pool = new SupervisorPool({
@@ -156,7 +156,7 @@ export class Daemon {
 
   async #reloaded(problem: string | undefined): Promise<void> {
     this.policyProblem = problem;
-    this.#note(daemonStream, {
+    this.note(daemonStream, {
       kind: 'admin',
       operation: 'policy-reload',
       object: 'profiles',
@@ -182,7 +182,7 @@ export class Daemon {
   #complain(operation: string, session: string, error: unknown): void {
     const reason = error instanceof Error ? error.message : String(error);
     process.stderr.write(`cordond: ${operation} of session ${session}: ${reason}\n`);
-    this.#note(session, {
+    this.note(session, {
       kind: 'admin',
       operation,
       object: session,
@@ -193,7 +193,7 @@ export class Daemon {
   }
 
   /** What must not fail because the disk takes nothing. */
-  #note(subject: string, record: NewRecord): void {
+  note(subject: string, record: NewRecord): void {
     try {
       this.audit.spool.note(subject, record);
     } catch (error) {

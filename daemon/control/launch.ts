@@ -18,6 +18,7 @@ import type { SupervisorLink } from './supervisor-link.ts';
 const maxSessions = 256;
 const maxSessionsPerUser = 64;
 const launchDeadline = 30_000;
+const SIGKILL = 9;
 
 const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
 /** Eight characters, 40 random bits: short enough to type, and not to be guessed. */
@@ -169,8 +170,10 @@ function began(daemon: Daemon, session: Session, plan: Plan, { initPid, layers }
     initStart: pidfd >= 0 ? procfs.startTime(initPid) : '',
     layers: layers.map(({ layer, effective, detail }) => ({ layer, effective, detail })),
   });
-  if (session.state === 'killed')
+  if (session.state === 'killed') {
+    if (pidfd >= 0) processes.pidfdSignal(pidfd, SIGKILL);
     throw new CordonError('killed', `session ${session.id} was killed while it started`);
+  }
   const mayLack: ReadonlySet<string> = new Set(plan.mayLack);
   const missing = layers.find(({ layer, effective }) => !effective && !mayLack.has(layer));
   if (missing !== undefined)

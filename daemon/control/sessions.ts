@@ -24,6 +24,8 @@ export interface Outcome {
 const SIGKILL = 9;
 /** Milliseconds a supervisor has to leave after its session: its client may still be reading. */
 const leaveDeadline = 60_000;
+/** The same when there is nobody to read: it was killed, or never began. */
+const soon = 3000;
 const askDeadline = 1000;
 
 export class Sessions {
@@ -84,6 +86,7 @@ export class Sessions {
     const alive = sessions.filter((session) => this.#reopen(session));
     for (const session of sessions)
       if (!alive.includes(session)) await this.end(session, lostSupervisor('while the daemon was away'));
+      else if (isOver(session)) void this.end(session, endedBefore);
     const known = new Set(alive.map(({ id }) => id));
     for (const id of this.#audit.spool.open) if (!known.has(id)) await this.#audit.spool.finish(id);
     return alive;
@@ -124,6 +127,8 @@ export class Sessions {
     try {
       await killSession(this.target(session), outcome.reason);
       await this.#awaitSupervisor(session);
+      // It may have been launching when it was killed: then its first process is known only now.
+      await killSession(this.target(session), outcome.reason);
     } catch (error) {
       this.#recordTrouble(session.id, asCordonError(error).message);
     }
@@ -198,9 +203,9 @@ export class Sessions {
     }
   }
 
-  async #awaitSupervisor({ id, supervisorPidfd, facts }: Session): Promise<void> {
+  async #awaitSupervisor({ id, supervisorPidfd, initPidfd, facts, state }: Session): Promise<void> {
     if (supervisorPidfd === undefined) return;
-    const until = performance.now() + leaveDeadline;
+    const until = performance.now() + (state === 'killed' || initPidfd === undefined ? soon : leaveDeadline);
     while (!isGone(supervisorPidfd, facts.supervisorPid)) {
       if (performance.now() > until) {
         processes.pidfdSignal(supervisorPidfd, SIGKILL);
@@ -236,6 +241,11 @@ export class Sessions {
 const complain = (session: string, error: unknown): void =>
   void process.stderr.write(`cordond: session ${session}: ${asCordonError(error).message}\n`);
 
+const isOver = ({ state }: Session): boolean => state === 'killed' || state === 'ended';
+
+/** The daemon before this one was killed while it ended the session. */
+const endedBefore: Outcome = { state: 'ended', exitCode: 137, reason: 'ended while the daemon was killed' };
+
 const lostSupervisor = (when: string): Outcome => ({
   state: 'ended',
   exitCode: 125,
@@ -248,7 +258,7 @@ function openSame(pid: number, start: string): number | undefined {
   if (pid === 0) return undefined;
   const pidfd = processes.pidfdOpen(pid);
   if (pidfd < 0) return undefined;
-  if (procfs.startTime(pid) === start && processes.pidfdSignal(pidfd, 0) === 0) return pidfd;
+  if (procfs.startTime(pid) === start && !isGone(pidfd, pid)) return pidfd;
   closeSync(pidfd);
   return undefined;
 }

@@ -37,6 +37,15 @@ function hello(context: SupervisorContext, body: Bodies['supervisorHello']): Mes
     return message('ack');
   }
   const session = daemon.sessions.adopt(body.session, link);
+  daemon.note(session.id, {
+    kind: 'session',
+    operation: 'adopt',
+    object: session.id,
+    disposition: 'observed',
+    layer: 'daemon',
+    reason: 'its supervisor came back to a daemon that had been away',
+    process: { pid: link.pid },
+  });
   setImmediate(() => void daemon.refreshPolicy(session));
   return message('ack', { generation: session.facts.generation });
 }

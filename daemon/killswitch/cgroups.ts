@@ -9,6 +9,8 @@ export interface SessionCgroups {
   readonly unified?: string;
   /** cgroup v1 freezer directory (freezer.state). */
   readonly freezer?: string;
+  /** cgroup v1 pids directory. */
+  readonly pids?: string;
 }
 
 /** mountinfo(5) lines of type `fsType` whose super options contain `option`: the first mount point. */
@@ -24,14 +26,15 @@ function mountPoint(mountinfo: string, fsType: string, option: string): string |
 
 /** `procCgroup` is the text of /proc/<init>/cgroup, `mountinfo` that of /proc/self/mountinfo. */
 export function sessionCgroups(procCgroup: string, mountinfo: string): SessionCgroups {
-  const found: { unified?: string; freezer?: string } = {};
+  const found: { unified?: string; freezer?: string; pids?: string } = {};
   for (const line of procCgroup.split('\n')) {
     const [hierarchy, controllers, path] = line.split(':');
     if (path === undefined || !/\/cordon\/[^/]+$/.test(path)) continue;
-    const v2 = hierarchy === '0';
-    if (!v2 && controllers !== 'freezer') continue;
-    const mount = v2 ? mountPoint(mountinfo, 'cgroup2', '') : mountPoint(mountinfo, 'cgroup', 'freezer');
-    if (mount !== undefined) found[v2 ? 'unified' : 'freezer'] = join(mount, path);
+    const place = hierarchy === '0' ? 'unified' : controllers;
+    if (place !== 'unified' && place !== 'freezer' && place !== 'pids') continue;
+    const mount =
+      place === 'unified' ? mountPoint(mountinfo, 'cgroup2', '') : mountPoint(mountinfo, 'cgroup', place);
+    if (mount !== undefined) found[place] = join(mount, path);
   }
   return found;
 }

@@ -1,4 +1,4 @@
-export { sessionCgroups } from './cgroups.ts';
+export { findCgroups, sessionCgroups } from './cgroups.ts';
 export { LaunchStop } from './launch-stop.ts';
 export type { Scope, Stop, StopStore } from './launch-stop.ts';
 export { freezeSession, killSession } from './session-switch.ts';

@@ -1,6 +1,6 @@
 // Resource limits and freezing by cgroup: version 2 where it has the controllers, else version 1 (and hybrids).
 // One group a session, named `cordon/<name>`, made before the session is known.
-import { existsSync, mkdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, openSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import type { Limits } from '../model/mod.ts';
 import { parseMountInfo } from './mount-table.ts';
 
@@ -70,6 +70,24 @@ export class SessionCgroup {
   releaseThread(tid: number): void {
     if (this.hierarchy.version === 1)
       for (const root of this.hierarchy.roots.values()) writeFileSync(`${root}/tasks`, String(tid));
+  }
+  /**
+   * Version 2: a descriptor of cgroup.procs, through which the first process of the agent is put inside before its image
+   * runs (who opened it counts, not who writes: kernel commit 1756d7994ad8). -1 in version 1.
+   */
+  openJoin(): number {
+    const directory = this.directories.get('pids');
+    return this.hierarchy.version === 1 || directory === undefined
+      ? -1
+      : openSync(`${directory}/cgroup.procs`, 'w');
+  }
+  /** True when the group is there and, in version 1, the thread is in it. */
+  holds(tid: number): boolean {
+    if (![...this.directories.values()].every((directory) => existsSync(directory))) return false;
+    return (
+      this.hierarchy.version === 2 ||
+      readFileSync(`/proc/self/task/${tid}/cgroup`, 'utf8').includes('/cordon/')
+    );
   }
   addProcess(pid: number): void {
     for (const directory of new Set(this.directories.values()))

@@ -1,3 +1,4 @@
+export * from './bring-in.ts';
 export * from './cgroups.ts';
 export * from './confine.ts';
 export * from './init.ts';

@@ -1,6 +1,7 @@
 // The mounts that depend on the session: decoys over what may never be read, the agent socket, the resolver's file.
 // Runs on the launch thread, in the sandbox's tree. Returns what was mounted, to be watched.
 import { Files, mounts } from '../../native-bindings/linux/mod.ts';
+import { bringIn, type Hidden } from './bring-in.ts';
 import { exists, touch } from './tree.ts';
 
 const { MOUNT_ATTR } = mounts;
@@ -28,18 +29,25 @@ export interface SessionMounts {
   readonly masks: readonly Mask[];
   /** Descriptor of a detached mount of the directory with the session's agent socket, or -1. */
   readonly agentSocket: number;
+  /** The workspace, when a private place hides it. */
+  readonly hidden: Hidden | undefined;
   readonly uid: number;
   readonly gid: number;
 }
 
-/** Mounts everything; returns the mount points of the decoys. */
+/** Mounts everything; returns the mount points to be watched: the decoys', and the workspace's when it was brought in. */
 export function mountForSession(session: SessionMounts): string[] {
   const files = new Files();
   const umask = files.umask(0o022);
   mounts.setAttributes('/run', 0, MOUNT_ATTR.RDONLY);
   try {
     prepareRun(files, session);
-    return session.masks.map((mask, i) => mountDecoy(files, mask, i, session));
+    if (session.hidden !== undefined) bringIn(files, session.hidden);
+    // What lies in one of the host's places that the sandbox has not got needs no decoy.
+    const decoys = session.masks
+      .filter((mask) => exists(files, mask.path))
+      .map((mask, i) => mountDecoy(files, mask, i, session));
+    return session.hidden === undefined ? decoys : [session.hidden.path, ...decoys];
   } finally {
     mounts.setAttributes('/run', MOUNT_ATTR.RDONLY, 0);
     files.umask(umask);

@@ -51,7 +51,7 @@ function mountPrivate(files: Files, root: string, tmpBytes: number): void {
   }
   mounts.mount('run', `${root}/run`, 'tmpfs', flags | MS.NOEXEC, 'mode=0755,size=16m');
   orThrow(files.mkdirat(-100, `${root}/run/cordon`, 0o755), '/run/cordon');
-  orThrow(files.mkdirat(-100, `${root}/run/.cordon`, 0o755), '/run/.cordon');
+  orThrow(files.mkdirat(-100, `${root}/run/.cordon`, 0o700), '/run/.cordon');
   orThrow(files.mkdirat(-100, `${root}/run/user`, 0o755), '/run/user');
   orThrow(files.mkdirat(-100, `${root}/run/lock`, 0o1777), '/run/lock');
   if (files.fstatat(-100, `${root}/sys`, 0) !== undefined)

@@ -7,12 +7,16 @@ import { sockets } from '../../native-bindings/linux/mod.ts';
 import type { CapabilitySet, Journal, NewRecord } from '../model/mod.ts';
 import type { Prepared } from './messages.ts';
 
-export interface EgressOptions {
+/** What the session is, once it is known. */
+export interface EgressSession {
   readonly session: string;
   readonly capabilitySet: CapabilitySet;
   readonly upstream: readonly string[];
   readonly hosts: Readonly<Record<string, readonly string[]>>;
   readonly journal: Journal;
+}
+
+export interface EgressOptions {
   readonly listeners: Prepared['listeners'];
   readonly uid: number;
   readonly log: number;
@@ -29,14 +33,13 @@ export class EgressProcess {
   private readonly options: EgressOptions;
   private child: ChildProcess | undefined;
   private control: Socket | undefined;
-  private capabilitySet: CapabilitySet;
+  private session: EgressSession | undefined;
   private stopped = false;
   private partial = '';
   private acknowledged: ((generation: number) => void) | undefined;
 
   constructor(options: EgressOptions) {
     this.options = options;
-    this.capabilitySet = options.capabilitySet;
     [this.flows, this.flowsRemote] = sockets.socketPair(
       sockets.SOCK.STREAM | sockets.SOCK.CLOEXEC | sockets.SOCK.NONBLOCK,
     );
@@ -65,8 +68,19 @@ export class EgressProcess {
     this.control.on('error', () => undefined); // its exit is what counts
     this.control.on('data', (chunk: Buffer) => this.read(chunk));
     this.partial = '';
-    const { session, upstream, hosts } = this.options;
-    this.send({ t: 'start', capabilitySet: this.capabilitySet, upstream, hosts, session });
+    this.sayStart();
+  }
+
+  /** The process waits without a policy, and answers nothing, until it is told what the session is. */
+  begin(session: EgressSession): void {
+    this.session = session;
+    this.sayStart();
+  }
+
+  private sayStart(): void {
+    if (this.session === undefined) return;
+    const { session, capabilitySet, upstream, hosts } = this.session;
+    this.send({ t: 'start', capabilitySet, upstream, hosts, session });
   }
 
   /** Its connections ended with it; the sandbox's listeners are ours and wait. */
@@ -91,7 +105,7 @@ export class EgressProcess {
   private line(line: string): void {
     const message = parseLine(line);
     if (message?.t === 'record' && typeof message.n === 'number' && isRecord(message.record)) {
-      const written = this.options.journal.append(message.record);
+      const written = this.session?.journal.append(message.record);
       this.send(
         written === undefined ? { t: 'nack', n: message.n } : { t: 'ack', n: message.n, id: written.id },
       );
@@ -102,7 +116,7 @@ export class EgressProcess {
 
   /** Resolves once tunnels that are no longer granted are closed; a process that does not answer is killed, which closes all. */
   replacePolicy(capabilitySet: CapabilitySet): Promise<void> {
-    this.capabilitySet = capabilitySet;
+    if (this.session !== undefined) this.session = { ...this.session, capabilitySet };
     if (this.control === undefined) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = setTimeout(() => {

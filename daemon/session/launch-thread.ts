@@ -133,11 +133,13 @@ let terminal: Terminal | undefined;
 function takeOn(order: Confine): void {
   const decoys = mountForSession(order);
   for (const path of decoys) group.markMount(path);
+  if (order.hidden !== undefined) audit.markMount(order.hidden.path);
+  const fifos = order.fifos.filter((path) => files.fstatat(-100, path, 0) !== undefined);
   if (order.terminal !== undefined)
     terminal = openTerminal(order.terminal.columns, order.terminal.rows, order.uid);
   // What our own parents left open for us (a service manager, a shell) is not for the agent.
   processes.closeOnExecFrom(3);
-  const { listener, landlockHolds } = confine({ landlockAbi, rules: agentRules(order.fifos), filter });
+  const { listener, landlockHolds } = confine({ landlockAbi, rules: agentRules(fifos), filter });
   say({ type: 'confined', listener, terminal, landlock: landlockHolds });
 }
 

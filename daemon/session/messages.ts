@@ -1,6 +1,6 @@
 // What the threads of one supervisor say to each other.
 import type { CapabilitySet, Layer, Limits, Mode, ObjectId } from '../model/mod.ts';
-import type { Mask } from '../launcher/mod.ts';
+import type { Hidden, Mask } from '../launcher/mod.ts';
 
 /** Descriptors are numbers of the one process that all threads share. */
 export interface LaunchThreadData {
@@ -40,6 +40,7 @@ export interface Confine {
   readonly gid: number;
   readonly masks: readonly Mask[];
   readonly agentSocket: number;
+  readonly hidden: Hidden | undefined;
   readonly fifos: readonly string[];
   readonly terminal: { readonly rows: number; readonly columns: number } | undefined;
   readonly limits: Limits;
@@ -98,6 +99,7 @@ export interface BeginSession {
   readonly shared: SharedArrayBuffer;
   readonly capabilitySet: CapabilitySet;
   readonly never: readonly ObjectId[];
+  readonly neverExec: readonly ObjectId[];
   readonly neverHasNames: boolean;
   readonly terminal: boolean;
 }
@@ -115,8 +117,12 @@ export interface Enter {
 export interface BeginNotify extends BeginSession {
   /** `never` places that are there: read-only for the mediator, whatever is writable around them. */
   readonly sealed: readonly string[];
+  /** SessionCgroup.openJoin(): closed by the thread. */
+  readonly joinCgroup: number;
   /** As Confine.agentSocket, another descriptor. */
   readonly agentSocket: number;
+  /** As Confine.hidden, with another descriptor. */
+  readonly hidden: Hidden | undefined;
   readonly uid: number;
   readonly gid: number;
   readonly writable: readonly string[];
@@ -131,12 +137,25 @@ export interface ReplacePolicy {
   readonly type: 'policy';
   readonly capabilitySet: CapabilitySet;
 }
+/** From the notify thread: an image too large to be hashed in the path of its exec. The receiver closes `fd`. */
+export interface HashImage {
+  readonly type: 'hash';
+  readonly key: string;
+  readonly path: string;
+  readonly fd: number;
+}
+export interface ImageDigest {
+  readonly type: 'digest';
+  readonly key: string;
+  readonly sha256: string;
+}
 export interface Stop {
   readonly type: 'stop';
 }
-export type ToMediationThread = Enter | BeginOpen | BeginNotify | Serve | ReplacePolicy | Stop;
+export type ToMediationThread = ImageDigest | Enter | BeginOpen | BeginNotify | Serve | ReplacePolicy | Stop;
 export type FromMediationThread =
   | { readonly type: 'ready' }
+  | HashImage
   | { readonly type: 'entered' }
   | { readonly type: 'begun' }
   | { readonly type: 'policy-in-force'; readonly generation: number }

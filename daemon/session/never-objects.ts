@@ -11,6 +11,8 @@ const MAX_OBJECTS = 20_000;
 export interface NeverObjects {
   readonly masks: readonly Mask[];
   readonly ids: readonly ObjectId[];
+  /** Images that `never` may be executed, by identity. */
+  readonly execIds: readonly ObjectId[];
   /** Some object has another name somewhere. */
   readonly haveNames: boolean;
 }
@@ -25,11 +27,13 @@ const names = (path: string): string[] => {
 };
 
 /** `paths`: literal byte paths. A symlink is what it is, a name: what it leads to has rules of its own. */
-export function findNeverObjects(paths: readonly string[]): NeverObjects {
+export function findNeverObjects(paths: readonly string[], images: readonly string[] = []): NeverObjects {
   const files = new Files();
   const walk: Walk = { files, ids: [], haveNames: false, looked: 0 };
   const masks = paths.map((path) => lookAt(walk, path)).filter((mask) => mask !== undefined);
-  return { masks, ids: walk.ids, haveNames: walk.haveNames || walk.looked > MAX_OBJECTS };
+  const ids = walk.ids.splice(0);
+  for (const image of images) see(walk, image);
+  return { masks, ids, execIds: walk.ids, haveNames: walk.haveNames || walk.looked > MAX_OBJECTS };
 }
 
 interface Walk {

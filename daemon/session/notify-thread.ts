@@ -3,6 +3,7 @@
 // and gives up every capability but the one to look at the agent's processes.
 import { workerData } from 'node:worker_threads';
 import {
+  AT,
   AuditGroup,
   Files,
   PermissionGroup,
@@ -11,7 +12,7 @@ import {
   processes,
   seccomp,
 } from '../../native-bindings/linux/mod.ts';
-import { privateWritable } from '../launcher/mod.ts';
+import { bringIn, isWithin, privateWritable } from '../launcher/mod.ts';
 import { judgeGitConfig } from '../decision/git-config.ts';
 import type { Decide, SyscallEntry } from '../model/mod.ts';
 import { decide } from '../monitor/mod.ts';
@@ -19,6 +20,7 @@ import { notifyLookup, seccompProgram } from '../policy/seccomp/mod.ts';
 import {
   EgressLink,
   ExecMediator,
+  ImageDigests,
   ProcessReader,
   Resolver,
   serveNotifications,
@@ -76,8 +78,13 @@ function enter(mountNamespace: number): void {
 /** The session's writable places; then the agent's identity, and no capability but to look at the agent's processes. */
 function moveIn(begin: BeginNotify, files: Files): void {
   if (begin.agentSocket >= 0) mounts.moveMount(begin.agentSocket, '/run/cordon');
-  const writable = openWritable(files, begin.writable);
+  const { hidden } = begin;
+  if (hidden !== undefined) bringIn(files, hidden);
+  // It is a mount of its own: writable where the place around it is.
+  const around = hidden !== undefined && begin.writable.some((place) => isWithin(hidden.path, place));
+  const writable = openWritable(files, around ? [...begin.writable, hidden.path] : begin.writable);
   for (const place of begin.sealed) {
+    if (files.fstatat(-100, place, AT.SYMLINK_NOFOLLOW) === undefined) continue;
     mounts.bind(place, place, true);
     mounts.setAttributes(place, mounts.MOUNT_ATTR.RDONLY | mounts.MOUNT_ATTR.NOEXEC, 0, false);
   }
@@ -85,6 +92,17 @@ function moveIn(begin: BeginNotify, files: Files): void {
   watch(writable);
   credentials.actAs(begin.uid, begin.gid);
   credentials.keepCapabilities([credentials.CAP.SYS_PTRACE]);
+}
+
+/** The first exec of a session is the agent's own: its process waits for our answer, outside its cgroup until then. */
+function joinOnce(files: Files, procs: number): (pid: number) => boolean {
+  let joined = procs < 0;
+  return (pid) => {
+    if (joined) return true;
+    joined = files.writeAll(procs, `${pid}`);
+    if (joined) files.close(procs);
+    return joined;
+  };
 }
 
 interface Session {
@@ -99,6 +117,7 @@ function sessionOf(begin: BeginNotify, listenerFd: number): Session {
   const reader = new ProcessReader(files, data.proc);
   const journal = journalOf(begin);
   const listener = new seccomp.Listener(listenerFd);
+  const group = new PermissionGroup(data.fanotify);
   listener.syncWakeUp();
   /** What was read from a task's memory counts only while that task still waits on that call. */
   const decideIfWaiting: Decide = (...args) =>
@@ -116,10 +135,14 @@ function sessionOf(begin: BeginNotify, listenerFd: number): Session {
     decider: deciderOf(begin.capabilitySet, begin.terminal),
     mode: begin.capabilitySet.mode,
     never: new Set(begin.never),
+    neverExec: new Set(begin.neverExec),
+    joinCgroup: joinOnce(files, begin.joinCgroup),
+    images: new ImageDigests(files, (image) => say({ type: 'hash', ...image })),
     boundHere: new Set(),
     uid: begin.uid,
     gid: begin.gid,
     decide: decideIfWaiting,
+    forgetReads: () => group.flush(),
     judgeGitConfig,
   };
   const e = begin.egress;
@@ -150,6 +173,7 @@ function serve(begin: BeginNotify, listenerFd: number): void {
       for (const message of waiting(port)) {
         if (message.type === 'stop') return false;
         if (message.type === 'policy') replacePolicy(session, message);
+        if (message.type === 'digest') session.mediation.images.learn(message.key, message.sha256);
       }
       return true;
     },

@@ -42,6 +42,7 @@ const state = {
   decider: undecided,
   mode: 'enforce',
   never: new Set(),
+  neverExec: new Set(),
   neverHasNames: false,
   root: -1,
   decide,
@@ -63,6 +64,7 @@ function begin(message: BeginOpen): void {
   terminal = message.terminal;
   state.journal = journal;
   state.never = new Set(message.never);
+  state.neverExec = new Set(message.neverExec);
   state.neverHasNames = message.neverHasNames;
   state.root = message.root;
   if (message.audit !== undefined) {
@@ -98,6 +100,7 @@ function handle(message: ToMediationThread): boolean {
       return false;
     case 'serve':
     case 'enter':
+    case 'digest':
       return true;
   }
 }

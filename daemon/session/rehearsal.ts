@@ -7,6 +7,7 @@ import type { CapabilitySet, RuleInfo } from '../model/mod.ts';
 import { decide } from '../monitor/mod.ts';
 import {
   ExecMediator,
+  ImageDigests,
   JournalWriter,
   ProcessReader,
   Resolver,
@@ -73,11 +74,15 @@ export function rehearse(proc: number): void {
     decider: createDecider(set),
     mode: 'enforce',
     never: new Set(),
+    neverExec: new Set(),
+    joinCgroup: () => true,
+    images: new ImageDigests(files, ({ fd }) => files.close(fd)),
     boundHere: new Set(),
     uid: 0,
     gid: 0,
     decide,
     judgeGitConfig,
+    forgetReads: () => undefined,
   };
   const memory = new Arena(4096);
   memory.cstring(0, '/bin/true');

@@ -19,6 +19,7 @@ import type {
   Exited,
   FromLaunchThread,
   FromMediationThread,
+  HashImage,
   NotStarted,
   Prepared,
   Spawn,
@@ -60,7 +61,14 @@ class Thread<To> {
   private readonly unread: Message[] = [];
   private dead: Error | undefined;
   private readonly onDeath: (error: Error) => void;
-  constructor(file: string, data: unknown, onDeath: (error: Error) => void) {
+  private readonly onLargeImage: (image: HashImage) => void;
+  constructor(
+    file: string,
+    data: unknown,
+    onDeath: (error: Error) => void,
+    onLargeImage: (image: HashImage) => void = () => undefined,
+  ) {
+    this.onLargeImage = onLargeImage;
     this.worker = new Worker(new URL(file, import.meta.url), {
       workerData: data,
       resourceLimits: { maxYoungGenerationSizeMb: 8 },
@@ -91,6 +99,10 @@ class Thread<To> {
     });
   }
   private deliver(message: Message): void {
+    if (message.type === 'hash') {
+      this.onLargeImage(message);
+      return;
+    }
     // A failure that nobody waits for is the end of mediation, not a message to be kept.
     if (message.type === 'failed' && this.waiters.length === 0) {
       this.died(new Error(message.message));
@@ -113,6 +125,8 @@ export interface SandboxOptions {
   readonly tmpBytes: number;
   /** A thread died, or something else after which mediation cannot go on. */
   readonly onFailure: (error: Error) => void;
+  /** The notify thread met an image that is to be hashed beside the path. */
+  readonly onLargeImage: (image: HashImage) => void;
 }
 
 export class Sandbox {
@@ -149,7 +163,7 @@ export class Sandbox {
     });
     const failed = (error: Error): void => options.onFailure(error);
     this.open = new Thread('./open-thread.js', mediation(this.wakeOpen), failed);
-    this.notify = new Thread('./notify-thread.js', mediation(this.wakeNotify), failed);
+    this.notify = new Thread('./notify-thread.js', mediation(this.wakeNotify), failed, options.onLargeImage);
     const launch = {
       stage: this.stage,
       cgroup: name,
@@ -232,6 +246,11 @@ export class Sandbox {
     await Promise.all([this.open.next('policy-in-force'), this.notify.next('policy-in-force')]);
   }
 
+  learnDigest(key: string, sha256: string): void {
+    this.notify.say({ type: 'digest', key, sha256 });
+    signalEvent(this.wakeNotify);
+  }
+
   /** SIGKILL to pid 1: the kernel kills every process of the namespace with it. */
   kill(): void {
     if (this.initPidfd >= 0) processes.pidfdSignal(this.initPidfd, 9);
@@ -261,7 +280,7 @@ export class Sandbox {
       layer('seccomp', field('Seccomp') === '2', `${field('Seccomp_filters') || '?'} filter`),
       layer('seccomp-notify', confined.listener >= 0, ''),
       layer('fanotify', this.fanotify >= 0, 'open and exec permission events'),
-      layer('cgroup', true, `version ${this.cgroup.version}`),
+      layer('cgroup', this.cgroup.holds(tid), `version ${this.cgroup.version}`),
       layer('no-new-privileges', field('NoNewPrivs') === '1', ''),
     ];
   }

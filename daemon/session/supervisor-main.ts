@@ -84,5 +84,5 @@ async function reconnect(): Promise<void> {
   }
 }
 
-await supervisor.sandbox.prepare();
+await supervisor.prepare();
 await sayHello();

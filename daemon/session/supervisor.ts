@@ -1,8 +1,9 @@
 // One session from the supervisor's side: prepared idle, launched on order, mediated until its command ends, and
 // independent of the daemon all the while.
 import { createHash } from 'node:crypto';
-import { closeSync, constants, openSync, statSync } from 'node:fs';
+import { closeSync, constants, createReadStream, openSync, statSync } from 'node:fs';
 import { mounts, processes } from '../../native-bindings/linux/mod.ts';
+import { hiddenBelow, type Hidden } from '../launcher/mod.ts';
 import { CordonError, toText, type CapabilitySet, type Plan } from '../model/mod.ts';
 import { JournalWriter, SHARED } from '../supervisor/mod.ts';
 import type { Bodies, Connection, Incoming } from '../wire/mod.ts';
@@ -10,7 +11,7 @@ import { AttachSocket, type Client } from './attach.ts';
 import { EgressProcess } from './egress-process.ts';
 import { buildEnvironment } from './environment.ts';
 import { blockedActions, exitCode } from './exit-status.ts';
-import type { Confined, EffectiveLayer, NotStarted } from './messages.ts';
+import type { Confined, EffectiveLayer, HashImage, NotStarted } from './messages.ts';
 import { findNeverObjects } from './never-objects.ts';
 import { Sandbox } from './sandbox.ts';
 
@@ -52,6 +53,7 @@ export class Supervisor {
       runDir: options.runDir,
       tmpBytes: TMP_BYTES,
       onFailure: (error) => this.failed(error),
+      onLargeImage: (image) => void this.hash(image),
     });
   }
 
@@ -125,7 +127,10 @@ export class Supervisor {
   private async begin(order: LaunchOrder, plan: Plan): Promise<void> {
     const { capabilitySet } = plan;
     const journal = this.openJournal(order, plan);
-    const never = findNeverObjects(capabilitySet.mode === 'monitor' ? [] : plan.masks);
+    const never =
+      capabilitySet.mode === 'monitor'
+        ? findNeverObjects([])
+        : findNeverObjects(plan.masks, neverImages(capabilitySet));
     const terminal = order.tty;
     this.startEgress(order, plan);
     const common = {
@@ -134,11 +139,13 @@ export class Supervisor {
       shared: this.shared,
       capabilitySet,
       never: never.ids,
+      neverExec: never.execIds,
       neverHasNames: never.haveNames,
       terminal,
     };
     const agentSocket = this.agentDirectory(order);
     const agentSocketOfMediator = this.agentDirectory(order);
+    const [hidden, hiddenFromMediator] = [this.hiddenWorkspace(order), this.hiddenWorkspace(order)];
     const { uid, gid } = order;
     const writable = capabilitySet.mode === 'monitor' ? ['/'] : plan.writable;
     this.confined = await this.sandbox.begin(
@@ -147,6 +154,7 @@ export class Supervisor {
         gid,
         masks: never.masks,
         agentSocket,
+        hidden,
         fifos: ['/tmp', ...plan.writable.filter(isThere)],
         terminal: terminal ? { rows: order.rows, columns: order.columns } : undefined,
         limits: plan.limits,
@@ -159,10 +167,13 @@ export class Supervisor {
         writable,
         sealed: never.masks.map((mask) => mask.path),
         agentSocket: agentSocketOfMediator,
+        joinCgroup: this.sandbox.cgroup.openJoin(),
+        hidden: hiddenFromMediator,
         egress: this.egressForMediator(),
       },
     );
-    for (const fd of [agentSocket, agentSocketOfMediator]) if (fd >= 0) closeSync(fd);
+    for (const fd of [agentSocket, agentSocketOfMediator, hidden?.mount, hiddenFromMediator?.mount])
+      if (fd !== undefined && fd >= 0) closeSync(fd);
     this.checkLayers(plan);
     await this.listen(order);
     setInterval(() => this.hint(), HINT_MS).unref();
@@ -175,28 +186,38 @@ export class Supervisor {
       : mounts.cloneTree(order.agentSocketPath.replace(/\/[^/]*$/, ''), false);
   }
 
+  /** The workspace when the sandbox has a private place around it; a detached mount each for its tree and the mediator's. */
+  private hiddenWorkspace(order: LaunchOrder): Hidden | undefined {
+    const path = Buffer.from(order.workspace).toString('latin1');
+    return hiddenBelow(path) === undefined ? undefined : { path, mount: mounts.cloneTree(path, false) };
+  }
+
   private egressForMediator(): { port4: number; port6: number; flows: number } | undefined {
     if (this.egress === undefined) return undefined;
     const { ports } = this.sandbox.preparedOrThrow;
     return { port4: ports.tcp4, port6: ports.tcp6, flows: this.egress.flows };
   }
 
+  /** Everything that does not depend on the session. */
+  async prepare(): Promise<void> {
+    const { listeners } = await this.sandbox.prepare();
+    this.egress = new EgressProcess({ listeners, uid: 65534, log: this.options.log });
+  }
+
   /** A session whose profile grants no network has no egress process, and nothing listens. */
   private startEgress(order: LaunchOrder, plan: Plan): void {
-    const { listeners } = this.sandbox.preparedOrThrow;
     if (!plan.network || this.journal === undefined) {
-      for (const fd of Object.values(listeners)) closeSync(fd);
+      this.egress?.stop();
+      this.egress = undefined;
+      for (const fd of Object.values(this.sandbox.preparedOrThrow.listeners)) closeSync(fd);
       return;
     }
-    this.egress = new EgressProcess({
+    this.egress?.begin({
       session: order.session,
       capabilitySet: plan.capabilitySet,
       upstream: order.upstream,
       hosts: order.hosts === '' ? {} : (JSON.parse(order.hosts) as Record<string, string[]>),
       journal: this.journal,
-      listeners,
-      uid: 65534,
-      log: this.options.log,
     });
   }
 
@@ -295,6 +316,29 @@ export class Supervisor {
     });
   }
 
+  /** Beside the path of any decision: the exec itself is on record already. */
+  private async hash({ key, path, fd }: HashImage): Promise<void> {
+    const hash = createHash('sha256');
+    try {
+      for await (const chunk of createReadStream('', { fd, autoClose: true, highWaterMark: 1024 * 1024 }))
+        hash.update(chunk as Buffer);
+    } catch (error) {
+      console.error(`supervisor: ${path} could not be hashed: ${String(error)}`);
+      return;
+    }
+    const sha256 = hash.digest('hex');
+    this.sandbox.learnDigest(key, sha256);
+    this.journal?.append({
+      kind: 'exec',
+      operation: 'image',
+      object: path,
+      disposition: 'observed',
+      layer: 'daemon',
+      reason: 'the image of an earlier exec in this session',
+      detail: { sha256 },
+    });
+  }
+
   private signal(signal: NodeJS.Signals): void {
     if (this.agent === undefined || this.agent.pidfd < 0) return;
     if (signal === 'SIGHUP' && this.confined?.terminal === undefined)
@@ -377,6 +421,12 @@ export class Supervisor {
     this.options.done(0);
   }
 }
+
+/** Images named literally by `never` exec rules. */
+const neverImages = ({ exec, rules }: CapabilitySet): string[] =>
+  exec
+    .filter(({ effect, glob, rule }) => effect === 'deny' && glob === '' && rules[rule]?.never === true)
+    .map(({ base }) => base);
 
 const isThere = (path: string): boolean =>
   statSync(Buffer.from(path, 'latin1'), { throwIfNoEntry: false }) !== undefined;

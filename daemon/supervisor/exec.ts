@@ -4,7 +4,7 @@
 import { AT, E, processes } from '../../native-bindings/linux/mod.ts';
 import { toText, type SessionRecord } from '../model/mod.ts';
 import { continues, fails, refusal, type Answer, type Mediation, refused } from './mediation.ts';
-import { isPlaceless, isUnresolved } from './resolver.ts';
+import { isPlaceless, isUnresolved, type Located, type Placeless } from './resolver.ts';
 
 export interface ExecCall {
   readonly pid: number;
@@ -17,6 +17,9 @@ export interface ExecCall {
 
 interface Pending {
   readonly record: SessionRecord;
+  /** As the call named it, and the image that was judged. */
+  readonly name: string;
+  readonly image: string;
   readonly argv: readonly string[];
 }
 
@@ -59,15 +62,28 @@ export class ExecMediator {
       (call.flags & AT.SYMLINK_NOFOLLOW) === 0,
     );
     if (isUnresolved(found)) return fails(found.errno);
-    m.resolver.close(found);
+    try {
+      return this.judged(call, found);
+    } finally {
+      m.resolver.close(found);
+    }
+  }
+
+  private judged(call: ExecCall, found: Located | Placeless): Answer {
+    const { m } = this;
     // An image without a place (memfd, pipe, deleted file) cannot be judged by name, nor seen by fanotify.
     const placeless = isPlaceless(found);
     const unnamed = placeless || found.stat.nlink === 0;
     const path = placeless ? found.placeless : found.path;
+    const never = m.neverExec.has(`${found.stat.dev}:${found.stat.ino}`);
     const verdict = unnamed
       ? refusal('unnamed-image', 'only files with a name in the tree can be executed')
-      : m.decider.exec(found.path);
-    const detail = { argv: call.argv.map(toText) };
+      : never && m.decider.exec(found.path).effect === 'allow'
+        ? refusal('never-object', 'another name of an image that may never be executed')
+        : m.decider.exec(found.path);
+    if (!m.joinCgroup(call.pid)) return fails(E.PERM);
+    const sha256 = placeless ? undefined : m.images.of(found.fd, m.proc, toText(found.path), found.stat);
+    const detail = { argv: call.argv.map(toText), ...(sha256 === undefined ? {} : { sha256 }) };
     const intent = {
       kind: 'exec',
       operation: 'exec',
@@ -81,20 +97,25 @@ export class ExecMediator {
     );
     if (!permission.granted) return refused(permission);
     if (this.pending.size >= MAX_PENDING) this.pending.clear();
-    this.pending.set(call.pid, { record: permission.record, argv: call.argv });
+    // The new image runs as the thread group's leader, whichever thread asked.
+    this.pending.set(m.reader.leaderOf(call.pid) ?? call.pid, {
+      record: permission.record,
+      name: call.path,
+      image: path,
+      argv: call.argv,
+    });
     return continues;
   }
 
   /** The first call of a new image: its memory now holds the arguments it really got. */
   started(pid: number): Answer {
     const { m } = this;
-    // A thread's exec ends with the thread group leader's id.
     const pending = this.pending.get(pid);
     if (pending === undefined) return continues;
     this.pending.delete(pid);
     const actual = m.reader.commandLine(pid);
     const facts = { process: m.reader.brief(pid) };
-    if (matches(pending.argv, actual)) {
+    if (matches(pending.argv, actual, m.reader.image(pid) === pending.image ? undefined : pending.name)) {
       m.journal.complete(pending.record, '0', facts);
       return continues;
     }
@@ -127,26 +148,36 @@ export class ExecMediator {
   }
 }
 
+/** Interpreters may be scripts themselves (BINPRM_MAX_RECURSION in fs/exec.c: 5), each with one argument. */
+const MAX_SCRIPT_WORDS = 10;
+
 /**
- * The judged arguments must be the actual ones, or, for a script, their tail: the kernel puts the interpreter (and its
- * one argument) and the script's path in front in place of argv[0]. A cut judged list is compared as far as it goes; so
- * is an actual list longer than one read.
+ * The judged arguments must be the actual ones. When the image that runs is not the one that was named, `script` is the
+ * name: the kernel then puts interpreters, each with one argument, and that name in place of argv[0]. A cut judged list is
+ * compared as far as it goes; so is an actual list longer than one read.
  */
-export function matches(judged: readonly string[], actual: readonly string[]): boolean {
+export function matches(judged: readonly string[], actual: readonly string[], script?: string): boolean {
   const cut = judged.at(-1) === '…';
   const wanted = cut ? judged.slice(0, -1) : judged;
-  if (wanted.length === 0) return true;
-  const text = actual.join('\0');
-  if (text.length >= 4000) return true;
-  if (startsWith(actual, wanted) && (cut || actual.length === wanted.length)) return true;
+  const long = actual.join('\0').length >= 4000; // one read: the last word may be cut
+  const same = (list: readonly string[], whole: readonly string[]): boolean => {
+    if (!long) return startsWith(list, whole) && (cut || list.length === whole.length);
+    const seen = list.slice(0, -1);
+    return startsWith(whole.slice(0, seen.length), seen) || startsWith(seen, whole);
+  };
+  if (wanted.length === 0) return cut || actual.length <= 1;
+  if (script === undefined) return same(actual, wanted);
   const tail = wanted.slice(1);
-  for (const skip of [2, 3]) {
-    const rest = actual.slice(skip);
-    if (actual.length > skip - 1 && startsWith(rest, tail) && (cut || rest.length === tail.length))
-      return true;
-  }
-  return false;
+  return actual.slice(0, MAX_SCRIPT_WORDS).some((word, i) => {
+    const rest = actual.slice(i + 1);
+    // binfmt_misc's flag P keeps argv[0] behind the name.
+    return i > 0 && isScriptName(word, script) && (same(rest, tail) || same(rest, wanted));
+  });
 }
+
+/** execveat(2) makes /dev/fd/N of an empty name, and puts /dev/fd/N/ before a relative one. */
+const isScriptName = (word: string, name: string): boolean =>
+  word === name || (/^\/dev\/fd\/\d+(\/|$)/.test(word) && word.replace(/^\/dev\/fd\/\d+\/?/, '') === name);
 
 const startsWith = (list: readonly string[], head: readonly string[]): boolean =>
   head.every((item, i) => list[i] === item);

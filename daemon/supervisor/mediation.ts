@@ -11,6 +11,7 @@ import type {
   RuleInfo,
   Verdict,
 } from '../model/mod.ts';
+import type { ImageDigests } from './images.ts';
 import type { ProcessReader } from './process-info.ts';
 import type { Resolver } from './resolver.ts';
 
@@ -28,11 +29,18 @@ export interface Mediation {
   mode: Mode;
   /** Objects that `never` rules named at launch, by identity. */
   readonly never: ReadonlySet<ObjectId>;
+  /** Images that `never` may be executed, by identity. */
+  readonly neverExec: ReadonlySet<ObjectId>;
+  readonly images: ImageDigests;
+  /** Puts the agent's first process under its limits, where it is not born there. False: it could not be. */
+  readonly joinCgroup: (pid: number) => boolean;
   /** Sockets that the sandbox itself bound, by identity: only those, and granted ones, can be connected to. */
   readonly boundHere: Set<ObjectId>;
   readonly uid: number;
   readonly gid: number;
   readonly decide: Decide;
+  /** Makes the kernel forget every cached decision about reads: after a rename, what was cached has another name. */
+  readonly forgetReads: () => void;
   readonly judgeGitConfig: (before: string, after: string) => string | undefined;
 }
 

@@ -1,5 +1,6 @@
 export { dispatch } from './dispatch.ts';
 export * from './exec.ts';
+export * from './images.ts';
 export * from './journal.ts';
 export * from './mediation.ts';
 export * from './notify-mediator.ts';

@@ -27,6 +27,14 @@ const takeoverNames = new Set([
   '.config',
   'hooks',
 ]);
+/**
+ * A git directory holds no links: one to a directory elsewhere would bring configuration and hooks with it. Only the link
+ * with which git init tries whether links work (.git/tXXXXXX) is let through.
+ */
+const insideGit = /\/\.git\/(?!t[A-Za-z0-9]{6}$)/;
+const isTakeoverLink = (path: string): boolean =>
+  takeoverNames.has(path.slice(path.lastIndexOf('/') + 1)) || insideGit.test(path);
+
 /** Entries looked at before a directory may change its name. */
 const MAX_SCAN = 50_000;
 
@@ -109,13 +117,24 @@ function withObject(
   use: (object: Located) => Answer,
 ): Answer {
   const found = m.resolver.object(pid, dirfd, path, follow);
-  if (isUnresolved(found)) return fails(found.errno);
+  if (isUnresolved(found)) return found.errno === E.STALE ? hidden(m, pid, path) : fails(found.errno);
   try {
     return isPlaceless(found) || found.path.startsWith('/proc/') ? fails(E.PERM) : use(found);
   } finally {
     m.resolver.close(found);
   }
 }
+
+/** The task's descriptor leads to a decoy: there is nothing of that kind in the mediator's tree. */
+const hidden = (m: Mediation, pid: number, path: string): Answer =>
+  permit(
+    m,
+    { pid, operation: 'access' },
+    refusal('hidden', 'what is behind this descriptor is hidden from the sandbox'),
+    path,
+    undefined,
+    () => -E.ACCES,
+  );
 
 const isDots = (name: string): boolean => name === '' || name === '.' || name === '..';
 
@@ -159,7 +178,7 @@ export function symlink(m: Mediation, call: Mutation, target: string, dirfd: num
 
 /** A link at a place whose inside has rules of its own would lead around them. */
 function linkVerdict(m: Mediation, slot: Slot): Verdict {
-  if (takeoverNames.has(slot.name))
+  if (isTakeoverLink(slot.path))
     return refusal('protected/link', 'a link here would stand in for files that act on the host');
   return strictest([write(m, slot.path), write(m, join(slot.path, 'x'))]);
 }
@@ -200,6 +219,7 @@ export function link(
   );
 }
 
+const RENAME_NOREPLACE = 1;
 const RENAME_EXCHANGE = 2;
 
 export function rename(
@@ -215,6 +235,7 @@ export function rename(
 }
 
 function renameSlots(m: Mediation, call: Mutation, source: Slot, target: Slot, flags: number): Answer {
+  if ((flags & ~(RENAME_NOREPLACE | RENAME_EXCHANGE)) !== 0) return fails(E.INVAL); // no whiteouts
   if (isDots(source.name) || isDots(target.name)) return fails(E.BUSY);
   const object = m.files.fstatat(source.fd, source.name, AT.SYMLINK_NOFOLLOW);
   if (object === undefined) return fails(E.NOENT);
@@ -233,9 +254,25 @@ function renameSlots(m: Mediation, call: Mutation, source: Slot, target: Slot, f
       ? [refusal('never-object', 'an object that may never be touched')]
       : []),
   ]);
-  return permit(m, call, verdict, source.path, target.path, () =>
-    m.files.renameat2(source.fd, source.name, target.fd, target.name, flags),
-  );
+  return permit(m, call, verdict, source.path, target.path, () => {
+    const result = m.files.renameat2(source.fd, source.name, target.fd, target.name, flags);
+    const stale =
+      outlivesItsName(m, object, source, target) ||
+      (both !== undefined && outlivesItsName(m, both, target, source));
+    if (result === 0 && stale) m.forgetReads();
+    return result;
+  });
+}
+
+/**
+ * The kernel's cached decisions belong to inodes and move along: those of a directory to whatever will lie in it, those of
+ * a file to a name that may be judged otherwise.
+ */
+function outlivesItsName(m: Mediation, { mode }: { readonly mode: number }, from: Slot, to: Slot): boolean {
+  if ((mode & S.IFMT) === S.IFDIR) return true;
+  const lost = (verdict: (path: BytePath) => Verdict): boolean =>
+    verdict(from.path).effect === 'allow' && verdict(to.path).effect !== 'allow';
+  return lost((path) => m.decider.file({ access: 'read', path })) || lost((path) => m.decider.exec(path));
 }
 
 /** A directory takes its contents along: each must be writable at its old and at its new name. */
@@ -263,7 +300,7 @@ function contentsVerdict(m: Mediation, from: BytePath, to: BytePath): Verdict | 
       const verdict = moved(m, oldPath, newPath);
       if (verdict.effect !== 'allow') return verdict;
       if (entry.isDirectory()) pending.push([oldPath, newPath]);
-      if (entry.isSymbolicLink() && takeoverNames.has(entry.name))
+      if (entry.isSymbolicLink() && isTakeoverLink(newPath))
         return refusal(
           'protected/link',
           'the directory holds a link that would stand in for files that act on the host',

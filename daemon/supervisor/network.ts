@@ -50,24 +50,25 @@ export function readAddress(m: Mediation, pid: number, address: number, length: 
 }
 
 /** A duplicate of the task's socket; the caller closes it. -errno on failure. */
-function borrow(pid: number, fd: number): number {
-  const pidfd = openTask(pid);
+export function borrow(m: Mediation, pid: number, fd: number, threads = true): number {
+  // The task may be a thread: PIDFD_THREAD needs Linux 6.9.
+  let pidfd = threads ? processes.pidfdOpen(pid, true) : -E.INVAL;
+  if (pidfd === -E.INVAL) pidfd = processes.pidfdOpen(m.reader.leaderOf(pid) ?? pid);
   if (pidfd < 0) return pidfd;
   const socket = processes.pidfdGetfd(pidfd, fd);
   processes.close(pidfd);
-  return socket;
-}
-
-/** The task may be a thread: PIDFD_THREAD where the kernel has it (6.9), else only its thread group's leader works. */
-function openTask(pid: number): number {
-  const fd = processes.pidfdOpen(pid, true);
-  return fd === -E.INVAL ? processes.pidfdOpen(pid) : fd;
+  if (socket < 0) return socket;
+  // By way of the leader: its descriptor of that number is the thread's only when they share their table.
+  const [ours, theirs] = [m.files.fstat(socket), m.files.fstatat(m.proc, `${pid}/fd/${fd}`, 0)];
+  if (ours !== undefined && ours.dev === theirs?.dev && ours.ino === theirs.ino) return socket;
+  processes.close(socket);
+  return -E.BADF;
 }
 
 export function mediateConnect(m: Mediation, egress: Egress | undefined, call: SocketCall): Answer {
   const address = parseAddress(call.bytes);
   if (address === undefined) return fails(E.INVAL);
-  const socket = borrow(call.pid, call.fd);
+  const socket = borrow(m, call.pid, call.fd);
   if (socket < 0) return fails(socket === -E.BADF ? E.BADF : E.ACCES);
   try {
     return connectSocket(m, egress, call, address, socket);
@@ -272,7 +273,7 @@ export function mediateBind(m: Mediation, call: SocketCall): Answer {
   if (address?.family !== 'unix') return continues;
   const slot = m.resolver.slot(call.pid, AT.FDCWD, address.path);
   if (isUnresolved(slot)) return fails(slot.errno);
-  const socket = borrow(call.pid, call.fd);
+  const socket = borrow(m, call.pid, call.fd);
   try {
     if (socket < 0) return fails(E.BADF);
     const intent = { ...intentOf(m, call, toText(slot.path)), kind: 'socket' as const, operation: 'bind' };

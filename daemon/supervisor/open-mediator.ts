@@ -41,6 +41,8 @@ export interface OpenMediation {
   decider: Decider;
   mode: Mode;
   never: ReadonlySet<ObjectId>;
+  /** Images that `never` may be executed, by identity. */
+  neverExec: ReadonlySet<ObjectId>;
   /** Some `never` object has another name: then no directory may be cached, that name could be in it. */
   neverHasNames: boolean;
   /** O_PATH descriptor of the sandbox's root. */
@@ -144,7 +146,10 @@ export class OpenMediator {
     if (pid === this.m.ownPid || !this.active) return true;
     const path = this.m.files.pathOf(fd);
     const stat = this.m.files.fstat(fd);
-    if (!path.startsWith('/') || stat === undefined) return false;
+    if (!path.startsWith('/') || stat === undefined) {
+      this.failClosed(pid, path, new Error('the object has no name that can be judged'));
+      return false;
+    }
     try {
       return this.judgeObject(fd, pid, exec, path as BytePath, stat);
     } catch (error) {
@@ -165,7 +170,8 @@ export class OpenMediator {
   }
 
   private verdict(path: BytePath, stat: Stat, exec: boolean): Verdict {
-    if (stat.nlink > 1 && this.m.never.has(`${stat.dev}:${stat.ino}`))
+    const id = `${stat.dev}:${stat.ino}` as const;
+    if (this.m.never.has(id) || (exec && this.m.neverExec.has(id)))
       return refusal('never-object', 'another name of an object that may never be touched');
     const place = stat.nlink === 0 ? (path.replace(/ \(deleted\)$/, '') as BytePath) : path;
     return exec ? this.m.decider.exec(place) : this.m.decider.file({ access: 'read', path: place });
@@ -204,7 +210,8 @@ export class OpenMediator {
     const directory = (stat.mode & S.IFMT) === S.IFDIR;
     if (!directory && this.cacheDirectory(path, exec, mask)) return 'directory';
     if (stat.nlink !== 1 && !directory) return 'no';
-    return this.m.group.ignore(fd, mask | (directory ? FAN.ONDIR : 0n), false) ? 'object' : 'no';
+    if (!this.m.group.ignore(fd, mask | (directory ? FAN.ONDIR : 0n), false)) return 'no';
+    return this.stillNamed(fd, path) ? 'object' : 'no';
   }
 
   private cacheDirectory(path: BytePath, exec: boolean, mask: bigint): boolean {
@@ -224,9 +231,20 @@ export class OpenMediator {
     const done =
       this.m.files.pathOf(fd) === parent &&
       this.areAbsent(fd, key, absent) &&
-      this.m.group.ignore(fd, mask, true);
+      this.m.group.ignore(fd, mask, true) &&
+      this.stillNamed(fd, parent);
     this.m.files.close(fd);
     return done;
+  }
+
+  /**
+   * Asked after a decision was cached: a rename since it was made had its flush before, so this one takes it back. A
+   * rename from now on flushes it.
+   */
+  private stillNamed(fd: number, path: BytePath): boolean {
+    if (this.m.files.pathOf(fd) === path) return true;
+    this.m.group.flush();
+    return false;
   }
 
   private mustBeAbsent(key: string, directory: BytePath, exec: boolean): readonly string[] | undefined {

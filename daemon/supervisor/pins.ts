@@ -16,6 +16,9 @@ export interface Flow {
   readonly id: string;
 }
 
+/** A burst of connects fills the socket's buffer (277 flows); egress then gets this long to catch up. */
+const ANNOUNCE_MS = 1000;
+
 export class EgressLink {
   private readonly fd: number;
   private readonly arena = new Arena(MAX_LINE * 2);
@@ -36,9 +39,9 @@ export class EgressLink {
     for (const [name, until] of names) if (until < now) names.delete(name);
     return [...names.keys()].reverse();
   }
-  /** Tells egress whom the next connection from this local port belongs to. False: egress is not there. */
+  /** Tells egress whom the next connection from this local port belongs to. False: egress is not there, or does not read. */
   announce(flow: Flow): boolean {
-    return writeText(this.fd, `${JSON.stringify({ t: 'flow', ...flow })}\n`, this.arena) === 0;
+    return writeText(this.fd, `${JSON.stringify({ t: 'flow', ...flow })}\n`, this.arena, ANNOUNCE_MS) === 0;
   }
   private drain(): void {
     for (;;) {

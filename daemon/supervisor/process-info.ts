@@ -39,6 +39,15 @@ export class ProcessReader {
     if (umask === undefined || nsPid === undefined || nsTid === undefined) return undefined;
     return { umask: parseInt(umask, 8), nsPid: Number(nsPid), nsTid: Number(nsTid) };
   }
+  /** Path of the image a task runs, one char a byte; '' when unknown. */
+  image(pid: number): string {
+    return this.files.readlink(this.proc, `${pid}/exe`);
+  }
+  /** The thread group leader of a task. */
+  leaderOf(pid: number): number | undefined {
+    const tgid = /^Tgid:\s*(\d+)$/m.exec(this.files.readSmall(this.proc, `${pid}/status`))?.[1];
+    return tgid === undefined ? undefined : Number(tgid);
+  }
   /** The real command line of a running image. */
   commandLine(pid: number): string[] {
     const text = this.files.readSmall(this.proc, `${pid}/cmdline`);

@@ -66,11 +66,29 @@ export function readAvailable(fd: number, arena: Arena): Buffer | undefined | nu
   if (n > 0) return Buffer.from(arena.bytes.subarray(0, n));
   return n < 0 && (errno() === 11 || errno() === 4) ? undefined : null;
 }
-/** One write(2); 0 or -errno, -EAGAIN when the peer does not read. */
-export function writeText(fd: number, text: string, arena: Arena): number {
+const waiting = new Arena(8);
+const POLLOUT = 4;
+/** True when the descriptor takes bytes within `patience` milliseconds, or has failed (the write then says how). */
+function takesBytes(fd: number, patience: number): boolean {
+  waiting.view.setInt32(0, fd, true);
+  waiting.view.setInt16(4, POLLOUT, true);
+  return libc.poll(waiting.at(0), 1, patience) > 0;
+}
+
+/** Writes everything; 0 or -errno, -EAGAIN when the peer does not read for `patience` milliseconds. */
+export function writeText(fd: number, text: string, arena: Arena, patience = 0): number {
   const length = arena.bytes.utf8Write(text, 0);
-  const n = libc.write(fd, arena.at(0), length);
-  return n < 0 ? -errno() : n === length ? 0 : -11;
+  for (let sent = 0; sent < length;) {
+    const n = libc.write(fd, arena.at(sent), length - sent);
+    if (n > 0) {
+      sent += n;
+      continue;
+    }
+    const error = n < 0 ? errno() : 11;
+    if (error === 4) continue;
+    if (error !== 11 || !takesBytes(fd, patience)) return -error;
+  }
+  return 0;
 }
 
 const F_GETFL = 3;

@@ -27,11 +27,13 @@ export interface Group {
   /** More of the profile, as YAML at its end. */
   readonly profile?: (site: Site) => string;
   readonly env?: Readonly<Record<string, string>>;
+  /** Looks at the whole session before its site is removed: everything recorded, denied or not. */
+  readonly examine?: (site: Site, records: readonly SessionRecord[]) => void;
   /** Milliseconds for a session. */
   readonly within?: number;
 }
 
-interface Ran {
+export interface Ran {
   readonly site: Site;
   readonly outcomes: ReadonlyMap<string, Outcome>;
   readonly before: ReadonlyMap<string, string>;
@@ -39,6 +41,7 @@ interface Ran {
   readonly stderr: string;
   /** What happened, by case; looked at while what surrounds the site was still there. */
   readonly happened: ReadonlyMap<string, boolean>;
+  /** The denials. */
   readonly records: readonly SessionRecord[];
 }
 
@@ -137,6 +140,16 @@ const nativeRunner =
     return capture(spawn(file, rest, { cwd: site.ws, env, stdio: 'pipe', timeout: group.within ?? 120_000 }));
   };
 
+/** Every record of a session, oldest first. */
+async function everything(cordon: TestCordon, session: string): Promise<SessionRecord[]> {
+  const ran = await cordon.cli(['audit', 'tail', '--session', session, '--limit', '10000', '--json']);
+  if (ran.code !== 0) throw new Error(`cordon audit tail exited ${ran.code}: ${ran.stderr}`);
+  return ran.stdout
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as SessionRecord);
+}
+
 function sandboxRunner(
   group: Group,
   cordon: TestCordon,
@@ -156,6 +169,7 @@ function sandboxRunner(
       });
     });
     keep(await cordon.blocks(session.session));
+    if (group.examine !== undefined) group.examine(site, await everything(cordon, session.session));
     return ran;
   };
 }

@@ -54,7 +54,10 @@ const attacks: readonly Attack[] = [
   ),
   leadsOut('hardlink-new-write', 'a file outside is not linked into the workspace to be written'),
   hardLink('hardlink-new-read-secret', 'a file under never is not linked into the workspace to be read'),
-  hardLink('hardlink-new-by-fd', 'a file under never is not linked by its descriptor'),
+  {
+    ...hardLink('hardlink-new-by-fd', 'a file under never is not linked by its descriptor'),
+    record: () => ({ kind: 'file', object: '/proc/self/fd/' }),
+  },
   hardLink('hardlink-new-through-symlink', 'a file under never is not linked through a symlink'),
   hardLink('preexisting-hardlink-read', 'a hard link to a never file, there before, is not readable'),
   hardLink('preexisting-hardlink-write', 'a hard link to a never file, there before, is not writable'),

@@ -1,7 +1,8 @@
 // Races: what a call refers to changes while the call is judged. Not one byte leaks, and nothing outside changes.
 import t from 'tap';
-import { linkSync } from 'node:fs';
+import { linkSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { SessionRecord } from '../../daemon/model/mod.ts';
 import { attackAll, type Attack, type Site } from './harness.ts';
 
 /** The other end of the flip was denied at least once, or the race was never run. */
@@ -69,5 +70,36 @@ t.test('races of writes', async (t) => {
 });
 
 t.test('races of execs', async (t) => {
-  await attackAll(t, { attacks: execs, within: 170_000, more: () => ['execs=400'] });
+  await attackAll(t, { attacks: execs, within: 170_000, more: () => ['execs=250'] });
+});
+
+/** `round-N WORD` as programs printed what they were given, and as the records of their execs say it. */
+const ranRounds = new Map<string, string>();
+const recordedRounds = new Map<string, string>();
+
+function compareRounds(site: Site, records: readonly SessionRecord[]): void {
+  const ran = readFileSync(join(site.ws, 'race-argv/ran'), 'utf8').trim().split('\n');
+  for (const line of ran) ranRounds.set(line.split(' ')[0] ?? '', line.split(' ')[1] ?? '');
+  for (const { kind, disposition, detail, outcome } of records) {
+    const argv = detail?.['argv'];
+    if (kind !== 'exec' || disposition !== 'allowed' || outcome !== '0' || !Array.isArray(argv)) continue;
+    if (argv[1] === '--echo') recordedRounds.set(String(argv[2]), String(argv[3]));
+  }
+}
+
+t.test('a race of arguments', async (t) => {
+  const attack: Attack = {
+    case: 'race-argv',
+    title: 'arguments that flip in memory do not run under a record that says otherwise',
+    native: 'not-run',
+    unrecorded: 'every exec is recorded as it ran; one that changed is killed, and that is recorded',
+    happened: () => [...ranRounds].some(([round, word]) => recordedRounds.get(round) !== word),
+  };
+  await attackAll(t, {
+    attacks: [attack],
+    more: () => ['execs=200'],
+    examine: compareRounds,
+    within: 170_000,
+  });
+  t.comment(`${ranRounds.size} of 200 programs ran, ${recordedRounds.size} are on record as run`);
 });

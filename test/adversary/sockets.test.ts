@@ -75,9 +75,9 @@ const attacks: readonly Attack[] = [
   datagram('abstract-dgram-sendmmsg', 'an abstract datagram socket outside gets nothing by sendmmsg'),
   {
     case: 'unix-workspace-host',
-    title: 'a listener in the workspace is reached where the profile grants it (development servers)',
+    title: 'a listener outside is not reached by a socket that it put into the workspace',
     native: 'succeeds',
-    allowed: true,
+    record: (site) => ({ kind: ['socket', 'file', 'connect'], object: join(site.ws, 'host.sock') }),
     happened: arrived,
   },
   fixed('docker-socket', 'docker.sock', "Docker's socket is out of reach"),

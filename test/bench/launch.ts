@@ -9,7 +9,7 @@ import { contest, printTable, type Contestant } from './support/contest.ts';
 import { userEnvironment } from './support/peers.ts';
 import { onStage, type Stage } from './support/stage.ts';
 
-const rounds = 30;
+const rounds = 15;
 const command = ['/bin/true'];
 /** Milliseconds after the pool is full again in which the last session's remains are cleared away; not measured. */
 const settle = 200;

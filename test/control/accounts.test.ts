@@ -56,6 +56,7 @@ const mountinfo = [
 t.test('the kill switch finds the session’s own control groups, and no others', async (t) => {
   t.strictSame(sessionCgroups('6:freezer:/cordon/s12\n8:pids:/cordon/s12\n0::/\n', mountinfo), {
     freezer: '/sys/fs/cgroup/freezer/cordon/s12',
+    pids: '/sys/fs/cgroup/pids/cordon/s12',
   });
   t.strictSame(sessionCgroups('0::/cordon/s12\n', mountinfo), {
     unified: '/sys/fs/cgroup/unified/cordon/s12',

@@ -38,6 +38,10 @@ t.test('a user starts sessions as that user and nobody else', async (t) => {
   ]);
   const id = String(answers[0]!.body['session']);
   t.match(await daemon.session(id), { user: 'nobody' });
+  const refusals = (await daemon.records({ session: 'daemon' })).filter(
+    ({ operation }) => operation === 'request-refused',
+  );
+  t.match(refusals[0], { object: 'run', disposition: 'denied', detail: { uid: 65534, actor: 'nobody' } });
 });
 
 /** What each of the three may do to a session of `nobody`, by message. */

@@ -89,6 +89,7 @@ t.test(
     const { supervisorPid, initPid } = await daemon.session(id);
     await daemon.crash();
     process.kill(supervisorPid, 'SIGKILL');
+    await until(() => !existsSync(`/proc/${supervisorPid}`));
     await daemon.start();
     t.notOk(existsSync(`/proc/${initPid}`));
     t.match(await daemon.session(id), { state: 'ended', exitCode: 125 });

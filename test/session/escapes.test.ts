@@ -3,6 +3,7 @@ import t from 'tap';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { notBuilt, TestCordon, type Ran } from '../support/cordon.ts';
+import { until } from '../support/until.ts';
 import { notRoot, testUser } from '../support/user.ts';
 import { spawnSync } from 'node:child_process';
 
@@ -46,6 +47,39 @@ t.test('escapes', { skip: skip ?? false }, async (t) => {
       t.match(ran.stdout, /began/, ran.stderr);
       t.notMatch(ran.stdout, /CANARY/, ran.stdout + ran.stderr);
     });
+
+  await t.test(
+    'a directory whose reads were cached is asked about again under a name that is never read',
+    async (t) => {
+      const sealed = join(workspace, 'sealed');
+      const child = cordon.spawn(
+        [
+          'bash',
+          '-c',
+          'mkdir c; echo x > c/f; cat c/f c/f; mv c sealed; echo moved; read line; cat sealed/late; echo end',
+        ],
+        options,
+      );
+      let said = '';
+      child.stdout?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+      await until('the agent has moved the directory', () => said.includes('moved'), {
+        evidence: () => said,
+      });
+      writeFileSync(join(sealed, 'late'), 'CANARY-late', { mode: 0o644 });
+      child.stdin?.end('go\n');
+      await until('the agent has tried', () => said.includes('end'), { evidence: () => said });
+      t.notMatch(said, /CANARY/);
+    },
+  );
+
+  await t.test('a link inside a git directory is refused, but for the one that git init tries', async (t) => {
+    const ran = await sh(
+      'mkdir -p g evil && cd g && git init -q . && git config --get core.symlinks; mkdir -p .git/modules; ' +
+        'ln -s ../../../evil .git/modules/sub; ln -s ../evil .git/info2; ls .git .git/modules',
+    );
+    t.notMatch(ran.stdout, /sub|info2|false/, ran.stderr);
+    t.match(ran.stdout, /HEAD/, 'git init works');
+  });
 
   await t.test('the agent has exactly descriptors 0, 1 and 2', async (t) => {
     const ran = await sh('ls /proc/self/fd');

@@ -42,7 +42,7 @@ function journalIn(directory: string): Journals {
 /** A file system of 64 KiB, gone when the test ends. */
 function tinyDisk(t: Test): string {
   const directory = temporaryDirectory({
-    teardown: (f) => t.teardown(() => void (spawnSync('umount', [directory]), f())),
+    teardown: (f) => t.teardown(() => void (spawnSync('umount', ['--lazy', directory]), f())),
   });
   const made = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=64k', 'tiny', directory], { encoding: 'utf8' });
   if (made.status !== 0) throw new Error(made.stderr);

@@ -96,6 +96,7 @@ function control(connection: Connection, incoming: Incoming, verb: string): void
   const signal = signals[verb];
   if (signal !== undefined && initPid !== 0) process.kill(initPid, signal);
   connection.answer(incoming, 'ack');
+  if (verb === 'kill' && launch === undefined) connection.end();
 }
 
 function policy(connection: Connection, incoming: Incoming, text: string): void {

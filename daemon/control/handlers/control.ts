@@ -60,7 +60,9 @@ function verbOf({ verb, session, all }: ControlRequest): Verb {
 }
 
 function targetsOf({ daemon, actor }: AdminContext, { session, all }: ControlRequest, verb: Verb): Session[] {
-  const live = daemon.sessions.all.filter((each) => !each.ending);
+  const live = daemon.sessions.all.filter(
+    (each) => !each.ending && (verb === 'kill' || each.state !== 'killed'),
+  );
   if (all)
     return live.filter((each) => mayTouch(actor, each) && (verb !== 'resume' || mayResume(actor, each)));
   return [

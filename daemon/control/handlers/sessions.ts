@@ -1,5 +1,6 @@
-import { readFileSync } from 'node:fs';
-import type { SessionRow } from '../../audit/mod.ts';
+import { procfs } from '../../../native-bindings/linux/mod.ts';
+import type { SessionFacts, SessionRow } from '../../audit/mod.ts';
+import { findCgroups } from '../../killswitch/mod.ts';
 import { toText } from '../../model/mod.ts';
 import { message } from '../../wire/mod.ts';
 import type { SessionInfo } from '../../wire/mod.ts';
@@ -37,7 +38,7 @@ function infoOf(
     ended,
     supervisorPid: live ? facts.supervisorPid : 0,
     initPid: live ? facts.initPid : 0,
-    processes: live ? processesOf(facts.initPid) : 0,
+    processes: live ? processesOf(facts) : 0,
     allowed,
     denied,
     generation: facts.generation,
@@ -46,9 +47,22 @@ function infoOf(
   };
 }
 
-/** Descendants of the session's first process, itself not counted. 0 when it is gone. */
-function processesOf(initPid: number): number {
+/** Of the session's control group, what is Cordon's own not counted. 0 when it is gone. */
+function processesOf({ initPid, supervisorPid }: SessionFacts): number {
   if (initPid === 0) return 0;
+  const { unified, pids } = findCgroups(initPid);
+  const directory = unified ?? pids;
+  if (directory === undefined) return descendantsOf(initPid);
+  const inside = new Set(
+    procfs.readProc(`${directory}/cgroup.procs`).split('\n').filter(Boolean).map(Number),
+  );
+  inside.delete(initPid);
+  inside.delete(supervisorPid);
+  return inside.size;
+}
+
+/** Where there is no control group to ask. */
+function descendantsOf(initPid: number): number {
   let count = 0;
   const waiting = [initPid];
   for (let pid = waiting.pop(); pid !== undefined; pid = waiting.pop()) {
@@ -59,11 +73,5 @@ function processesOf(initPid: number): number {
   return count;
 }
 
-function childrenOf(pid: number): number[] {
-  try {
-    const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
-    return text.split(' ').filter(Boolean).map(Number);
-  } catch {
-    return [];
-  }
-}
+const childrenOf = (pid: number): number[] =>
+  procfs.readProc(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number);

@@ -15,7 +15,7 @@
 static volatile int stop;
 // The swap of a symlink, the oldest of these races, gets all the rounds; the others fewer.
 static long rounds(void) {
-  return strstr(case_name(), "symlink-swap") ? number("rounds", 20000) : number("fewer", 4000);
+  return strstr(case_name(), "symlink-swap") ? number("rounds", 20000) : number("fewer", 2500);
 }
 
 struct tally {
