@@ -20,7 +20,7 @@ interface Waiter {
 }
 
 /** Milliseconds a launch waits for a supervisor. */
-const takeDeadline = 15_000;
+const takeDeadline = 60_000;
 const maxBackoff = 10_000;
 
 export class SupervisorPool {

@@ -35,7 +35,9 @@ export interface Confined {
 export function confine(c: Confinement): Confined {
   credentials.noNewPrivileges();
   if (c.landlockAbi > 0) {
-    const scoped = landlock.SCOPE.ABSTRACT_UNIX_SOCKET | landlock.SCOPE.SIGNAL;
+    // Not SCOPE.SIGNAL: the kernel asks Landlock about a parent-death signal too, as sent by the dying parent, which is
+    // this thread; pid 1 is outside its domain and would live on. The pid namespace keeps the agent's signals inside.
+    const scoped = landlock.SCOPE.ABSTRACT_UNIX_SOCKET;
     landlock.restrictSelf(landlock.createRuleset(c.rules, c.landlockAbi, c.landlockAbi >= 6 ? scoped : 0));
   }
   const landlockHolds = c.landlockAbi > 0 && refusesMkdir();

@@ -53,17 +53,22 @@ export function startInit(): Init {
   if (child.pid === undefined)
     throw new Error('pid 1 of the sandbox could not be started: is util-linux (setpriv) installed?');
   const said = readLine(child);
-  if (!said.startsWith('ready'))
-    throw new Error(`pid 1 of the sandbox failed: ${said === '' ? 'it ended at once' : said}`);
+  if (said?.startsWith('ready') !== true)
+    throw new Error(
+      `pid 1 of the sandbox failed: ${said === undefined ? 'it said nothing for a minute' : said || 'it ended'}`,
+    );
   return { process: child, pid: child.pid, memfdNoexec: said.includes('memfd_noexec=yes') };
 }
 
+/** Milliseconds that pid 1 may take: it starts thirty programs, and many sandboxes may start at once. */
+const patience = 60_000;
+
 /** Reads one line from the child's stdout, synchronously: the launch thread has nothing else to do. */
-function readLine(child: ChildProcess): string {
+function readLine(child: ChildProcess): string | undefined {
   const fd = (child.stdout as unknown as { _handle: { fd: number } })._handle.fd;
   const buffer = Buffer.alloc(256);
   let text = '';
-  const deadline = performance.now() + 10_000;
+  const deadline = performance.now() + patience;
   while (!text.includes('\n') && performance.now() < deadline) {
     try {
       const n = readSync(fd, buffer);
@@ -74,5 +79,5 @@ function readLine(child: ChildProcess): string {
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
     }
   }
-  return text;
+  return text.includes('\n') ? text : undefined;
 }

@@ -6,7 +6,7 @@ import { until } from '../../support/until.ts';
 import { prepare, skipReason } from './ground.ts';
 
 t.test('a session outlives cordond: decided, recorded, adopted', { skip: skipReason() }, async (t) => {
-  const ground = await prepare(t, 'survive');
+  const ground = await prepare(t, 'adopt');
   const { cordon, workspace, privateFile, canary } = ground;
   const shell = await ground.shell();
   const { session, supervisorPid } = await cordon.sessionIn(workspace);

@@ -24,7 +24,7 @@ t.test('a session gets its egress back, and nothing leaks', { skip: skipReason()
   }
   const port = (granted.address() as AddressInfo).port;
   const other = (denied.address() as AddressInfo).port;
-  const ground = await prepare(t, 'survive', { network: [`127.0.0.1:${port}`] });
+  const ground = await prepare(t, 'egress', { network: [`127.0.0.1:${port}`] });
   const { cordon, workspace } = ground;
   const shell = await ground.shell();
   const { supervisorPid } = await cordon.sessionIn(workspace);

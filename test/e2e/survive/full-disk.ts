@@ -39,7 +39,7 @@ t.test(
   { skip: skipReason() },
   async (t) => {
     const stateDir = smallDisk(t);
-    const ground = await prepare(t, 'survive', { stateDir });
+    const ground = await prepare(t, 'disk', { stateDir });
     const { cordon, workspace } = ground;
     const shell = await ground.shell();
     t.equal((await shell.ask('echo one > one')).code, 0, 'an allowed write works');
