@@ -3,6 +3,17 @@
 # Ends with a line: N passed, N failed, N skipped
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+# A sandbox has a /tmp, /var/tmp and /run of its own: a checkout there is given another place for the tests, in a mount
+# namespace of their own.
+case "$PWD/" in
+  /tmp/* | /var/tmp/* | /run/*)
+    if [ "$(id -u)" = 0 ]; then
+      mkdir -p /opt/cordon-checkout
+      exec unshare -m --propagation private bash -c \
+        'mount --bind "$1" /opt/cordon-checkout && cd /opt/cordon-checkout && shift && exec bash daemon/scripts/test.sh "$@"' -- "$PWD" "$@"
+    fi
+    ;;
+esac
 bash daemon/scripts/setup.sh --with-tests || exit 1
 node24() { bash daemon/scripts/node24.sh "$@"; }
 if [ -d test/e2e/agents ] && ! cmp -s test/e2e/agents/package-lock.json test/e2e/agents/node_modules/.cordon-installed; then
