@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { loadSettings } from './config/settings.ts';
 import type { CommandLine } from './config/settings.ts';
-import { Daemon, LoadedProfiles } from './control/mod.ts';
+import { Daemon, LoadedProfiles, raiseFanotifyGroups } from './control/mod.ts';
 import { CordonError } from './model/mod.ts';
 
 const version = '0.1.0';
@@ -51,6 +51,8 @@ async function start(): Promise<void> {
   const bundled = import.meta.url.endsWith('.js');
   const supervisor = bundled ? './supervisor.js' : './session/supervisor-main.ts';
   const { managedFile, ...given } = commandLine();
+  const raised = raiseFanotifyGroups();
+  if (raised !== undefined) process.stderr.write(`cordond: ${raised}\n`);
   const settings = loadSettings(given);
   const profiles = new LoadedProfiles({
     profileDirs: settings.profileDirs,

@@ -70,8 +70,9 @@ t.test('Ctrl-C interrupts, Ctrl-Z stops, fg goes on', { skip }, async (t) => {
   await terminal.shows('second line');
   terminal.type('\x04');
   await terminal.shows('doneit');
-  terminal.type('exit\r');
-  t.equal((await terminal.exit()).code, 0);
+  terminal.type('exit 3\r');
+  const exit = await terminal.exit();
+  t.equal(exit.code, 3, 'the shell ends as it was told to', { screen: terminal.words });
 });
 
 t.test('exit codes are those of the command, or say what Cordon did', { skip }, async (t) => {

@@ -1,6 +1,15 @@
 // A private cordond: its own run, state and profile directories, the real programs from dist/, the real sockets.
 import type { ChildProcess } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -96,9 +105,12 @@ export class TestCordon {
     return join(this.runDir, 'admin.sock');
   }
 
-  /** What cordond wrote to stdout and stderr, for the failure output of a test. */
+  /** What cordond and its supervisors wrote, for the failure output of a test. */
   get log(): string {
-    return this.#log;
+    const directory = join(this.stateDir, 'log');
+    const files = existsSync(directory) ? readdirSync(directory) : [];
+    const texts = files.map((name) => readFileSync(join(directory, name), 'utf8').slice(-4000));
+    return [this.#log, ...texts].filter((text) => text !== '').join('\n');
   }
 
   get daemonPid(): number {

@@ -11,12 +11,14 @@ export interface Answer {
 }
 
 export class SandboxShell {
+  readonly #cordon: TestCordon;
   readonly #child: ChildProcess;
   #output = '';
   #errors = '';
   #code: number | undefined;
 
-  private constructor(child: ChildProcess) {
+  private constructor(cordon: TestCordon, child: ChildProcess) {
+    this.#cordon = cordon;
     this.#child = child;
     child.stdout?.on('data', (chunk: Buffer) => (this.#output += chunk.toString('latin1')));
     child.stderr?.on('data', (chunk: Buffer) => (this.#errors += chunk.toString('latin1')));
@@ -26,7 +28,7 @@ export class SandboxShell {
 
   /** Starts bash in a session and waits until it answers. */
   static async start(cordon: TestCordon, options: RunOptions): Promise<SandboxShell> {
-    const shell = new SandboxShell(cordon.spawn(['bash', '--norc', '--noprofile'], options));
+    const shell = new SandboxShell(cordon, cordon.spawn(['bash', '--norc', '--noprofile'], options));
     await shell.ask(':');
     return shell;
   }
@@ -58,7 +60,8 @@ export class SandboxShell {
     const found = await until(
       `the shell answers: ${command}`,
       () => {
-        if (this.#code !== undefined) throw new Error(`the session ended (${this.#code}): ${this.#errors}`);
+        if (this.#code !== undefined)
+          throw new Error(`the session ended (${this.#code}): ${this.#errors}\n${this.#cordon.log}`);
         return new RegExp(`\\n${mark} (\\d+)\\n`).exec(this.#output.slice(from));
       },
       { within, evidence: () => this.#output.slice(from, from + 2000) + this.#errors.slice(-2000) },
