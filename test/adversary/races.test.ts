@@ -1,5 +1,6 @@
 // Races: what a call refers to changes while the call is judged. Not one byte leaks, and nothing outside changes.
 import t from 'tap';
+import { spawnSync } from 'node:child_process';
 import { linkSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SessionRecord } from '../../daemon/model/mod.ts';
@@ -48,6 +49,7 @@ const writes: readonly Attack[] = [
     'a directory swapped with a symlink lets nothing be renamed outside',
   ),
   toOutside('race-path-in-memory-write', 'a path that flips in memory lets no write out'),
+  toOutside('race-fifo-in-memory', 'a path that flips in memory lets nothing into a named pipe outside'),
   toOutside('race-path-in-memory-unlink', 'a path that flips in memory lets nothing be unlinked outside'),
 ];
 const execs: readonly Attack[] = [
@@ -66,7 +68,10 @@ t.test('races of reads', async (t) => {
 });
 
 t.test('races of writes', async (t) => {
-  await attackAll(t, { attacks: writes, within: 170_000, more: () => ['rounds=20000'] });
+  const prepare = (site: Site): void => {
+    spawnSync('mkfifo', [join(site.outside, 'race-fifo-in-memory/fifo')]);
+  };
+  await attackAll(t, { attacks: writes, prepare, within: 170_000, more: () => ['rounds=20000'] });
 });
 
 t.test('races of execs', async (t) => {

@@ -195,6 +195,18 @@ CASE(flip_unlink) {
   return while_flipping(padded("ws", "/", "victim"), padded("outside", "/", "victim"), flip_unlink_rounds);
 }
 
+// Named pipes are opened by the task itself: a judged one in the workspace, and one outside.
+static struct tally flip_fifo_rounds(void) {
+  struct tally tally = {0};
+  for (long i = 0; i < rounds(); i++) count_write(&tally, open(buffer, O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  return tally;
+}
+CASE(flip_fifo) {
+  if (mkfifo(scratch("fifo"), 0600) < 0) return unsupported(errno, "no pipe of our own");
+  if (chdir(arg("base")) < 0) return unsupported(errno, "chdir");
+  return while_flipping(padded("ws", "/", "fifo"), padded("outside", "/", "fifo"), flip_fifo_rounds);
+}
+
 // --- exec: the child shares our memory (vfork), so that the flipping goes on while the kernel reads it
 static long exec_rounds(void) { return number("execs", 1000); }
 static int run_shared(char *const argv[], const char *path, int out) {
@@ -290,6 +302,7 @@ const struct probe_case race_cases[] = {
     ROW("race-path-in-memory-read", flip_read),
     ROW("race-path-in-memory-write", flip_write),
     ROW("race-path-in-memory-unlink", flip_unlink),
+    ROW("race-fifo-in-memory", flip_fifo),
     ROW("race-exec-path", flip_exec),
     ROW("race-exec-symlink", swap_exec),
     ROW("race-argv", flip_argv),
