@@ -69,7 +69,6 @@ const packageHomes: ReadonlyMap<string, readonly string[]> = new Map([
   ['yaml', ['policy', 'config']],
   ['ajv', ['policy']],
   ['dns-packet', ['egress']],
-  ['ipaddr.js', ['decision', 'policy', 'egress', 'supervisor']],
   ['esbuild', ['scripts']],
 ]);
 
