@@ -2,7 +2,7 @@
 // arguments are recorded, and a name that is denied is refused with the right error. The kernel then runs the call with
 // its own reading of the memory; when the new image starts, what really runs is compared with what was judged.
 import { AT, E, processes } from '../../native-bindings/linux/mod.ts';
-import { toText, type SessionRecord } from '../model/mod.ts';
+import { toText, type SessionRecord, type Verdict } from '../model/mod.ts';
 import { continues, fails, refusal, type Answer, type Mediation, refused } from './mediation.ts';
 import { isPlaceless, isUnresolved, type Located, type Placeless } from './resolver.ts';
 
@@ -69,19 +69,26 @@ export class ExecMediator {
     }
   }
 
+  private verdict(found: Located | Placeless, unnamed: boolean): Verdict {
+    const { m } = this;
+    if (unnamed || isPlaceless(found))
+      return refusal('unnamed-image', 'only files with a name in the tree can be executed');
+    const verdict = m.decider.exec(found.path);
+    const never = m.neverExec.has(`${found.stat.dev}:${found.stat.ino}`);
+    if (verdict.effect !== 'allow' || !never) return verdict;
+    return refusal('never-object', 'another name of an image that may never be executed');
+  }
+
   private judged(call: ExecCall, found: Located | Placeless): Answer {
     const { m } = this;
     // An image without a place (memfd, pipe, deleted file) cannot be judged by name, nor seen by fanotify.
     const placeless = isPlaceless(found);
     const unnamed = placeless || found.stat.nlink === 0;
     const path = placeless ? found.placeless : found.path;
-    const never = m.neverExec.has(`${found.stat.dev}:${found.stat.ino}`);
-    const verdict = unnamed
-      ? refusal('unnamed-image', 'only files with a name in the tree can be executed')
-      : never && m.decider.exec(found.path).effect === 'allow'
-        ? refusal('never-object', 'another name of an image that may never be executed')
-        : m.decider.exec(found.path);
-    if (!m.joinCgroup(call.pid)) return fails(E.PERM);
+    const limited = m.joinCgroup(call.pid);
+    const verdict = limited
+      ? this.verdict(found, unnamed)
+      : refusal('cgroup', 'the limits of the session could not be applied');
     const sha256 = placeless ? undefined : m.images.of(found.fd, m.proc, toText(found.path), found.stat);
     const detail = { argv: call.argv.map(toText), ...(sha256 === undefined ? {} : { sha256 }) };
     const intent = {
@@ -92,7 +99,7 @@ export class ExecMediator {
       detail,
       process: m.reader.brief(call.pid),
     } as const;
-    const permission = m.decide(m.journal, unnamed ? 'enforce' : m.mode, intent, verdict, () =>
+    const permission = m.decide(m.journal, unnamed || !limited ? 'enforce' : m.mode, intent, verdict, () =>
       m.reader.tree(call.pid),
     );
     if (!permission.granted) return refused(permission);
