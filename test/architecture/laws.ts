@@ -36,9 +36,32 @@ const mayImport: ReadonlyMap<string, RoomSet> = new Map<string, RoomSet>([
   ['anomaly', only('model')],
   ['monitor', only('model')],
   ...acting.map((room): [string, RoomSet] => [room, only('model', 'wire', 'native-bindings')]),
+  // Pure: a record as an OCSF event and back; trees, notes and proofs. The spool keeps what they make.
+  ['ocsf', only('model')],
+  ['proof', only('model')],
+  ['audit', only('model', 'wire', 'native-bindings', 'ocsf', 'proof')],
+  // Pure: what attester and verifier share (statement, event log, selections), on the TPM's own wire types.
+  ['evidence', only('model', 'native-bindings')],
+  ['attestation', only('model', 'wire', 'native-bindings', 'evidence')],
+  ['verifier', only('model', 'native-bindings', 'evidence')],
   ['session', everyRoomBut('control', 'cli', 'scripts', 'main.ts')],
   ['control', everyRoomBut('cli', 'scripts', 'main.ts')],
-  ['cli', only('model', 'wire', 'policy', 'decision', 'config', 'profiles')],
+  [
+    'cli',
+    only(
+      'model',
+      'wire',
+      'policy',
+      'decision',
+      'config',
+      'profiles',
+      'ocsf',
+      'proof',
+      'evidence',
+      'verifier',
+      'tokens',
+    ),
+  ],
   ['config', only('model', 'policy', 'profiles')],
   ['main.ts', everyRoomBut('cli', 'scripts')],
   ['scripts', () => true],
@@ -47,7 +70,17 @@ const mayImport: ReadonlyMap<string, RoomSet> = new Map<string, RoomSet>([
 ]);
 
 /** Rooms without I/O, and the only Node modules they may use. */
-const pureRooms: ReadonlySet<string> = new Set(['model', 'policy', 'decision', 'dlp', 'anomaly', 'monitor']);
+const pureRooms: ReadonlySet<string> = new Set([
+  'model',
+  'policy',
+  'decision',
+  'dlp',
+  'anomaly',
+  'monitor',
+  'ocsf',
+  'proof',
+  'evidence',
+]);
 const pureModules: ReadonlySet<string> = new Set([
   'node:crypto',
   'node:buffer',
@@ -70,6 +103,11 @@ const packageHomes: ReadonlyMap<string, readonly string[]> = new Map([
   ['ajv', ['policy']],
   ['dns-packet', ['egress']],
   ['esbuild', ['scripts']],
+  ['jose', ['tokens', 'verifier']],
+  ['@peculiar/x509', ['verifier']],
+  ['@nats-io/transport-node', ['uploader']],
+  ['@nats-io/jetstream', ['uploader']],
+  ['hyparquet-writer', ['cli']],
 ]);
 
 /** Lines a module may have before it needs a reason. */
