@@ -51,6 +51,8 @@ export interface Confined {
   readonly terminal: { readonly master: number; readonly slave: number } | undefined;
   /** Landlock refused what it must refuse, tried before seccomp was loaded. */
   readonly landlock: boolean;
+  /** Mount points of the decoys. */
+  readonly decoys: readonly string[];
 }
 export interface Spawn {
   readonly type: 'spawn';
@@ -149,6 +151,10 @@ export interface ImageDigest {
   readonly key: string;
   readonly sha256: string;
 }
+export interface Begun {
+  readonly type: 'begun';
+  readonly tid: number;
+}
 export interface Stop {
   readonly type: 'stop';
 }
@@ -157,7 +163,7 @@ export type FromMediationThread =
   | { readonly type: 'ready' }
   | HashImage
   | { readonly type: 'entered' }
-  | { readonly type: 'begun' }
+  | Begun
   | { readonly type: 'policy-in-force'; readonly generation: number }
   | { readonly type: 'ended' }
   | Failed;

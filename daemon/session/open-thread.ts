@@ -1,6 +1,6 @@
 // Entry of the open thread: fanotify permission events of one session.
 import { workerData } from 'node:worker_threads';
-import { AuditGroup, Files, PermissionGroup } from '../../native-bindings/linux/mod.ts';
+import { AuditGroup, Files, PermissionGroup, processes } from '../../native-bindings/linux/mod.ts';
 import type { Decider, Journal } from '../model/mod.ts';
 import { decide } from '../monitor/mod.ts';
 import {
@@ -80,7 +80,7 @@ function begin(message: BeginOpen): void {
   }
   mediator.replacePolicy(deciderOf(message.capabilitySet, terminal), message.capabilitySet.mode);
   mediator.active = true;
-  say({ type: 'begun' });
+  say({ type: 'begun', tid: processes.gettid() });
 }
 
 function handle(message: ToMediationThread): boolean {

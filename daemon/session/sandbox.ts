@@ -144,6 +144,7 @@ export class Sandbox {
   private readonly stage: string;
   private initPidfd = -1;
   prepared: Prepared | undefined;
+  private notifyTid = 0;
   exited: Promise<Exited> | undefined;
 
   constructor(options: SandboxOptions) {
@@ -220,13 +221,19 @@ export class Sandbox {
     signalEvent(this.wakeOpen);
     this.notify.say({ ...notify, type: 'begin' } satisfies BeginNotify);
     this.launch.say({ ...confine, type: 'confine' });
-    const [confined] = await Promise.all([
+    const [confined, { tid: notifyTid }] = await Promise.all([
       this.launch.next('confined'),
       this.notify.next('begun'),
       this.open.next('begun'),
     ]);
+    this.notifyTid = notifyTid;
     this.notify.say({ type: 'serve', listener: confined.listener });
     return confined;
+  }
+
+  /** Threads whose mount namespaces are the sandbox's: the agent's tree, and the mediator's. */
+  get confinedThreads(): readonly [number, number] {
+    return [this.preparedOrThrow.tid, this.notifyTid];
   }
 
   async spawn(order: Omit<Spawn, 'type'>): Promise<Spawned | NotStarted> {
