@@ -108,8 +108,8 @@ export interface BeginSession {
 export interface BeginOpen extends BeginSession {
   /** O_PATH descriptor of the sandbox's root. */
   readonly root: number;
-  readonly audit:
-    { readonly group: number; readonly mounts: readonly (readonly [string, number])[] } | undefined;
+  /** Reads are recorded from an audit group, by the main thread. */
+  readonly audited: boolean;
 }
 /** To the notify thread, before the session is known: the sandbox's tree is ready to be copied. */
 export interface Enter {

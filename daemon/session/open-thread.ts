@@ -6,7 +6,6 @@ import { decide } from '../monitor/mod.ts';
 import {
   OpenMediator,
   ProcessReader,
-  ReadAudit,
   type JournalWriter,
   type OpenMediation,
 } from '../supervisor/mod.ts';
@@ -47,7 +46,7 @@ const state = {
   root: -1,
   decide,
   ownPid: process.pid,
-  audit: undefined,
+  audited: false,
   names: new AuditGroup(),
   wake: data.wake,
   onWake: () => {
@@ -67,17 +66,7 @@ function begin(message: BeginOpen): void {
   state.neverExec = new Set(message.neverExec);
   state.neverHasNames = message.neverHasNames;
   state.root = message.root;
-  if (message.audit !== undefined) {
-    const { group, mounts } = message.audit;
-    state.audit = new ReadAudit({
-      group: new AuditGroup(group),
-      files,
-      reader: state.reader,
-      mounts: new Map(mounts),
-      ownPid: process.pid,
-      now: Date.now,
-    });
-  }
+  state.audited = message.audited;
   mediator.replacePolicy(deciderOf(message.capabilitySet, terminal), message.capabilitySet.mode);
   mediator.active = true;
   say({ type: 'begun', tid: processes.gettid() });

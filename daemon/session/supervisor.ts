@@ -8,6 +8,7 @@ import { CordonError, toText, type CapabilitySet, type Plan } from '../model/mod
 import { JournalWriter, SHARED } from '../supervisor/mod.ts';
 import type { Bodies, Connection, Incoming } from '../wire/mod.ts';
 import { AttachSocket, type Client } from './attach.ts';
+import { AuditLoop } from './audit-loop.ts';
 import { EgressProcess } from './egress-process.ts';
 import { buildEnvironment } from './environment.ts';
 import { blockedActions, exitCode } from './exit-status.ts';
@@ -48,6 +49,7 @@ export class Supervisor {
   private egress: EgressProcess | undefined;
   private confined: Confined | undefined;
   private ground: Ground | undefined;
+  private audit: AuditLoop | undefined;
   private unattended: NodeJS.Timeout | undefined;
   private layers: EffectiveLayer[] = [];
   private agent: { readonly pid: number; readonly pidfd: number } | undefined;
@@ -178,6 +180,8 @@ export class Supervisor {
     this.ground = new Ground({ masks, images, never, places, mountTable: this.sandbox.mountTable });
     this.startEgress(order, plan);
     this.confined = await this.confine(order, plan, never);
+    const source = this.sandbox.auditSource;
+    this.audit = source === undefined ? undefined : new AuditLoop(source, this.journal, capabilitySet);
     this.ground.settle(this.sandbox.confinedThreads, this.confined.decoys);
     this.checkLayers(plan);
     await this.listen(order);
@@ -234,6 +238,7 @@ export class Supervisor {
     if (this.plan === undefined) throw new CordonError('internal', 'no plan');
     openJournal(this.journalFd, order.journalPath);
     this.ground?.release();
+    this.audit?.start();
     if (this.confined?.terminal !== undefined && order.rows > 0)
       resizeTerminal(this.confined.terminal.master, order.columns, order.rows);
     this.unattended = setTimeout(() => this.end(125, '', 'nobody attached to the session'), ATTACH_MS);
@@ -416,6 +421,7 @@ export class Supervisor {
     if (this.plan === undefined || this.order === undefined)
       throw new CordonError('protocol', 'there is no session whose policy could change');
     await this.sandbox.replacePolicy(capabilitySet);
+    this.audit?.replacePolicy(capabilitySet);
     await this.egress?.replacePolicy(capabilitySet);
     this.plan = { ...this.plan, capabilitySet };
     if (this.journal !== undefined) {
@@ -475,6 +481,7 @@ export class Supervisor {
     this.sandbox.kill();
     this.egress?.stop();
     await this.sandbox.stop();
+    this.audit?.stop();
     for (const hit of this.sandbox.cgroup.hits())
       this.record('limit', hit, 'a limit of the profile was reached');
     this.record('exit', String(code), this.reason === '' ? 'the command ended' : this.reason);

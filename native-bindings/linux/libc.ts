@@ -69,6 +69,7 @@ export const libc = {
   prlimit: fn('int prlimit64(int pid, int resource, void *next, void *previous)'),
   kill: fn('int kill(int pid, int signal)'),
   getuid: fn('unsigned int getuid()'),
+  exit: fn('void _exit(int status)'),
 };
 
 /** syscall(2) with typed arguments; the name says them: n = long, p = pointer, after the number. */
