@@ -28,7 +28,14 @@ export async function launch(daemon: Daemon, actor: Actor, run: CheckedRun): Pro
   const plan = daemon.profiles.plan(request);
   const foreseen = daemon.foresight.take(actor, run, plan);
   const link = foreseen?.link ?? (await daemon.pool.take());
-  const session = prepare(daemon, actor, run, plan, link, foreseen?.session ?? makeSessionDirectories(daemon));
+  const session = prepare(
+    daemon,
+    actor,
+    run,
+    plan,
+    link,
+    foreseen?.session ?? makeSessionDirectories(daemon),
+  );
   try {
     // Nobody can ask there before the command has started, which is long after the launch was ordered.
     const [agents, answer] = await Promise.allSettled([

@@ -1,8 +1,7 @@
 // The ground a sandbox stands on that was prepared before its launch: all that the preparation looked at on the machine,
 // or mounted something over. At the launch it must be as it was; in any doubt the sandbox is not used.
 import { closeSync, readFileSync } from 'node:fs';
-import { Files, O } from '../../native-bindings/linux/mod.ts';
-import { parseMountInfo } from '../launcher/mod.ts';
+import { Files, O, RESOLVE } from '../../native-bindings/linux/mod.ts';
 import { findNeverObjects, type NeverObjects } from './never-objects.ts';
 
 export interface GroundOptions {
@@ -28,6 +27,10 @@ export class Ground {
   private readonly resolver: string;
   private mounts: ReadonlyMap<number, string> = new Map();
 
+  get never(): NeverObjects {
+    return this.options.never;
+  }
+
   /** Before anything is prepared. */
   constructor(options: GroundOptions) {
     this.options = options;
@@ -37,21 +40,32 @@ export class Ground {
   }
 
   /**
-   * When all is prepared: what the threads' namespaces look like then. Throws when a decoy is not where the launch thread
-   * (the first of `tids`) mounted it.
+   * When all is prepared: what the threads' namespaces look like then. Throws when something that `never` names can be seen
+   * in the tree of the launch thread (the first of `tids`): its decoy is gone.
    */
-  settle(tids: readonly number[], decoys: readonly string[]): void {
+  settle(tids: readonly number[]): void {
     this.mounts = new Map(tids.map((tid) => [tid, mountInfoOf(tid)]));
-    const targets = new Set(parseMountInfo(this.mounts.get(tids[0] ?? 0) ?? '').map(({ target }) => target));
-    const lost = decoys.find((path) => !targets.has(path));
-    if (lost !== undefined) throw new Error(`the decoy of ${lost} is gone`);
+    const root = this.files.open(`/proc/self/task/${tids[0] ?? 0}/root`, O.PATH | O.CLOEXEC);
+    const lost = this.options.never.masks.find(({ path }) => this.isBare(root, path));
+    this.files.close(root);
+    if (lost !== undefined) throw new Error(`the decoy of ${lost.path} is gone`);
+  }
+
+  /** The sandbox sees there what the machine has. */
+  private isBare(root: number, path: string): boolean {
+    const fd = this.files.openat2(root, path, O.PATH | O.CLOEXEC, 0, RESOLVE.IN_ROOT);
+    const [inside, outside] = [this.files.fstat(fd), this.files.fstatat(-100, path, 0)];
+    if (fd >= 0) this.files.close(fd);
+    return inside !== undefined && inside.dev === outside?.dev && inside.ino === outside.ino;
   }
 
   /** What is not as it was, in words; undefined when everything is. */
   change(): string | undefined {
     const { masks, images, never, mountTable } = this.options;
-    if (readFileSync('/proc/self/mountinfo', 'latin1') !== mountTable) return 'the mount table of the machine';
-    for (const [tid, before] of this.mounts) if (mountInfoOf(tid) !== before) return 'the mounts of the sandbox';
+    if (readFileSync('/proc/self/mountinfo', 'latin1') !== mountTable)
+      return 'the mount table of the machine';
+    for (const [tid, before] of this.mounts)
+      if (mountInfoOf(tid) !== before) return 'the mounts of the sandbox';
     if (this.identify() !== this.identities) return 'a writable place, the workspace or the home';
     if (this.resolverFile() !== this.resolver) return 'the resolver file';
     if (!sameObjects(findNeverObjects(masks, images), never)) return 'what never rules name';

@@ -140,7 +140,7 @@ function takeOn(order: Confine): void {
   // What our own parents left open for us (a service manager, a shell) is not for the agent.
   processes.closeOnExecFrom(3);
   const { listener, landlockHolds } = confine({ landlockAbi, rules: agentRules(fifos), filter });
-  say({ type: 'confined', listener, terminal, landlock: landlockHolds, decoys });
+  say({ type: 'confined', listener, terminal, landlock: landlockHolds });
 }
 
 /** PATH search as execvp(3) does it, in the sandbox's tree, with the agent's rights. Throws ENOENT or EACCES. */

@@ -51,8 +51,6 @@ export interface Confined {
   readonly terminal: { readonly master: number; readonly slave: number } | undefined;
   /** Landlock refused what it must refuse, tried before seccomp was loaded. */
   readonly landlock: boolean;
-  /** Mount points of the decoys. */
-  readonly decoys: readonly string[];
 }
 export interface Spawn {
   readonly type: 'spawn';

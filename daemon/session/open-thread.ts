@@ -3,12 +3,7 @@ import { workerData } from 'node:worker_threads';
 import { AuditGroup, Files, PermissionGroup, processes } from '../../native-bindings/linux/mod.ts';
 import type { Decider, Journal } from '../model/mod.ts';
 import { decide } from '../monitor/mod.ts';
-import {
-  OpenMediator,
-  ProcessReader,
-  type JournalWriter,
-  type OpenMediation,
-} from '../supervisor/mod.ts';
+import { OpenMediator, ProcessReader, type JournalWriter, type OpenMediation } from '../supervisor/mod.ts';
 import { deciderOf, journalOf, portOfWorker, sayTo, waiting } from './mediation-thread.ts';
 import type { BeginOpen, MediationThreadData, ToMediationThread } from './messages.ts';
 

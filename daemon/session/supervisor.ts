@@ -1,9 +1,9 @@
 // One session from the supervisor's side: prepared idle, launched on order, mediated until its command ends, and
 // independent of the daemon all the while.
 import { createHash } from 'node:crypto';
-import { closeSync, createReadStream, statSync } from 'node:fs';
-import { mounts, processes } from '../../native-bindings/linux/mod.ts';
-import { hiddenBelow, resizeTerminal, type Hidden } from '../launcher/mod.ts';
+import { closeSync, createReadStream } from 'node:fs';
+import { processes } from '../../native-bindings/linux/mod.ts';
+import { resizeTerminal } from '../launcher/mod.ts';
 import { CordonError, toText, type CapabilitySet, type Plan } from '../model/mod.ts';
 import { JournalWriter, SHARED } from '../supervisor/mod.ts';
 import type { Bodies, Connection, Incoming } from '../wire/mod.ts';
@@ -15,9 +15,9 @@ import { blockedActions, exitCode } from './exit-status.ts';
 import { Ground } from './ground.ts';
 import { journalPlace, openJournal } from './journal-place.ts';
 import type { Confined, EffectiveLayer, HashImage, NotStarted } from './messages.ts';
-import { findNeverObjects, type NeverObjects } from './never-objects.ts';
 import { fits, planDigest, type PreparedOrder } from './prepared-order.ts';
 import { Sandbox } from './sandbox.ts';
+import { confineSession, groundOf, latin1 } from './session-confinement.ts';
 
 export interface SupervisorOptions {
   readonly runDir: string;
@@ -161,7 +161,11 @@ export class Supervisor {
     const { prepared, ground, plan } = this;
     if (prepared === undefined || ground === undefined || plan === undefined) return 'what was asked for';
     if (this.counters.some((count) => count !== 0n)) return 'the journal, which was written to,';
-    return fits(prepared, order) ?? ground.change() ?? (this.missingLayers(plan).length > 0 ? 'a layer' : undefined);
+    return (
+      fits(prepared, order) ??
+      ground.change() ??
+      (this.missingLayers(plan).length > 0 ? 'a layer' : undefined)
+    );
   }
 
   /** Mounts, decisions, confinement, layers: the sandbox as this session is to have it. */
@@ -173,64 +177,21 @@ export class Supervisor {
       capabilitySet.mode,
       capabilitySet.generation,
     );
-    const watched = capabilitySet.mode !== 'monitor';
-    const [masks, images] = watched ? [plan.masks, neverImages(capabilitySet)] : [[], []];
-    const never = findNeverObjects(masks, images);
-    const places = [...plan.writable, ...[order.workspace, order.home].map(latin1)];
-    this.ground = new Ground({ masks, images, never, places, mountTable: this.sandbox.mountTable });
+    this.ground = new Ground(groundOf(order, plan, this.sandbox.mountTable));
     this.startEgress(order, plan);
-    this.confined = await this.confine(order, plan, never);
-    const source = this.sandbox.auditSource;
-    this.audit = source === undefined ? undefined : new AuditLoop(source, this.journal, capabilitySet);
-    this.ground.settle(this.sandbox.confinedThreads, this.confined.decoys);
-    this.checkLayers(plan);
-    await this.listen(order);
-  }
-
-  private async confine(order: LaunchOrder, plan: Plan, never: NeverObjects): Promise<Confined> {
-    const { capabilitySet } = plan;
-    const { uid, gid } = order;
-    const terminal = order.tty;
-    const common = {
-      session: order.session,
+    this.confined = await confineSession(this.sandbox, {
+      order,
+      plan,
+      never: this.ground.never,
       journal: this.journalFd,
       shared: this.shared,
-      capabilitySet,
-      never: never.ids,
-      neverExec: never.execIds,
-      neverHasNames: never.haveNames,
-      terminal,
-    };
-    const agentSocket = this.agentDirectory(order);
-    const agentSocketOfMediator = this.agentDirectory(order);
-    const [hidden, hiddenFromMediator] = [this.hiddenWorkspace(order), this.hiddenWorkspace(order)];
-    const confined = await this.sandbox.begin(
-      {
-        uid,
-        gid,
-        masks: never.masks,
-        agentSocket,
-        hidden,
-        fifos: ['/tmp', ...plan.writable.filter(isThere)],
-        terminal: terminal ? { rows: order.rows, columns: order.columns } : undefined,
-        limits: plan.limits,
-      },
-      common,
-      {
-        ...common,
-        uid,
-        gid,
-        writable: capabilitySet.mode === 'monitor' ? ['/'] : plan.writable,
-        sealed: never.masks.map((mask) => mask.path),
-        agentSocket: agentSocketOfMediator,
-        joinCgroup: this.sandbox.cgroup.openJoin(),
-        hidden: hiddenFromMediator,
-        egress: this.egressForMediator(),
-      },
-    );
-    for (const fd of [agentSocket, agentSocketOfMediator, hidden?.mount, hiddenFromMediator?.mount])
-      if (fd !== undefined && fd >= 0) closeSync(fd);
-    return confined;
+      egress: this.egressForMediator(),
+    });
+    const source = this.sandbox.auditSource;
+    this.audit = source === undefined ? undefined : new AuditLoop(source, this.journal, capabilitySet);
+    this.ground.settle(this.sandbox.confinedThreads);
+    this.checkLayers(plan);
+    await this.listen(order);
   }
 
   /** From here on there is a session: it is recorded, and waits for its client. */
@@ -243,19 +204,6 @@ export class Supervisor {
       resizeTerminal(this.confined.terminal.master, order.columns, order.rows);
     this.unattended = setTimeout(() => this.end(125, '', 'nobody attached to the session'), ATTACH_MS);
     setInterval(() => this.hint(), HINT_MS).unref();
-  }
-
-  /** A detached mount of the directory with the session's agent socket; -1 when there is none. */
-  private agentDirectory(order: LaunchOrder): number {
-    return order.agentSocketPath === ''
-      ? -1
-      : mounts.cloneTree(order.agentSocketPath.replace(/\/[^/]*$/, ''), false);
-  }
-
-  /** The workspace when the sandbox has a private place around it; a detached mount each for its tree and the mediator's. */
-  private hiddenWorkspace(order: LaunchOrder): Hidden | undefined {
-    const path = latin1(order.workspace);
-    return hiddenBelow(path) === undefined ? undefined : { path, mount: mounts.cloneTree(path, false) };
   }
 
   private egressForMediator(): { port4: number; port6: number; flows: number } | undefined {
@@ -495,15 +443,6 @@ export class Supervisor {
   }
 }
 
-/** Images named literally by `never` exec rules. */
-const neverImages = ({ exec, rules }: CapabilitySet): string[] =>
-  exec
-    .filter(({ effect, glob, rule }) => effect === 'deny' && glob === '' && rules[rule]?.never === true)
-    .map(({ base }) => base);
-
-const latin1 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('latin1');
-const isThere = (path: string): boolean =>
-  statSync(Buffer.from(path, 'latin1'), { throwIfNoEntry: false }) !== undefined;
 const signalNumbers: Partial<Record<NodeJS.Signals, number>> = {
   SIGINT: 2,
   SIGTERM: 15,
