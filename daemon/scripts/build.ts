@@ -15,6 +15,7 @@ const entries: Record<string, string> = {
   egress: 'daemon/session/egress-main.ts',
   'doctor-probe': 'daemon/session/doctor-probe.ts',
   'agent-client': 'daemon/wire/agent-client.ts',
+  'token-verifier': 'daemon/tokens/token-verifier.ts',
 };
 
 rmSync(out, { recursive: true, force: true });
