@@ -16,6 +16,7 @@ const entries: Record<string, string> = {
   'doctor-probe': 'daemon/session/doctor-probe.ts',
   'tpm-transport': 'native-bindings/tpm/transport/transport-main.ts',
   'agent-client': 'daemon/wire/agent-client.ts',
+  'token-verifier': 'daemon/tokens/token-verifier.ts',
 };
 
 rmSync(out, { recursive: true, force: true });
