@@ -15,6 +15,7 @@ export type RecordKind =
   | 'socket' // unix and other socket families
   | 'syscall' // refused by the static table
   | 'tool' // reported by the agent over its socket
+  | 'token' // minted, refused, used, revoked
   | 'admin'; // freeze, kill, policy, by a person
 
 export type RecordLayer = Layer | 'decision' | 'egress' | 'resolver' | 'daemon' | 'journal';
