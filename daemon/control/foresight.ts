@@ -46,14 +46,17 @@ export class Foresight {
   #last: Likely | undefined;
   #ready: Ready | undefined;
   #preparing = false;
+  #used = 0;
+  #stale = 0;
   #stopped = false;
 
   constructor(options: ForesightOptions) {
     this.#options = options;
   }
 
-  get counts(): { readonly prepared: number; readonly preparing: number } {
-    return { prepared: this.#ready === undefined ? 0 : 1, preparing: this.#preparing ? 1 : 0 };
+  get counts(): Readonly<Record<'prepared' | 'preparing' | 'used' | 'stale', number>> {
+    const [prepared, preparing] = [this.#ready === undefined ? 0 : 1, this.#preparing ? 1 : 0];
+    return { prepared, preparing, used: this.#used, stale: this.#stale };
   }
 
   /** One more supervisor would be of use. */
@@ -77,7 +80,14 @@ export class Foresight {
     if (ready?.plan !== plan || !isSame(ready, { actor, run }) || !ready.link.connection.isOpen)
       return undefined;
     this.#ready = undefined;
+    this.#used += 1;
     return ready;
+  }
+
+  /** What was taken last could not be used. */
+  wasStale(): void {
+    this.#used -= 1;
+    this.#stale += 1;
   }
 
   /** Takes over an idle supervisor, and has it prepare. */

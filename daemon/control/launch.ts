@@ -83,6 +83,7 @@ async function order(
   } catch (error) {
     if (asCordonError(error).code !== 'stale') throw error;
   }
+  daemon.foresight.wasStale();
   daemon.sessions.detach(session);
   retire(link);
   const other = await daemon.pool.take();

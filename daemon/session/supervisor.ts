@@ -433,7 +433,6 @@ export class Supervisor {
     for (const hit of this.sandbox.cgroup.hits())
       this.record('limit', hit, 'a limit of the profile was reached');
     this.record('exit', String(code), this.reason === '' ? 'the command ended' : this.reason);
-    if (this.confined?.terminal !== undefined) closeSync(this.confined.terminal.slave);
     const denied = Number(this.counters[SHARED.denied]);
     const blocks = denied > 0 && this.order !== undefined ? blockedActions(this.order.journalPath) : [];
     this.hint();
