@@ -163,6 +163,10 @@ function wantsOf(record: SessionRecord, context: CompileContext): Want[] {
     case 'syscall':
     case 'tool':
     case 'admin':
+    case 'token':
+    case 'approval':
+    case 'finding':
+    case 'log':
       return [];
   }
 }

@@ -1,0 +1,203 @@
+// A record as one OCSF 1.8 event: the canonical text (RFC 8785) that is hashed, stored and shipped. Written member by
+// member in order, because this is done for every record; the tests hold it against `canonical`.
+import type { Disposition, ProcessInfo, SessionRecord } from '../model/mod.ts';
+import { bounded } from './bounds.ts';
+import { canonical, quote } from './canonical.ts';
+import { other } from './classes.ts';
+import { constantsOf } from './context.ts';
+import type { Constants, EventContext } from './context.ts';
+import { shapeOf } from './kinds.ts';
+import { basename, member, object } from './shape.ts';
+import type { Shape } from './shape.ts';
+
+export const ocsfVersion = '1.8.0';
+
+/** `record` is the decision, with its outcome when that is known by then; `outcome` is what is told later. */
+export type Part = 'record' | 'outcome';
+
+/** action_id, disposition_id: Allowed; Denied, Blocked; Observed, Detected; Observed, Logged. */
+export const dispositionIds: Readonly<Record<Disposition, readonly [number, number]>> = {
+  allowed: [1, 1],
+  denied: [2, 2],
+  'would-deny': [3, 15],
+  observed: [3, 17],
+};
+
+/** Informational, Low, Medium. */
+const severities: Readonly<Record<Disposition, number>> = {
+  allowed: 1,
+  observed: 1,
+  'would-deny': 2,
+  denied: 3,
+};
+const high = 4;
+
+/** The canonical text of the event that says this record. Never throws: what does not fit is cut and marked. */
+export function eventText(given: SessionRecord, context: EventContext, part: Part): string {
+  const record = bounded(given);
+  const constants = constantsOf(context);
+  const shape = shapeOf(record, constants);
+  const { attributes: a, activity, class: eventClass } = shape;
+  const [action, disposition] = dispositionIds[record.disposition];
+  const { detail } = record;
+  return object(
+    `"action_id":${action},"activity_id":${activity},` +
+      member('activity_name', nameOfActivity(record, shape)) +
+      `"actor":${actorOf(record, constants)},` +
+      member('api', a.api) +
+      member('app', a.app) +
+      member('authorizations', authorizationsOf(record)) +
+      `"category_uid":${eventClass.category},"class_uid":${eventClass.uid},` +
+      member('command_uid', a.command_uid) +
+      member('connection_info', a.connection_info) +
+      member('count', numberText(record.count)) +
+      member('data_security', a.data_security) +
+      `"device":${constants.device},"disposition_id":${disposition},` +
+      member('dst_endpoint', a.dst_endpoint) +
+      member('end_time', milliseconds(detail?.['last'])) +
+      member('file', a.file) +
+      member('file_result', a.file_result) +
+      member('finding_info', a.finding_info) +
+      member('http_request', a.http_request) +
+      member('kernel', a.kernel) +
+      member('log_name', a.log_name) +
+      `"message":${quote(record.reason)},` +
+      member('message_context', a.message_context) +
+      `"metadata":${metadataOf(record, constants, part, given !== record, a.message_context !== undefined)},` +
+      member('policy', constants.policy) +
+      member('privileges', a.privileges) +
+      member('process', a.process) +
+      member('query', a.query) +
+      `"severity_id":${severityOf(record)},` +
+      member('src_endpoint', a.src_endpoint) +
+      member('start_time', milliseconds(detail?.['first'])) +
+      member('state_id', a.state_id) +
+      statusOf(record, eventClass.category) +
+      `"time":${Math.floor(record.time)},` +
+      member('traffic', a.traffic) +
+      `"type_uid":${eventClass.uid * 100 + activity},"unmapped":{"cordon":${unmappedOf(record, shape)}},` +
+      member('user', a.user),
+  );
+}
+
+const numberText = (value: number | undefined): string | undefined =>
+  value === undefined ? undefined : String(value);
+
+/** When folded reads began and ended, as milliseconds. */
+const milliseconds = (value: unknown): string | undefined =>
+  typeof value === 'number' && value >= 0 && value < 2 ** 53 ? String(Math.floor(value)) : undefined;
+
+const nameOfActivity = (
+  { operation }: SessionRecord,
+  { activity, activityName }: Shape,
+): string | undefined => (activity === other ? quote(activityName ?? (operation || 'unnamed')) : undefined);
+
+function actorOf(record: SessionRecord, { appName, user }: Constants): string {
+  const { process, tree } = record;
+  const acting = process === undefined ? '' : `"process":${processText(process, tree)},`;
+  return `{"app_name":${appName},${acting}"session":{"uid":${quote(record.session)}},"user":${personOf(record, user)}}`;
+}
+
+/** A person on the admin socket acts for himself, not for the session. */
+function personOf({ kind, detail }: SessionRecord, user: string): string {
+  const { actor, uid } = kind === 'admin' ? (detail ?? {}) : {};
+  return typeof actor === 'string' && typeof uid === 'number'
+    ? `{"name":${quote(actor)},"uid":"${uid}"}`
+    : user;
+}
+
+function processText(
+  { pid, ppid, exe, comm }: ProcessInfo,
+  tree: readonly ProcessInfo[] | undefined,
+): string {
+  return object(
+    member('ancestry', tree && `[${tree.map(ancestorText).join(',')}]`) +
+      member('file', exe === undefined ? undefined : imageText(exe)) +
+      member('name', comm === undefined ? undefined : quote(comm)) +
+      member('parent_process', ppid === undefined ? undefined : `{"pid":${ppid}}`) +
+      member('pid', String(pid)),
+  );
+}
+
+const imageText = (exe: string): string =>
+  `{"name":${quote(basename(exe))},"path":${quote(exe)},"type_id":8}`;
+
+const ancestorText = ({ pid, exe, comm }: ProcessInfo): string =>
+  object(
+    member('name', comm === undefined ? undefined : quote(comm)) +
+      member('path', exe === undefined ? undefined : quote(exe)) +
+      member('pid', String(pid)),
+  );
+
+/** The rule that decided, and where it is written. */
+function authorizationsOf({ rule, disposition }: SessionRecord): string | undefined {
+  if (rule === undefined) return undefined;
+  const { file, key, line } = rule.source;
+  const data = `{"file":${quote(file)},"key":${quote(key)},"line":${line}}`;
+  return `[{"decision":"${disposition}","policy":{"data":${data},"uid":${quote(rule.id)}}}]`;
+}
+
+function metadataOf(
+  { id, seq }: SessionRecord,
+  { product }: Constants,
+  part: Part,
+  cut: boolean,
+  aiOperation: boolean,
+): string {
+  const uid = part === 'record' ? quote(id) : quote(`${id}.outcome`);
+  return (
+    `{${part === 'outcome' ? `"correlation_uid":${quote(id)},` : ''}${cut ? '"is_truncated":true,' : ''}` +
+    `"product":${product},"profiles":[${aiOperation ? '"ai_operation",' : ''}"host","security_control"],` +
+    `"sequence":${seq},"uid":${uid},"version":"${ocsfVersion}"}`
+  );
+}
+
+/** Damage and loss of records, and kills, are high. */
+const severityOf = ({ kind, operation, disposition, layer }: SessionRecord): number =>
+  (kind === 'session' && layer === 'journal') ||
+  (kind === 'admin' && operation === 'kill') ||
+  kind === 'finding'
+    ? high
+    : severities[disposition];
+
+/** What became of it: Success, or Failure with the errno's name. The status of a finding is its life, not an outcome. */
+function statusOf({ outcome, disposition }: SessionRecord, category: number): string {
+  if (outcome === undefined) return disposition === 'denied' && category !== 2 ? '"status_id":2,' : '';
+  const status = category === 2 ? '' : `"status_id":${outcome === '0' ? 1 : 2},`;
+  return `"status_code":${quote(outcome)},${status}`;
+}
+
+/** What OCSF has no attribute for. */
+function unmappedOf(record: SessionRecord, { holds }: Shape): string {
+  const { kind, operation, layer, mode, generation, object2, detail, tree, process, time } = record;
+  const rest = detail === undefined ? undefined : detailText(detail, holds.detail);
+  const parents =
+    tree?.some(({ ppid }) => ppid !== undefined) === true ? tree.map(({ ppid }) => ppid ?? null) : undefined;
+  return object(
+    member('detail', rest) +
+      `"generation":${generation},"kind":${quote(kind)},"layer":${quote(layer)},"mode":${quote(mode)},` +
+      member('object', holds.object === true ? undefined : quote(record.object)) +
+      member('object2', object2 === undefined || holds.object2 === true ? undefined : quote(object2)) +
+      `"operation":${quote(operation)},` +
+      member('parents', parents && canonical(parents)) +
+      member('time', Number.isInteger(time) ? undefined : String(time)) +
+      member(
+        'tree',
+        process === undefined && tree !== undefined
+          ? canonical(tree.map((each) => ({ ...each })))
+          : undefined,
+      ),
+  );
+}
+
+function detailText(
+  detail: NonNullable<SessionRecord['detail']>,
+  held: ReadonlySet<string> | undefined,
+): string {
+  const keys = Object.keys(detail);
+  const kept = held === undefined ? keys : keys.filter((key) => !held.has(key));
+  if (kept.length > 1) kept.sort();
+  let members = '';
+  for (const key of kept) members += `${quote(key)}:${canonical(detail[key] ?? null)},`;
+  return object(members);
+}
