@@ -1,9 +1,8 @@
 // Records of sessions, people, tools, tokens, findings and the log itself.
 import type { SessionRecord } from '../model/mod.ts';
-import { quote } from './canonical.ts';
 import { classes, other } from './classes.ts';
 import type { Constants } from './context.ts';
-import { member, object } from './shape.ts';
+import { before, object, quoted } from './shape.ts';
 import type { Shape } from './shape.ts';
 
 const none = {};
@@ -45,7 +44,7 @@ const logOf =
   ({ operation }: SessionRecord): Shape => ({
     class: classes.eventLogActivity,
     activity: logActivities.get(operation) ?? other,
-    attributes: { log_name: quote(name) },
+    attributes: { log_name: quoted(name) },
     holds: none,
   });
 
@@ -82,14 +81,14 @@ export function adminShape(record: SessionRecord, constants: Constants): Shape {
 const remedyShape = ({ id, operation, object: target }: SessionRecord): Shape => ({
   class: classes.processRemediation,
   activity: remedies.get(operation) ?? other,
-  attributes: { command_uid: quote(id), process: `{"uid":${quote(target)}}` },
+  attributes: { command_uid: quoted(id), process: `{"uid":${quoted(target)}}` },
   holds: onlyObject,
 });
 
 const requestShape = (operation: string, activity: number, { host }: Constants): Shape => ({
   class: classes.apiActivity,
   activity,
-  attributes: { api: `{"operation":${quote(operation)}}`, src_endpoint: host },
+  attributes: { api: `{"operation":${quoted(operation)}}`, src_endpoint: host },
   holds: onlyObject,
 });
 
@@ -105,9 +104,9 @@ export function toolShape(record: SessionRecord, { host, messageContext }: Const
   const { operation, object: tool, detail } = record;
   const call = callOf(detail);
   const api = object(
-    member('operation', quote(tool)) +
-      member('request', call && `{"data":${quote(call.arguments)},"uid":${quote(call.callId)}}`) +
-      member('response', call && `{"message":${quote(call.result)}}`),
+    before('operation', quoted(tool)) +
+      before('request', call && `{"data":${quoted(call.arguments)},"uid":${quoted(call.callId)}}`) +
+      before('response', call && `{"message":${quoted(call.result)}}`),
   );
   return {
     class: classes.apiActivity,
@@ -153,16 +152,16 @@ export const approvalShape = (
 function privileges(subject: string, detail: SessionRecord['detail']): string {
   const named = detail?.['privileges'];
   const all = Array.isArray(named) ? (named as readonly string[]) : [subject];
-  return `[${all.map(quote).join(',')}]`;
+  return `[${all.map(quoted).join(',')}]`;
 }
 
 /** A finding that names a class of data is the DLP's; any other is a detection. The content is never in it. */
 export function findingShape({ id, object: title, detail }: SessionRecord): Shape {
-  const info = `{"title":${quote(title)},"uid":${quote(id)}}`;
+  const info = `{"title":${quoted(title)},"uid":${quoted(id)}}`;
   const dataClass = detail?.['class'];
   if (typeof dataClass !== 'string')
     return { class: classes.detectionFinding, activity: 1, attributes: { finding_info: info }, holds: none };
-  const pattern = `{"category_id":0,"detection_pattern":${quote(dataClass)}}`;
+  const pattern = `{"category_id":0,"detection_pattern":${quoted(dataClass)}}`;
   return {
     class: classes.dataSecurityFinding,
     activity: 1,

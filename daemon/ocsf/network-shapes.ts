@@ -1,9 +1,8 @@
 // Records of connections, look-ups and requests as OCSF Network Activity.
 import { isIP } from 'node:net';
 import type { SessionRecord } from '../model/mod.ts';
-import { quote } from './canonical.ts';
 import { classes, other } from './classes.ts';
-import { member, object } from './shape.ts';
+import { before, object, quoted } from './shape.ts';
 import type { Shape } from './shape.ts';
 
 /** Open, Close, Traffic, Listen. */
@@ -36,14 +35,14 @@ function endpoint(record: SessionRecord, authority: Authority | undefined): stri
   const ip = addressOf(record.object2) ?? addressOf(authority?.host);
   const named = authority !== undefined && addressOf(authority.host) === undefined;
   const members =
-    member('hostname', named ? quote(authority.host) : undefined) +
-    member('ip', ip === undefined || ip.length > 40 ? undefined : quote(ip)) +
-    member('port', authority && String(authority.port));
-  return authority === undefined ? object(members + member('name', quote(record.object))) : object(members);
+    before('hostname', named ? quoted(authority.host) : undefined) +
+    before('ip', ip === undefined || ip.length > 40 ? undefined : quoted(ip)) +
+    before('port', authority && String(authority.port));
+  return authority === undefined ? object(members + before('name', quoted(record.object))) : object(members);
 }
 
 function connectionOf({ kind, object: to, detail }: SessionRecord): string {
-  const flow = typeof detail?.['flow'] === 'string' ? `,"uid":${quote(detail['flow'])}` : '';
+  const flow = typeof detail?.['flow'] === 'string' ? `,"uid":${quoted(detail['flow'])}` : '';
   if (kind === 'socket') return `{"direction_id":4,"protocol_name":"unix"${flow}}`;
   return to.startsWith('udp ')
     ? `{"direction_id":2,"protocol_name":"udp","protocol_num":17${flow}}`
@@ -82,8 +81,8 @@ export function nameShape({ object: hostname, detail }: SessionRecord): Shape {
     attributes: {
       dst_endpoint: '{"ip":"127.0.0.1","port":53}',
       query: object(
-        member('hostname', quote(hostname)) +
-          member('type', typeof type === 'string' ? quote(type) : undefined),
+        before('hostname', quoted(hostname)) +
+          before('type', typeof type === 'string' ? quoted(type) : undefined),
       ),
     },
     holds: holdsName,
@@ -110,10 +109,10 @@ export function httpShape(record: SessionRecord): Shape {
   const [, method = '', rest, path = ''] = /^(\S{1,32}) http:\/\/([^/\s]+)(.*)$/s.exec(record.object) ?? [];
   const authority = authorityOf(rest ?? record.object);
   const url = object(
-    member('hostname', authority && quote(authority.host)) +
-      member('path', quote(path || '/')) +
-      member('port', authority && String(authority.port)) +
-      member('scheme', quote('http')),
+    before('hostname', authority && quoted(authority.host)) +
+      before('path', quoted(path || '/')) +
+      before('port', authority && String(authority.port)) +
+      before('scheme', quoted('http')),
   );
   return {
     class: classes.httpActivity,
@@ -123,7 +122,7 @@ export function httpShape(record: SessionRecord): Shape {
       connection_info: connectionOf(record),
       dst_endpoint: endpoint(record, authority),
       http_request: object(
-        member('http_method', methods.has(method) ? quote(method) : undefined) + member('url', url),
+        before('http_method', methods.has(method) ? quoted(method) : undefined) + before('url', url),
       ),
     },
     holds: none,

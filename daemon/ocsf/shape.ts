@@ -1,6 +1,5 @@
 // What the mapping of one kind of record says: the class, the activity, and the attributes of that class as canonical
 // text. The envelope (event.ts) adds what all events have.
-import { quote } from './canonical.ts';
 import type { EventClass } from './classes.ts';
 
 /** Attributes that only some classes have, in the order of RFC 8785. */
@@ -43,11 +42,21 @@ export interface Holds {
   readonly detail?: ReadonlySet<string>;
 }
 
-/** `"name":text,`, or nothing. */
-export const member = (name: string, text: string | undefined): string =>
+/** What needs an escape in JSON, and surrogates, whose pairs are rare enough for the slow way. */
+const special = /["\\\x00-\x1f\ud800-\udfff]/;
+
+/** A text of a bounded record, which is well formed, as JSON. */
+export const quoted = (text: string): string => (special.test(text) ? JSON.stringify(text) : `"${text}"`);
+
+/** `"name":text,`, or nothing: for members with one after them. */
+export const before = (name: string, text: string | undefined): string =>
   text === undefined ? '' : `"${name}":${text},`;
 
-/** An object of members as `member` writes them, in order. */
+/** `,"name":text`, or nothing: for members with one before them. */
+export const after = (name: string, text: string | undefined): string =>
+  text === undefined ? '' : `,"${name}":${text}`;
+
+/** An object of members none of which must be there, as `before` writes them, in order. */
 export const object = (members: string): string => `{${members.slice(0, -1)}}`;
 
 export const basename = (path: string): string => path.slice(path.lastIndexOf('/') + 1) || path;
@@ -55,8 +64,8 @@ export const basename = (path: string): string => path.slice(path.lastIndexOf('/
 /** OCSF `file`. `type` is its `type_id`: 0 unknown, 1 regular, 2 folder, 5 socket, 7 symbolic link, 8 executable. */
 export const file = (path: string, type: number, sha256?: string): string =>
   sha256 === undefined
-    ? `{"name":${quote(basename(path))},"path":${quote(path)},"type_id":${type}}`
-    : `{"hashes":[${digest(sha256)}],"name":${quote(basename(path))},"path":${quote(path)},"type_id":${type}}`;
+    ? `{"name":${quoted(basename(path))},"path":${quoted(path)},"type_id":${type}}`
+    : `{"hashes":[${digest(sha256)}],"name":${quoted(basename(path))},"path":${quoted(path)},"type_id":${type}}`;
 
 /** OCSF `fingerprint`: 3 is SHA-256. */
-const digest = (sha256: string): string => `{"algorithm_id":3,"value":${quote(sha256)}}`;
+const digest = (sha256: string): string => `{"algorithm_id":3,"value":${quoted(sha256)}}`;

@@ -1,9 +1,8 @@
 // Records of files, programs and system calls as OCSF System Activity.
 import type { SessionRecord } from '../model/mod.ts';
-import { quote } from './canonical.ts';
 import { classes, other } from './classes.ts';
 import type { Constants } from './context.ts';
-import { file, member, object } from './shape.ts';
+import { before, file, object, quoted } from './shape.ts';
 import type { Shape } from './shape.ts';
 
 const read = 2;
@@ -72,11 +71,11 @@ export function execShape(record: SessionRecord, { messageContext, user }: Const
     return { class: classes.fileActivity, activity: other, attributes: { file: image }, holds };
   const argv = detail?.['argv'];
   const started = object(
-    member('cmd_line', Array.isArray(argv) ? quote(argv.join(' ')) : undefined) +
-      member('file', image) +
-      member('pid', process && String(process.pid)) +
-      member('uid', process === undefined ? quote(record.id) : undefined) +
-      member('user', user),
+    before('cmd_line', Array.isArray(argv) ? quoted(argv.join(' ')) : undefined) +
+      before('file', image) +
+      before('pid', process && String(process.pid)) +
+      before('uid', process === undefined ? quoted(record.id) : undefined) +
+      before('user', user),
   );
   return {
     class: classes.processActivity,
@@ -90,6 +89,6 @@ export function execShape(record: SessionRecord, { messageContext, user }: Const
 export const syscallShape = ({ object: name }: SessionRecord): Shape => ({
   class: classes.kernelActivity,
   activity: 4,
-  attributes: { kernel: `{"name":${quote(name)},"type_id":2}` },
+  attributes: { kernel: `{"name":${quoted(name)},"type_id":2}` },
   holds: onlyObject,
 });

@@ -16,7 +16,8 @@ const fresh = (sample: SessionRecord, from: number): SessionRecord[] =>
     return JSON.parse(JSON.stringify(record)) as SessionRecord;
   });
 
-const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
+const median = (values: readonly number[]): number =>
+  [...values].sort((a, b) => a - b)[values.length >> 1] ?? 0;
 
 /** Microseconds a record. */
 function spentSince(started: NodeJS.CpuUsage): number {
@@ -24,7 +25,11 @@ function spentSince(started: NodeJS.CpuUsage): number {
   return (user + system) / size;
 }
 
-function measure(sample: SessionRecord): { readonly make: number; readonly back: number; readonly bytes: number } {
+function measure(sample: SessionRecord): {
+  readonly make: number;
+  readonly back: number;
+  readonly bytes: number;
+} {
   const make: number[] = [];
   const back: number[] = [];
   let bytes = 0;
@@ -44,13 +49,18 @@ function measure(sample: SessionRecord): { readonly make: number; readonly back:
 
 const wanted: readonly [string, (record: SessionRecord) => boolean][] = [
   ['allowed write', ({ kind, operation }) => kind === 'file' && operation === 'write'],
-  ['denied write with process tree', ({ disposition, tree }) => disposition === 'denied' && tree !== undefined],
+  [
+    'denied write with process tree',
+    ({ disposition, tree }) => disposition === 'denied' && tree !== undefined,
+  ],
   ['folded reads', ({ count, kind }) => kind === 'file' && count !== undefined],
   ['exec with arguments', ({ kind, detail }) => kind === 'exec' && detail?.['argv'] !== undefined],
   ['connect', ({ kind, operation }) => kind === 'connect' && operation === 'connect'],
 ];
 
-console.log('record                            event µs   back µs   bytes   (UTF-8 bytes included in event µs)');
+console.log(
+  'record                            event µs   back µs   bytes   (UTF-8 bytes included in event µs)',
+);
 for (const [title, test] of wanted) {
   const sample = sampleRecords.find(test);
   if (sample === undefined) throw new Error(`no sample for ${title}`);

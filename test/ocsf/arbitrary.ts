@@ -8,7 +8,20 @@ const kinds: readonly RecordKind[] = [
   ...(['token', 'approval', 'finding', 'log'] as const),
 ];
 const operations = [
-  ...['read', 'write', 'rename', 'link', 'exec', 'image', 'connect', 'close', 'bind', 'request', 'call', 'ask'],
+  ...[
+    'read',
+    'write',
+    'rename',
+    'link',
+    'exec',
+    'image',
+    'connect',
+    'close',
+    'bind',
+    'request',
+    'call',
+    'ask',
+  ],
   ...['kill', 'policy', 'journal-hole', 'gap', 'revoke', 'approve', 'dlp', ''],
 ];
 
@@ -22,7 +35,8 @@ const count = fc.oneof(fc.nat(), fc.maxSafeNat());
 
 const present = <T extends object>(value: T): T =>
   Object.fromEntries(Object.entries(value).filter(([, each]) => each !== undefined)) as T;
-const maybe = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> => fc.option(value, { nil: undefined });
+const maybe = <T>(value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> =>
+  fc.option(value, { nil: undefined });
 
 const process = fc
   .record({ pid: count, ppid: maybe(count), exe: maybe(name), comm: maybe(name) })
@@ -75,7 +89,19 @@ export const hostile: fc.Arbitrary<SessionRecord> = fc
     record,
     fc.dictionary(
       fc.constantFrom(
-        ...['id', 'session', 'seq', 'time', 'kind', 'operation', 'object', 'object2', 'disposition', 'mode', 'layer'],
+        ...[
+          'id',
+          'session',
+          'seq',
+          'time',
+          'kind',
+          'operation',
+          'object',
+          'object2',
+          'disposition',
+          'mode',
+          'layer',
+        ],
         ...['generation', 'rule', 'reason', 'outcome', 'process', 'tree', 'count', 'detail'],
       ),
       fc.oneof(

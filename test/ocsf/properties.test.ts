@@ -32,19 +32,22 @@ t.test('any event is canonical and valid', async () => {
   );
 });
 
-t.test('whatever a journal holds becomes an event of bounded size, and comes back cut the same way', async () => {
-  fc.assert(
-    fc.property(hostile, (given) => {
-      const text = eventText(given, inSession, 'record');
-      const cut = bounded(given);
-      assert.deepEqual(recordOf(text), cut);
-      assert.equal(bounded(cut), cut, 'what was cut is whole');
-      assert.ok(text.length < 4_000_000);
-      classOf(cut);
-    }),
-    { numRuns: 400 },
-  );
-});
+t.test(
+  'whatever a journal holds becomes an event of bounded size, and comes back cut the same way',
+  async () => {
+    fc.assert(
+      fc.property(hostile, (given) => {
+        const text = eventText(given, inSession, 'record');
+        const cut = bounded(given);
+        assert.deepEqual(recordOf(text), cut);
+        assert.equal(bounded(cut), cut, 'what was cut is whole');
+        assert.ok(text.length < 4_000_000);
+        classOf(cut);
+      }),
+      { numRuns: 400 },
+    );
+  },
+);
 
 t.test('a text that is no event of ours is refused, and nothing else is thrown', async () => {
   const whole = eventText(bounded({ ...fc.sample(record, 1)[0]! }), inSession, 'record');
@@ -54,9 +57,9 @@ t.test('a text that is no event of ours is refused, and nothing else is thrown',
         fc.string(),
         fc.json(),
         fc.nat(whole.length - 1).map((at) => whole.slice(0, at)),
-        fc.tuple(fc.nat(whole.length - 1), fc.string({ maxLength: 3 })).map(
-          ([at, put]) => whole.slice(0, at) + put + whole.slice(at + 1),
-        ),
+        fc
+          .tuple(fc.nat(whole.length - 1), fc.string({ maxLength: 3 }))
+          .map(([at, put]) => whole.slice(0, at) + put + whole.slice(at + 1)),
       ),
       (text) => {
         try {

@@ -26,7 +26,10 @@ export const inSession: EventContext = {
 
 export const ofDaemon: EventContext = { host };
 
-const rule = { id: 'coding-agent/files[3]', source: { file: 'coding-agent.yaml', line: 14, key: 'files[3]' } };
+const rule = {
+  id: 'coding-agent/files[3]',
+  source: { file: 'coding-agent.yaml', line: 14, key: 'files[3]' },
+};
 const process = { pid: 4711, ppid: 4700, exe: '/usr/bin/node', comm: 'node' };
 const tree = [
   { pid: 4700, ppid: 1, exe: '/usr/bin/bash', comm: 'bash' },
@@ -52,11 +55,23 @@ const files: readonly Sample[] = [
 
 const samples: readonly Sample[] = [
   ...files,
-  ...['rename', 'link', 'symlink'].map(
-    (operation): Sample => ({ kind: 'file', operation, object: '/w/a', object2: '/w/b', rule, outcome: 'EEXIST' }),
-  ),
+  ...['rename', 'link', 'symlink'].map((operation): Sample => ({
+    kind: 'file',
+    operation,
+    object: '/w/a',
+    object2: '/w/b',
+    rule,
+    outcome: 'EEXIST',
+  })),
   { kind: 'file', operation: 'write', object: '/etc/passwd', disposition: 'denied', rule, process, tree },
-  { kind: 'file', operation: 'write', object: '/etc/shadow', disposition: 'would-deny', mode: 'monitor', tree },
+  {
+    kind: 'file',
+    operation: 'write',
+    object: '/etc/shadow',
+    disposition: 'would-deny',
+    mode: 'monitor',
+    tree,
+  },
   {
     kind: 'file',
     operation: 'read',
@@ -66,7 +81,13 @@ const samples: readonly Sample[] = [
     count: 12,
     detail: { first: 1_763_800_000_001.5, last: 1_763_800_000_900 },
   },
-  { kind: 'file', operation: 'read', object: '/usr/lib/y', layer: 'fanotify', detail: { cached: 'directory' } },
+  {
+    kind: 'file',
+    operation: 'read',
+    object: '/usr/lib/y',
+    layer: 'fanotify',
+    detail: { cached: 'directory' },
+  },
   {
     kind: 'exec',
     operation: 'exec',
@@ -87,8 +108,21 @@ const samples: readonly Sample[] = [
     detail: { argv: ['sudo'], judged: ['true'] },
   },
   { kind: 'exec', operation: 'exec', object: '/bin/true', layer: 'fanotify' },
-  { kind: 'exec', operation: 'image', object: '/usr/bin/git', disposition: 'observed', detail: { sha256: 'ef'.repeat(32) } },
-  { kind: 'connect', operation: 'connect', object: 'api.example.com:443', object2: '93.184.216.34', process, rule },
+  {
+    kind: 'exec',
+    operation: 'image',
+    object: '/usr/bin/git',
+    disposition: 'observed',
+    detail: { sha256: 'ef'.repeat(32) },
+  },
+  {
+    kind: 'connect',
+    operation: 'connect',
+    object: 'api.example.com:443',
+    object2: '93.184.216.34',
+    process,
+    rule,
+  },
   {
     kind: 'connect',
     operation: 'connect',
@@ -106,17 +140,56 @@ const samples: readonly Sample[] = [
     layer: 'egress',
     detail: { flow: 'f-1', up: 100, down: 2_000, milliseconds: 31.5 },
   },
-  { kind: 'connect', operation: 'connect', object: 'connections', disposition: 'denied', count: 9, layer: 'egress' },
-  { kind: 'connect', operation: 'connect', object: 'unknown (local port 4)', disposition: 'denied', layer: 'egress' },
+  {
+    kind: 'connect',
+    operation: 'connect',
+    object: 'connections',
+    disposition: 'denied',
+    count: 9,
+    layer: 'egress',
+  },
+  {
+    kind: 'connect',
+    operation: 'connect',
+    object: 'unknown (local port 4)',
+    disposition: 'denied',
+    layer: 'egress',
+  },
   { kind: 'connect', operation: 'send', object: 'udp 8.8.8.8:53', disposition: 'denied', process, tree },
   { kind: 'socket', operation: 'connect', object: '/run/docker.sock', disposition: 'denied', process, tree },
   { kind: 'socket', operation: 'bind', object: '/tmp/x.sock', process, outcome: '0' },
-  { kind: 'name', operation: 'lookup', object: 'api.example.com', layer: 'resolver', detail: { type: 'AAAA' } },
+  {
+    kind: 'name',
+    operation: 'lookup',
+    object: 'api.example.com',
+    layer: 'resolver',
+    detail: { type: 'AAAA' },
+  },
   { kind: 'name', operation: 'lookup', object: '.', layer: 'resolver', disposition: 'denied' },
-  { kind: 'http', operation: 'request', object: 'GET http://example.com:80/a', object2: '93.184.216.34', layer: 'egress' },
-  { kind: 'http', operation: 'request', object: 'PROPFIND http://[::1]:80/', object2: '::1', layer: 'egress' },
+  {
+    kind: 'http',
+    operation: 'request',
+    object: 'GET http://example.com:80/a',
+    object2: '93.184.216.34',
+    layer: 'egress',
+  },
+  {
+    kind: 'http',
+    operation: 'request',
+    object: 'PROPFIND http://[::1]:80/',
+    object2: '::1',
+    layer: 'egress',
+  },
   { kind: 'http', operation: 'request', object: 'example.com:80', disposition: 'denied', layer: 'egress' },
-  { kind: 'syscall', operation: 'bpf', object: 'bpf', disposition: 'denied', layer: 'seccomp', process, tree: [] },
+  {
+    kind: 'syscall',
+    operation: 'bpf',
+    object: 'bpf',
+    disposition: 'denied',
+    layer: 'seccomp',
+    process,
+    tree: [],
+  },
   {
     kind: 'tool',
     operation: 'call',
@@ -133,45 +206,74 @@ const samples: readonly Sample[] = [
     detail: { kind: 'file', access: 'write', effect: 'deny' },
     rule,
   },
-  { kind: 'tool', operation: 'justify', object: 's1-4', disposition: 'observed', detail: { recordId: 's1-4' } },
-  ...['launch', 'exit', 'end', 'limit', 'policy', 'adopt'].map(
-    (operation): Sample => ({ kind: 'session', operation, object: '0', disposition: 'observed', layer: 'daemon' }),
-  ),
-  ...['journal', 'journal-damage', 'journal-hole', 'journal-repeat'].map(
-    (operation): Sample => ({
-      kind: 'session',
-      operation,
-      object: 'journal',
-      disposition: 'observed',
-      layer: 'journal',
-      detail: { count: 3, from: 4, to: 6 },
-    }),
-  ),
-  ...['kill', 'freeze', 'resume'].map(
+  {
+    kind: 'tool',
+    operation: 'justify',
+    object: 's1-4',
+    disposition: 'observed',
+    detail: { recordId: 's1-4' },
+  },
+  ...['launch', 'exit', 'end', 'limit', 'policy', 'adopt'].map((operation): Sample => ({
+    kind: 'session',
+    operation,
+    object: '0',
+    disposition: 'observed',
+    layer: 'daemon',
+  })),
+  ...['journal', 'journal-damage', 'journal-hole', 'journal-repeat'].map((operation): Sample => ({
+    kind: 'session',
+    operation,
+    object: 'journal',
+    disposition: 'observed',
+    layer: 'journal',
+    detail: { count: 3, from: 4, to: 6 },
+  })),
+  ...['kill', 'freeze', 'resume'].map((operation): Sample => ({
+    kind: 'admin',
+    operation,
+    object: 'all',
+    disposition: 'observed',
+    layer: 'daemon',
+    process: { pid: 9 },
+    detail: { actor: 'root', uid: 0, sessions: ['s1', 's2'] },
+  })),
+  ...['policy-reload', 'drain', 'policy-update', 'connection-closed', 'request-refused', 'something-new'].map(
     (operation): Sample => ({
       kind: 'admin',
       operation,
-      object: 'all',
-      disposition: 'observed',
+      object: 'admin.sock',
+      disposition: 'denied',
       layer: 'daemon',
-      process: { pid: 9 },
-      detail: { actor: 'root', uid: 0, sessions: ['s1', 's2'] },
+      count: 2,
     }),
   ),
-  ...['policy-reload', 'drain', 'policy-update', 'connection-closed', 'request-refused', 'something-new'].map(
-    (operation): Sample => ({ kind: 'admin', operation, object: 'admin.sock', disposition: 'denied', layer: 'daemon', count: 2 }),
-  ),
-  ...['mint', 'grant', 'use', 'revoke', 'expire'].map(
-    (operation): Sample => ({ kind: 'token', operation, object: 'tok-1', detail: { privileges: ['read:/a', 'net:x'] } }),
-  ),
-  ...['ask', 'approve', 'refuse'].map(
-    (operation): Sample => ({ kind: 'approval', operation, object: 'write /etc/hosts', rule }),
-  ),
-  { kind: 'finding', operation: 'dlp', object: 'a private key leaves', disposition: 'denied', detail: { class: 'private-key' } },
+  ...['mint', 'grant', 'use', 'revoke', 'expire'].map((operation): Sample => ({
+    kind: 'token',
+    operation,
+    object: 'tok-1',
+    detail: { privileges: ['read:/a', 'net:x'] },
+  })),
+  ...['ask', 'approve', 'refuse'].map((operation): Sample => ({
+    kind: 'approval',
+    operation,
+    object: 'write /etc/hosts',
+    rule,
+  })),
+  {
+    kind: 'finding',
+    operation: 'dlp',
+    object: 'a private key leaves',
+    disposition: 'denied',
+    detail: { class: 'private-key' },
+  },
   { kind: 'finding', operation: 'burst', object: 'many denials', disposition: 'observed', outcome: '0' },
-  ...['gap', 'prune', 'rotate', 'checkpoint', 'rollback'].map(
-    (operation): Sample => ({ kind: 'log', operation, object: 'audit log', disposition: 'observed', layer: 'daemon' }),
-  ),
+  ...['gap', 'prune', 'rotate', 'checkpoint', 'rollback'].map((operation): Sample => ({
+    kind: 'log',
+    operation,
+    object: 'audit log',
+    disposition: 'observed',
+    layer: 'daemon',
+  })),
 ];
 
 export const sampleRecords: readonly SessionRecord[] = samples.map((sample, i) => ({
