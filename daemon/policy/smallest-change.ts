@@ -162,6 +162,7 @@ function wantsOf(record: SessionRecord, context: CompileContext): Want[] {
     case 'session':
     case 'syscall':
     case 'tool':
+    case 'token':
     case 'admin':
     case 'token':
     case 'approval':
