@@ -94,14 +94,11 @@ export function isWhole(record: SessionRecord): boolean {
 export const bounded = (record: SessionRecord): SessionRecord =>
   isWhole(record) ? record : repaired(record as unknown as Record<string, unknown>);
 
-const asText = (value: unknown): string =>
-  typeof value === 'string'
-    ? value
-    : value === undefined
-      ? ''
-      : typeof value === 'object'
-        ? JSON.stringify(value)
-        : String(value);
+function asText(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (typeof value === 'number' || typeof value === 'boolean') return String(value);
+  return typeof value === 'object' ? JSON.stringify(value) : '';
+}
 
 function text(value: unknown): string {
   const known = asText(value);

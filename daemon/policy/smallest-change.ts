@@ -164,7 +164,6 @@ function wantsOf(record: SessionRecord, context: CompileContext): Want[] {
     case 'tool':
     case 'token':
     case 'admin':
-    case 'token':
     case 'approval':
     case 'finding':
     case 'log':

@@ -113,4 +113,4 @@ export const hostile: fc.Arbitrary<SessionRecord> = fc
       ),
     ),
   )
-  .map(([whole, spoilt]) => ({ ...whole, ...spoilt }) as SessionRecord);
+  .map(([whole, spoilt]) => ({ ...whole, ...spoilt }));

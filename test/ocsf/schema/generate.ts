@@ -86,21 +86,27 @@ type Attributes = Record<string, Attribute>;
 type Schema = Record<string, unknown>;
 
 const root = process.argv[2] ?? '';
-const read = <T>(path: string): T => JSON.parse(readFileSync(join(root, path), 'utf8')) as T;
+const load = (path: string): unknown => JSON.parse(readFileSync(join(root, path), 'utf8'));
 
 function definitions(folder: string): Map<string, Definition> {
   const paths = readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' });
   const all = paths
     .filter((path) => path.endsWith('.json'))
-    .map((path) => read<Definition>(join(folder, path)));
+    .map((path) => load(join(folder, path)) as Definition);
   return new Map(all.map((each) => [each.name, each]));
 }
 
-const version = read<{ version: string }>('version.json').version;
-const dictionary = read<{ attributes: Attributes; types: { attributes: Record<string, DataType> } }>(
-  'dictionary.json',
-);
-const categories = read<{ attributes: Record<string, { uid: number }> }>('categories.json').attributes;
+interface Dictionary {
+  readonly attributes: Attributes;
+  readonly types: { readonly attributes: Readonly<Record<string, DataType>> };
+}
+interface Categories {
+  readonly attributes: Readonly<Record<string, { readonly uid: number }>>;
+}
+
+const { version } = load('version.json') as { readonly version: string };
+const dictionary = load('dictionary.json') as Dictionary;
+const categories = (load('categories.json') as Categories).attributes;
 const events = definitions('events');
 const objects = definitions('objects');
 
@@ -112,11 +118,11 @@ function attributesOf(
   const parent = base === undefined ? undefined : of.get(base);
   const { $include = [], ...own } = attributes;
   const included = $include
-    .map((path) => read<Definition>(path))
+    .map((path) => load(path) as Definition)
     .filter(({ name }) => profiles.has(name))
     .flatMap(({ attributes: each }) => Object.entries(each as Attributes));
   const all: Attributes = parent ? attributesOf(of, parent) : {};
-  for (const [name, attribute] of [...included, ...Object.entries(own as Attributes)])
+  for (const [name, attribute] of [...included, ...Object.entries(own)])
     all[name] = merged(all[name], attribute);
   return all;
 }
