@@ -28,7 +28,7 @@ export function testUser(suffix = ''): TestUser {
   const known = lookUp(name);
   if (known !== undefined) return known;
   // useradd(8) gives up at once when another one holds the password file's lock.
-  const made = spawnSync('flock', ['/etc/passwd', 'useradd', '--create-home', '--shell', '/bin/bash', name], {
+  const made = spawnSync('flock', ['/etc', 'useradd', '--create-home', '--shell', '/bin/bash', name], {
     encoding: 'utf8',
   });
   const user = lookUp(name);
