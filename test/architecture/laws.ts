@@ -80,6 +80,7 @@ const pureRooms: ReadonlySet<string> = new Set([
   'ocsf',
   'proof',
   'evidence',
+  'verifier',
 ]);
 const pureModules: ReadonlySet<string> = new Set([
   'node:crypto',
@@ -104,7 +105,6 @@ const packageHomes: ReadonlyMap<string, readonly string[]> = new Map([
   ['dns-packet', ['egress']],
   ['esbuild', ['scripts']],
   ['jose', ['tokens', 'verifier']],
-  ['@peculiar/x509', ['verifier']],
   ['@nats-io/transport-node', ['uploader']],
   ['@nats-io/jetstream', ['uploader']],
   ['hyparquet-writer', ['cli']],
