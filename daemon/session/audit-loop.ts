@@ -30,6 +30,7 @@ export class AuditLoop {
       mounts: new Map(source.mounts),
       ownPid: process.pid,
       now: Date.now,
+      elapsed: () => performance.now(),
     });
     this.journal = journal;
     this.decider = createDecider(capabilitySet);

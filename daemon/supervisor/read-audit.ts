@@ -26,7 +26,10 @@ export interface ReadAuditOptions {
   /** Any descriptor on each watched file system, by fsid. */
   readonly mounts: ReadonlyMap<string, number>;
   readonly ownPid: number;
+  /** Unix time in milliseconds, for the records. */
   readonly now: () => number;
+  /** Milliseconds of a clock that nobody sets: what is due must not wait for a wall clock that was put back. */
+  readonly elapsed: () => number;
 }
 
 export class ReadAudit {
@@ -39,14 +42,14 @@ export class ReadAudit {
 
   constructor(options: ReadAuditOptions) {
     this.o = options;
-    this.flushed = options.now();
+    this.flushed = options.elapsed();
   }
 
   /** Takes one batch of what waits (with `force` everything), and writes what is due. True when something came. */
   drain(journal: JournalWriter, decider: Decider, force = false): boolean {
     let came = this.takeBatch();
     while (force && this.takeBatch()) came = true;
-    if (force || this.folded.size >= MAX_FOLDED || this.o.now() - this.flushed >= FLUSH_MS)
+    if (force || this.folded.size >= MAX_FOLDED || this.o.elapsed() - this.flushed >= FLUSH_MS)
       this.flush(journal, decider);
     return came;
   }
@@ -109,7 +112,7 @@ export class ReadAudit {
     this.folded.clear();
     this.directories.clear();
     this.images.clear();
-    this.flushed = this.o.now();
+    this.flushed = this.o.elapsed();
   }
 }
 
