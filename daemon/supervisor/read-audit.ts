@@ -4,6 +4,8 @@
 import type { AuditGroup, Files, Opened } from '../../native-bindings/linux/mod.ts';
 import { toText, type BytePath, type Decider, type NewRecord, type ProcessInfo } from '../model/mod.ts';
 import type { JournalWriter } from './journal.ts';
+
+type Writing = Pick<JournalWriter, 'appendAll'>;
 import type { ProcessReader } from './process-info.ts';
 
 /** Objects kept before they are written, whatever the time. */
@@ -46,7 +48,7 @@ export class ReadAudit {
   }
 
   /** Takes one batch of what waits (with `force` everything), and writes what is due. True when something came. */
-  drain(journal: JournalWriter, decider: Decider, force = false): boolean {
+  drain(journal: Writing, decider: Decider, force = false): boolean {
     let came = this.takeBatch();
     while (force && this.takeBatch()) came = true;
     if (force || this.folded.size >= MAX_FOLDED || this.o.elapsed() - this.flushed >= FLUSH_MS)
@@ -105,7 +107,7 @@ export class ReadAudit {
   }
 
   /** Directories may be renamed and pids reused: what was learned of both holds for one period. */
-  private flush(journal: JournalWriter, decider: Decider): void {
+  private flush(journal: Writing, decider: Decider): void {
     const records = Array.from(this.folded.values(), (entry) => recordOf(entry, decider));
     journal.appendAll(this.lost > 0 ? [...records, lostRecord(this.lost)] : records);
     this.lost = 0;
