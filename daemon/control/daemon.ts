@@ -14,6 +14,7 @@ import { realHome, systemAccounts } from './accounts.ts';
 import type { Account, Accounts } from './accounts.ts';
 import { Closures } from './closures.ts';
 import { adminDoor, agentDoor, supervisorDoor } from './doors.ts';
+import { hostFacts } from './host-facts.ts';
 import { pathsOf } from './paths.ts';
 import type { Paths } from './paths.ts';
 import { updatePolicy } from './policy-update.ts';
@@ -71,10 +72,10 @@ export class Daemon {
     const paths = pathsOf(settings.runDir, settings.stateDir);
     this.paths = paths;
     this.#locks = takeDirectories(paths);
-    this.audit = openAudit(paths.database, { now });
+    this.audit = openAudit(paths.database, { now, host: hostFacts(version) });
     this.launchStop = new LaunchStop(this.audit.settings);
     this.sessions = new Sessions(this.audit, paths, now);
-    this.closures = new Closures((record) => this.note(daemonStream, record), now);
+    this.closures = new Closures((record) => this.note(daemonStream, record));
     const { runDir, stateDir, pool } = settings;
     const program = { script: supervisorScript, runDir, stateDir, logFile: paths.supervisorLog };
     this.pool = new SupervisorPool({
@@ -171,6 +172,7 @@ export class Daemon {
   #lookAfterSessions(): void {
     for (const session of this.audit.spool.open) this.drainSoon(session);
     this.sessions.reap();
+    this.audit.tend();
   }
 
   #lookAfterPool(): void {
