@@ -234,7 +234,7 @@ export class Sandbox {
       this.open.next('begun'),
     ]);
     this.notifyTid = notifyTid;
-    this.notify.say({ type: 'serve', listener: confined.listener });
+    this.notify.say({ type: 'serve', listener: confined.listener, landlock: confined.landlock });
     return confined;
   }
 

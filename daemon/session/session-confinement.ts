@@ -1,8 +1,9 @@
 // From a launch order and its plan to what the threads of the sandbox are told.
-import { closeSync, statSync } from 'node:fs';
-import { mounts } from '../../native-bindings/linux/mod.ts';
+import { closeSync, realpathSync, statSync } from 'node:fs';
+import { Files, mounts } from '../../native-bindings/linux/mod.ts';
 import { hiddenBelow, type Hidden } from '../launcher/mod.ts';
 import type { CapabilitySet, Plan } from '../model/mod.ts';
+import { controlSocketIds } from '../supervisor/mod.ts';
 import type { Launch } from '../wire/mod.ts';
 import type { GroundOptions } from './ground.ts';
 import type { BeginNotify, Confined } from './messages.ts';
@@ -27,6 +28,8 @@ export interface Confining {
   readonly journal: number;
   readonly shared: SharedArrayBuffer;
   readonly egress: BeginNotify['egress'];
+  /** cordond's. */
+  readonly runDir: string;
 }
 
 /** The three threads take on the session. */
@@ -64,6 +67,7 @@ export async function confineSession(sandbox: Sandbox, c: Confining): Promise<Co
       gid,
       writable: plan.capabilitySet.mode === 'monitor' ? ['/'] : plan.writable,
       sealed: never.masks.map((mask) => mask.path),
+      control: controlSockets(c.runDir),
       agentSocket: agentSockets[1],
       joinCgroup: sandbox.cgroup.openJoin(),
       hidden: hidden[1],
@@ -72,6 +76,11 @@ export async function confineSession(sandbox: Sandbox, c: Confining): Promise<Co
   );
   for (const fd of [...agentSockets, ...hidden.map((one) => one?.mount ?? -1)]) if (fd >= 0) closeSync(fd);
   return confined;
+}
+
+function controlSockets(runDir: string): BeginNotify['control'] {
+  const directory = realpathSync(runDir, 'latin1');
+  return { directory, ids: controlSocketIds(new Files(), directory) };
 }
 
 /** A detached mount of the directory with the session's agent socket; -1 when there is none. */

@@ -187,6 +187,7 @@ export class Supervisor {
       journal: this.journalFd,
       shared: this.shared,
       egress: this.egressForMediator(),
+      runDir: this.options.runDir,
     });
     const source = this.sandbox.auditSource;
     this.audit = source === undefined ? undefined : new AuditLoop(source, this.journal, capabilitySet);
