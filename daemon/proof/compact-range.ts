@@ -22,6 +22,11 @@ export class CompactRange {
     return this.#size;
   }
 
+  /** Of `subtrees(size)`, in that order. */
+  get roots(): readonly Hash[] {
+    return [...this.#roots];
+  }
+
   copy(): CompactRange {
     return CompactRange.of(this.#size, this.#roots);
   }
@@ -39,10 +44,15 @@ export class CompactRange {
   }
 
   root(): Hash {
-    const last = this.#roots.at(-1);
-    if (last === undefined) return emptyRoot;
-    return this.#roots.slice(0, -1).reduceRight((right, left) => nodeHash(left, right), last);
+    return foldRoots(this.#roots);
   }
+}
+
+/** The root of the tree whose whole subtrees, largest first, have these roots. */
+export function foldRoots(roots: readonly Hash[]): Hash {
+  const last = roots.at(-1);
+  if (last === undefined) return emptyRoot;
+  return roots.slice(0, -1).reduceRight((right, left) => nodeHash(left, right), last);
 }
 
 export interface Subtree {
