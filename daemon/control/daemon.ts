@@ -75,7 +75,7 @@ export class Daemon {
     this.audit = openAudit(paths.database, { now, host: hostFacts(version) });
     this.launchStop = new LaunchStop(this.audit.settings);
     this.sessions = new Sessions(this.audit, paths, now);
-    this.closures = new Closures((record) => this.note(daemonStream, record), now);
+    this.closures = new Closures((record) => this.note(daemonStream, record));
     const { runDir, stateDir, pool } = settings;
     const program = { script: supervisorScript, runDir, stateDir, logFile: paths.supervisorLog };
     this.pool = new SupervisorPool({

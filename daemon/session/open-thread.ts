@@ -76,6 +76,7 @@ function begin(message: BeginOpen): void {
       mounts: new Map(mounts),
       ownPid: process.pid,
       now: Date.now,
+      elapsed: () => performance.now(),
     });
   }
   mediator.replacePolicy(deciderOf(message.capabilitySet, terminal), message.capabilitySet.mode);

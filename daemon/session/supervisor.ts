@@ -14,6 +14,7 @@ import { blockedActions, exitCode } from './exit-status.ts';
 import type { Confined, EffectiveLayer, HashImage, NotStarted } from './messages.ts';
 import { findNeverObjects } from './never-objects.ts';
 import { Sandbox } from './sandbox.ts';
+import { actAfter } from './wall-time.ts';
 
 export interface SupervisorOptions {
   readonly runDir: string;
@@ -294,10 +295,10 @@ export class Supervisor {
       'the session began',
     );
     if (plan.limits.wall > 0)
-      setTimeout(() => {
+      actAfter(plan.limits.wall * 1000, () => {
         this.record('limit', 'wall time', `the session ran for its ${plan.limits.wall} seconds`);
         this.end(137, 'SIGKILL', 'the wall time of the session is over');
-      }, plan.limits.wall * 1000).unref();
+      });
     void this.sandbox.exited?.then(
       ({ code, signal }) => this.end(exitCode(code, signal), signal ?? '', ''),
       () => undefined,

@@ -27,7 +27,10 @@ export interface ReadAuditOptions {
   /** Any descriptor on each watched file system, by fsid. */
   readonly mounts: ReadonlyMap<string, number>;
   readonly ownPid: number;
+  /** Unix time in milliseconds, for the records. */
   readonly now: () => number;
+  /** Milliseconds of a clock that nobody sets: what is due must not wait for a wall clock that was put back. */
+  readonly elapsed: () => number;
 }
 
 export class ReadAudit {
@@ -40,7 +43,7 @@ export class ReadAudit {
 
   constructor(options: ReadAuditOptions) {
     this.o = options;
-    this.flushed = options.now();
+    this.flushed = options.elapsed();
   }
 
   /** Takes what waits, and writes what is due. True when something came. */
@@ -53,7 +56,7 @@ export class ReadAudit {
       came ||= events.length > 0;
       if (events.length === 0) break;
     }
-    if (force || this.folded.size >= MAX_FOLDED || this.o.now() - this.flushed >= FLUSH_MS)
+    if (force || this.folded.size >= MAX_FOLDED || this.o.elapsed() - this.flushed >= FLUSH_MS)
       this.flush(journal, decider);
     return came;
   }
@@ -109,7 +112,7 @@ export class ReadAudit {
     this.folded.clear();
     this.directories.clear();
     this.images.clear();
-    this.flushed = this.o.now();
+    this.flushed = this.o.elapsed();
   }
 }
 
