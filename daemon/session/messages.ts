@@ -119,6 +119,8 @@ export interface BeginNotify extends BeginSession {
   readonly sealed: readonly string[];
   /** SessionCgroup.openJoin(): closed by the thread. */
   readonly joinCgroup: number;
+  /** cordond's run directory, resolved, and the sockets in it: not to be connected to. */
+  readonly control: { readonly directory: string; readonly ids: readonly ObjectId[] };
   /** As Confine.agentSocket, another descriptor. */
   readonly agentSocket: number;
   /** As Confine.hidden, with another descriptor. */
@@ -132,6 +134,8 @@ export interface BeginNotify extends BeginSession {
 export interface Serve {
   readonly type: 'serve';
   readonly listener: number;
+  /** Landlock is in force for the agent. */
+  readonly landlock: boolean;
 }
 export interface ReplacePolicy {
   readonly type: 'policy';

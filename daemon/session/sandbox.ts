@@ -226,7 +226,7 @@ export class Sandbox {
       this.notify.next('begun'),
       this.open.next('begun'),
     ]);
-    this.notify.say({ type: 'serve', listener: confined.listener });
+    this.notify.say({ type: 'serve', listener: confined.listener, landlock: confined.landlock });
     return confined;
   }
 

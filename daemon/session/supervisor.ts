@@ -1,11 +1,11 @@
 // One session from the supervisor's side: prepared idle, launched on order, mediated until its command ends, and
 // independent of the daemon all the while.
 import { createHash } from 'node:crypto';
-import { closeSync, constants, createReadStream, openSync, statSync } from 'node:fs';
-import { mounts, processes } from '../../native-bindings/linux/mod.ts';
+import { closeSync, constants, createReadStream, openSync, realpathSync, statSync } from 'node:fs';
+import { Files, mounts, processes } from '../../native-bindings/linux/mod.ts';
 import { hiddenBelow, type Hidden } from '../launcher/mod.ts';
-import { CordonError, toText, type CapabilitySet, type Plan } from '../model/mod.ts';
-import { JournalWriter, SHARED } from '../supervisor/mod.ts';
+import { CordonError, toText, type CapabilitySet, type ObjectId, type Plan } from '../model/mod.ts';
+import { JournalWriter, SHARED, controlSocketIds } from '../supervisor/mod.ts';
 import type { Bodies, Connection, Incoming } from '../wire/mod.ts';
 import { AttachSocket, type Client } from './attach.ts';
 import { EgressProcess } from './egress-process.ts';
@@ -167,6 +167,7 @@ export class Supervisor {
         gid,
         writable,
         sealed: never.masks.map((mask) => mask.path),
+        control: this.controlSockets(),
         agentSocket: agentSocketOfMediator,
         joinCgroup: this.sandbox.cgroup.openJoin(),
         hidden: hiddenFromMediator,
@@ -178,6 +179,11 @@ export class Supervisor {
     this.checkLayers(plan);
     await this.listen(order);
     setInterval(() => this.hint(), HINT_MS).unref();
+  }
+
+  private controlSockets(): { directory: string; ids: ObjectId[] } {
+    const directory = realpathSync(this.options.runDir, 'latin1');
+    return { directory, ids: controlSocketIds(new Files(), directory) };
   }
 
   /** A detached mount of the directory with the session's agent socket; -1 when there is none. */

@@ -152,4 +152,5 @@ t.test(
         return !ok || entries === 10;
       }),
     );
-  });
+  },
+);

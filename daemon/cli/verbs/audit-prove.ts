@@ -34,7 +34,11 @@ interface Consistency {
 }
 
 const hash = (text: string): Hash => hashFromBase64(text) ?? '';
-const indented = (text: string): string[] => text.trimEnd().split('\n').map((line) => `  ${line}`);
+const indented = (text: string): string[] =>
+  text
+    .trimEnd()
+    .split('\n')
+    .map((line) => `  ${line}`);
 
 function showInclusion(context: VerbContext, id: string, answer: Inclusion): boolean {
   const { key, index, event, checkpoint } = answer;
@@ -88,6 +92,8 @@ export const auditProve: VerbAction = async (context) => {
   const { json } = await context.daemon.ask('prove', { id, first, second }, 'proveAnswer');
   const answer: unknown = JSON.parse(json);
   const ok =
-    id === '' ? showConsistency(context, answer as Consistency) : showInclusion(context, id, answer as Inclusion);
+    id === ''
+      ? showConsistency(context, answer as Consistency)
+      : showInclusion(context, id, answer as Inclusion);
   return ok ? 0 : 1;
 };

@@ -35,7 +35,10 @@ interface Result {
   readonly problems: readonly Problem[];
 }
 
-type Line = { readonly done: number; readonly total: number } | { readonly result: Result } | { readonly error: string };
+type Line =
+  | { readonly done: number; readonly total: number }
+  | { readonly result: Result }
+  | { readonly error: string };
 
 const defaultDatabase = '/var/lib/cordon/cordon.db';
 const witnessesOf = ({ options }: VerbContext): string[] => {
@@ -46,7 +49,9 @@ const witnessesOf = ({ options }: VerbContext): string[] => {
 /** Lines of the process that verifies, which is started here. */
 async function* fromDatabase(context: VerbContext, database: string): AsyncGenerator<string> {
   const bundled = import.meta.url.endsWith('.js');
-  const script = fileURLToPath(new URL(bundled ? '../audit-verify.js' : '../../audit/verify/main.ts', import.meta.url));
+  const script = fileURLToPath(
+    new URL(bundled ? '../audit-verify.js' : '../../audit/verify/main.ts', import.meta.url),
+  );
   const checkpoint = textOption(context, 'checkpoint');
   const args = [
     ...['--disable-warning=ExperimentalWarning', script, '--database', database],
@@ -58,14 +63,18 @@ async function* fromDatabase(context: VerbContext, database: string): AsyncGener
 }
 
 async function* fromDaemon({ daemon }: VerbContext): AsyncGenerator<string> {
-  for await (const { kind, body } of daemon.stream('verify', {})) if (kind === 'verifyAnswer') yield body.json;
+  for await (const { kind, body } of daemon.stream('verify', {}))
+    if (kind === 'verifyAnswer') yield body.json;
 }
 
 /** The daemon, unless it cannot be reached and root asks, or options are given that only the database answers. */
 async function* linesOf(context: VerbContext): AsyncGenerator<string> {
   const named = textOption(context, 'database');
   const own = textOption(context, 'checkpoint') !== undefined || witnessesOf(context).length > 0;
-  if (named !== undefined || own) return yield* fromDatabase(context, named ?? defaultDatabase);
+  if (named !== undefined || own) {
+    yield* fromDatabase(context, named ?? defaultDatabase);
+    return;
+  }
   try {
     yield* fromDaemon(context);
   } catch (error) {
@@ -127,18 +136,37 @@ async function verifyFile(context: VerbContext, file: string): Promise<boolean> 
   if (context.json) {
     const { origin, host, from, to } = header;
     const size = checkpoint?.size ?? 0;
-    context.out(JSON.stringify({ ok, file, origin, host, from, to, entries, pruned, trusted, size, cosignatures, problems }));
+    context.out(
+      JSON.stringify({
+        ok,
+        file,
+        origin,
+        host,
+        from,
+        to,
+        entries,
+        pruned,
+        trusted,
+        size,
+        cosignatures,
+        problems,
+      }),
+    );
     return ok;
   }
-  const { red, green } = context.colours;
+  const { colours } = context;
   context.out(
     ...problems.map(({ kind, position, detail }) => {
-      return `${red(kind)}  ${position === undefined ? '' : `entry ${position}: `}${printable(detail)}`;
+      return `${colours.red(kind)}  ${position === undefined ? '' : `entry ${position}: `}${printable(detail)}`;
     }),
     ok
-      ? green(`${count(entries)} entries of ${printable(header.origin)} (${printable(header.host)}) are as they were signed.`)
-      : `${count(entries)} entries looked at: ${red(`${problems.length} problems`)}.`,
-    ...(trusted ? [] : ['The key is the one that the file itself names: give --key to know whose log it is.']),
+      ? colours.green(
+          `${count(entries)} entries of ${printable(header.origin)} (${printable(header.host)}) are as they were signed.`,
+        )
+      : `${count(entries)} entries looked at: ${colours.red(`${problems.length} problems`)}.`,
+    ...(trusted
+      ? []
+      : ['The key is the one that the file itself names: give --key to know whose log it is.']),
   );
   return ok;
 }

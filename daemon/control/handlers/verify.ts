@@ -22,18 +22,23 @@ export const verify: AdminHandler<'verify'> = async ({ daemon, actor }, _body, {
       fix: 'verify an export: cordon audit verify --file',
     });
   if (running)
-    throw new CordonError('limit', 'the log is being verified already', { fix: 'try again when that is done' });
+    throw new CordonError('limit', 'the log is being verified already', {
+      fix: 'try again when that is done',
+    });
   running = true;
   try {
     await daemon.audit.spool.drainAll();
-    const witnesses = daemon.settings.witnesses.flatMap((key) => ['--witness', key]);
     const args = ['--disable-warning=ExperimentalWarning', program(), '--database', daemon.paths.database];
-    const child = spawn(process.execPath, [...args, ...witnesses], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
     void connection.closed.then(() => child.kill());
     let last = '';
     for await (const json of createInterface({ input: child.stdout })) {
       if (last !== '')
-        connection.send({ request: incoming.request, more: true, message: message('verifyAnswer', { json: last }) });
+        connection.send({
+          request: incoming.request,
+          more: true,
+          message: message('verifyAnswer', { json: last }),
+        });
       last = json;
     }
     if (last === '') throw new CordonError('internal', 'the process that verifies ended without a word');
