@@ -7,3 +7,4 @@ export * from './record.ts';
 export * from './verdict.ts';
 export * from './decider.ts';
 export * from './mediation.ts';
+export * from './sink.ts';
