@@ -105,7 +105,12 @@ export function parseSettings(file: string, text: string): FileSettings {
     }
     const known = Object.hasOwn(keys, key) ? keys[key] : undefined;
     if (known === undefined)
-      throw invalid(file, line, key, `no such setting; there are ${[...Object.keys(keys), 'records'].join(', ')}`);
+      throw invalid(
+        file,
+        line,
+        key,
+        `no such setting; there are ${[...Object.keys(keys), 'records'].join(', ')}`,
+      );
     const wrong = known.check(value);
     if (wrong !== undefined) throw invalid(file, line, key, wrong);
     out[known.name] = value;

@@ -181,7 +181,10 @@ function common(keys: Keys, name: string) {
     name,
     filter: defined<SinkSettings['filter']>({
       classes: keys.optional('classes', texts('a list of classes of records', /^[a-z]{1,32}$/)),
-      verdicts: keys.optional('verdicts', oneOfEach(['allowed', 'denied', 'would-deny', 'observed'] as const)),
+      verdicts: keys.optional(
+        'verdicts',
+        oneOfEach(['allowed', 'denied', 'would-deny', 'observed'] as const),
+      ),
       sessions: keys.optional('sessions', texts('a list of sessions', /^[a-z0-9]{1,64}$/)),
     }),
     batch: keys.optional('batch', whole(1, 4096)) ?? 512,
@@ -262,8 +265,10 @@ function sinkOf(name: string, keys: Keys): SinkSettings {
     servers: keys.required('nats', (value) => serverList(value, plain)),
     stream: keys.required('stream', text('the name of a stream', /^[A-Za-z0-9_-]{1,128}$/)),
     subject:
-      keys.optional('subject', text('a subject without wildcards', /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/)) ??
-      'cordon.records',
+      keys.optional(
+        'subject',
+        text('a subject without wildcards', /^[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*$/),
+      ) ?? 'cordon.records',
     create: keys.optional('create', truth) ?? false,
     window: keys.optional('window', whole(1, 1024)) ?? 128,
     ...(credentials === undefined ? {} : { credentials }),
