@@ -112,6 +112,13 @@ export const verbs: readonly Verb[] = [
     load: async () => (await import('./verbs/audit-tail.ts')).auditTail,
   },
   {
+    name: 'audit sinks',
+    summary: 'where records are shipped to, and how far that is',
+    operands: [],
+    options: [],
+    load: async () => (await import('./verbs/audit-sinks.ts')).auditSinks,
+  },
+  {
     name: 'completion bash',
     summary: 'completion for bash: eval "$(cordon completion bash)"',
     operands: [],

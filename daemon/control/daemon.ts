@@ -14,6 +14,7 @@ import { realHome, systemAccounts } from './accounts.ts';
 import type { Account, Accounts } from './accounts.ts';
 import { Closures } from './closures.ts';
 import { adminDoor, agentDoor, supervisorDoor } from './doors.ts';
+import { hostFacts } from './host-facts.ts';
 import { pathsOf } from './paths.ts';
 import type { Paths } from './paths.ts';
 import { updatePolicy } from './policy-update.ts';
@@ -24,8 +25,11 @@ import type { Listening } from './server.ts';
 import type { Session } from './session.ts';
 import { Sessions } from './sessions.ts';
 import { removeStrays } from './strays.ts';
+import { entryLogOf } from './entry-log.ts';
+import { powerOf } from './power.ts';
 import { SupervisorPool } from './supervisor-pool.ts';
 import { lastWords, rotateLog, spawnSupervisor } from './supervisor-process.ts';
+import { Uploads } from './uploads.ts';
 
 export interface DaemonOptions {
   readonly settings: Settings;
@@ -33,6 +37,8 @@ export interface DaemonOptions {
   readonly version: string;
   /** Script of a supervisor. */
   readonly supervisorScript: string;
+  /** Script of the uploader. */
+  readonly uploaderScript: string;
   /** Unix time in milliseconds. */
   readonly now: () => number;
 }
@@ -53,6 +59,7 @@ export class Daemon {
   readonly sessions: Sessions;
   readonly pool: SupervisorPool;
   readonly closures: Closures;
+  readonly uploads: Uploads;
   /** The doctor that is at work, if any. */
   doctor: Promise<DoctorCheck[]> | undefined;
   /** Why the latest reload of profiles did not take effect. */
@@ -62,7 +69,7 @@ export class Daemon {
   readonly #listening: Listening[] = [];
   readonly #draining = new Set<string>();
 
-  constructor({ settings, profiles, version, supervisorScript, now }: DaemonOptions) {
+  constructor({ settings, profiles, version, supervisorScript, uploaderScript, now }: DaemonOptions) {
     this.settings = settings;
     this.profiles = profiles;
     this.version = version;
@@ -71,10 +78,23 @@ export class Daemon {
     const paths = pathsOf(settings.runDir, settings.stateDir);
     this.paths = paths;
     this.#locks = takeDirectories(paths);
-    this.audit = openAudit(paths.database, { now });
+    this.audit = openAudit(paths.database, { now, host: hostFacts(version) });
     this.launchStop = new LaunchStop(this.audit.settings);
     this.sessions = new Sessions(this.audit, paths, now);
     this.closures = new Closures((record) => this.note(daemonStream, record), now);
+    this.uploads = new Uploads({
+      sinks: settings.records?.sinks ?? [],
+      log: entryLogOf(this.audit),
+      script: uploaderScript,
+      logFile: paths.uploaderLog,
+      version,
+      upstream: settings.upstream,
+      hosts: settings.hosts,
+      now,
+      note: (record) => this.note(daemonStream, record),
+      power: () => powerOf('/sys/class/power_supply'),
+    });
+    this.audit.spool.follow(() => this.uploads.hint());
     const { runDir, stateDir, pool } = settings;
     const program = { script: supervisorScript, runDir, stateDir, logFile: paths.supervisorLog };
     this.pool = new SupervisorPool({
@@ -90,6 +110,7 @@ export class Daemon {
     this.#removeStrayDirectories();
     removeStrays(this.paths.runDir);
     rotateLog(this.paths.supervisorLog);
+    rotateLog(this.paths.uploaderLog);
     this.#listening.push(await serve(supervisorDoor(this)), await serve(adminDoor(this)));
     for (const session of left) session.agents = await this.openAgentSocket(session);
     this.profiles.onReload((problem) => void this.#reloaded(problem));
@@ -98,10 +119,12 @@ export class Daemon {
       setInterval(() => this.#lookAfterPool(), poolInterval),
     );
     this.pool.fill();
+    this.uploads.start();
   }
 
   /** The sessions stay. */
   stop(): void {
+    this.uploads.stop();
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
     for (const listening of this.#listening.splice(0)) listening.close();
     this.pool.stop();
@@ -171,6 +194,7 @@ export class Daemon {
   #lookAfterSessions(): void {
     for (const session of this.audit.spool.open) this.drainSoon(session);
     this.sessions.reap();
+    this.audit.tend();
   }
 
   #lookAfterPool(): void {

@@ -1,14 +1,20 @@
 // What cordond knows of one sink: its place in the log, which only an acknowledgement moves, and how it fares.
 import type { SinkSettings } from '../model/mod.ts';
 import { CordonError } from '../model/mod.ts';
+import type { NoteVerifier } from '../proof/mod.ts';
 import { offer } from '../uploader/mod.ts';
-import type { Acknowledgement, Batch, EntryLog, SinkReport } from '../uploader/mod.ts';
+import type { Acknowledgement, Batch, Cosigned, EntryLog, SinkReport } from '../uploader/mod.ts';
+import { asCordonError } from '../wire/mod.ts';
 import type { SinkInfo } from '../wire/mod.ts';
+import { checkedCosignature, witnessKeyOf } from './cosignature.ts';
 
 export class SinkState {
   readonly settings: SinkSettings;
   readonly #log: EntryLog;
   readonly #now: () => number;
+  readonly #witness: NoteVerifier | undefined;
+  /** The latest checkpoint that was handed out. */
+  #checkpoint: Batch['checkpoint'];
   #next: number;
   /** Position up to which the sink has been given what there is. */
   #handed: number;
@@ -23,6 +29,7 @@ export class SinkState {
     this.settings = settings;
     this.#log = log;
     this.#now = now;
+    this.#witness = witnessKeyOf(settings);
     this.#next = log.cursor(settings.name);
     this.#handed = this.#next;
   }
@@ -51,6 +58,7 @@ export class SinkState {
     const batch = offer(this.#log, this.settings.filter, { from, limit: most, checkpoint });
     this.#handed = Math.max(this.#handed, batch.through);
     this.#sent += batch.entries.length;
+    this.#checkpoint = batch.checkpoint ?? this.#checkpoint;
     return batch;
   }
 
@@ -62,16 +70,33 @@ export class SinkState {
         'protocol',
         `sink ${name} acknowledged ${through}, and was given ${this.#next} to ${this.#handed}`,
       );
-    const cosignatures =
-      cosigned === undefined ? undefined : { size: cosigned.size, lines: cosigned.signatures };
+    const cosignatures = cosigned === undefined ? undefined : this.#checked(cosigned);
     if (through > this.#next || cosignatures !== undefined)
       this.#log.acknowledge(name, through, cosignatures);
     this.#next = through;
-    this.#cosigned = Math.max(this.#cosigned, cosigned?.size ?? 0);
+    this.#cosigned = Math.max(this.#cosigned, cosignatures?.size ?? 0);
     this.#count(counts);
   }
 
-  #count({ records, duplicates, refused, bytes }: Omit<Acknowledgement, 'through' | 'refusal'>): void {
+  /** A false one is the witness's fault, or of whoever stands in for it: not kept, and said. */
+  #checked({ size, signatures }: Cosigned): { size: number; lines: string } | undefined {
+    const checkpoint = this.#checkpoint;
+    try {
+      if (checkpoint?.size !== size)
+        throw new CordonError('protocol', `no checkpoint of size ${size} was asked about`);
+      return { size, lines: checkedCosignature(checkpoint.note, signatures, this.#witness) };
+    } catch (error) {
+      this.#report = { ...this.#report, warning: `witness: ${asCordonError(error).message}` };
+      return undefined;
+    }
+  }
+
+  #count({
+    records,
+    duplicates,
+    refused,
+    bytes,
+  }: Omit<Acknowledgement, 'through' | 'refusal' | 'cosigned'>): void {
     this.#counts.acknowledged += records - refused;
     this.#counts.duplicates += duplicates;
     this.#counts.refused += refused;

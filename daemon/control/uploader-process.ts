@@ -1,8 +1,9 @@
 // Starts the uploader, and starts it again when it ends, waiting longer each time it ends soon.
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, openSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { dirname } from 'node:path';
 import { sockets } from '../../native-bindings/linux/mod.ts';
 
 export interface UploaderProgram {
@@ -72,6 +73,7 @@ export function keepUploader(program: UploaderProgram): UploaderProcess {
 
 function spawnUploader({ script, logFile }: UploaderProgram): { child: ChildProcess; socket: Socket } {
   const [ours, theirs] = sockets.socketPair(sockets.SOCK.STREAM | sockets.SOCK.CLOEXEC);
+  mkdirSync(dirname(logFile), { recursive: true, mode: 0o700 });
   const log = openSync(logFile, 'a', 0o600);
   const flags = ['--max-semi-space-size=1', '--disable-warning=ExperimentalWarning'];
   const child = spawn(process.execPath, [...flags, script], {

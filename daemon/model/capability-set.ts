@@ -1,7 +1,8 @@
 // The capability set: what one session may do. Inert and serialisable (structured clone, JSON), so that it can be
 // sent to every thread and process that decides; `decision` builds the tries from it. Immutable; a change is a new
 // generation.
-import type { Effect, Mode, RuleInfo } from './verdict.ts';
+import type { AttestationRequirement } from './attestation.ts';
+import type { Effect, Mode, RuleInfo, TokenDemand } from './verdict.ts';
 import type { FileAccess } from './action.ts';
 
 /**
@@ -32,6 +33,8 @@ export interface NetworkRule {
   readonly effect: Effect;
   readonly host: string;
   readonly port: number;
+  /** An allowed request must carry a token. */
+  readonly token?: TokenDemand;
 }
 
 /** Unix sockets outside the sandbox: exact path or a path with globs, as in FileRule. */
@@ -40,6 +43,24 @@ export interface SocketRule {
   readonly effect: Effect;
   readonly base: string;
   readonly glob: string;
+}
+
+/** Tokens the session may be given (profile key `tokens`). What a list does not name is refused. */
+export interface TokenPolicy {
+  /** Index of the rule that speaks when a token is refused. */
+  readonly rule: number;
+  readonly attestation: AttestationRequirement;
+  /** Seconds that a token may live, 1..3600. */
+  readonly lifetime: number;
+  readonly audiences: readonly string[];
+  /** Names for `tool.call`; a last `*` stands for any rest. */
+  readonly tools: readonly string[];
+  /** Tables for `db.row`. */
+  readonly rows: readonly {
+    readonly database: string;
+    readonly table: string;
+    readonly actions: readonly string[];
+  }[];
 }
 
 export interface CapabilitySet {
@@ -56,4 +77,6 @@ export interface CapabilitySet {
   readonly exec: readonly FileRule[];
   readonly network: readonly NetworkRule[];
   readonly sockets: readonly SocketRule[];
+  /** Absent: the profile says nothing of tokens, and none are minted. */
+  readonly tokens?: TokenPolicy;
 }

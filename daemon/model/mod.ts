@@ -8,3 +8,4 @@ export * from './verdict.ts';
 export * from './decider.ts';
 export * from './mediation.ts';
 export * from './sink.ts';
+export * from './attestation.ts';

@@ -31,7 +31,19 @@ export interface Verdict {
   readonly obligations: readonly Obligation[];
 }
 
-export type Obligation = { readonly kind: 'label'; readonly label: string };
+/**
+ * How a grant wants its requests to carry a capability token. `dpop` (RFC 9449) and `bearer` (RFC 6750): egress attaches
+ * one to every request that it can read. `upload`: the request brings a one-time token, and the body must be its file.
+ */
+export type TokenScheme = 'dpop' | 'bearer' | 'upload';
+
+export interface TokenDemand {
+  readonly audience: string;
+  readonly type: TokenScheme;
+}
+
+export type Obligation =
+  { readonly kind: 'label'; readonly label: string } | ({ readonly kind: 'token' } & TokenDemand);
 
 /** enforce: denials hold. monitor: what would be denied is allowed and recorded as would-deny. */
 export type Mode = 'enforce' | 'monitor' | 'dry-run';

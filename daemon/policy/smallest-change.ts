@@ -162,7 +162,11 @@ function wantsOf(record: SessionRecord, context: CompileContext): Want[] {
     case 'session':
     case 'syscall':
     case 'tool':
+    case 'token':
     case 'admin':
+    case 'approval':
+    case 'finding':
+    case 'log':
       return [];
   }
 }

@@ -180,6 +180,7 @@ export class Sandbox {
     await this.notify.next('ready');
     const prepared = await this.launch.next('prepared');
     this.initPidfd = processes.pidfdOpen(prepared.initPid);
+    this.cgroup.addInit(prepared.initPid);
     this.launch.say({ type: 'mark', paths: this.watchedMounts(prepared.tid) });
     ({ auditMounts: this.auditMounts } = await this.launch.next('marked'));
     const mountNamespace = openSync(`/proc/self/task/${prepared.tid}/ns/mnt`, 'r');

@@ -84,5 +84,12 @@ async function reconnect(): Promise<void> {
   }
 }
 
-await supervisor.prepare();
-await sayHello();
+try {
+  await supervisor.prepare();
+  await sayHello();
+} catch (error) {
+  // No session is lost: there is none yet. A daemon that went away meanwhile is the usual reason.
+  console.error(`supervisor: ${error instanceof Error ? error.message : String(error)}`);
+  supervisor.sandbox.kill();
+  await leave(1);
+}

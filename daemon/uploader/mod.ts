@@ -11,4 +11,4 @@ export type { EntryLog, LogEntry } from './offer.ts';
 export { fileSink } from './file/sink.ts';
 export { isNetworkSink, packSink } from './setup.ts';
 export type { NetworkSink } from './setup.ts';
-export type { Acknowledgement, Batch, Entry, SinkReport, Source } from './entry.ts';
+export type { Acknowledgement, Batch, Cosigned, Entry, SinkReport, Source } from './entry.ts';

@@ -1,0 +1,18 @@
+export * from './hash.ts';
+export { CompactRange, subtrees } from './compact-range.ts';
+export type { Completed, Subtree } from './compact-range.ts';
+export { consistencyProof, inclusionProof, rootOf } from './tree.ts';
+export type { Nodes } from './tree.ts';
+export { holdsConsistency, holdsInclusion } from './check-proof.ts';
+export type { Consistency, Inclusion } from './check-proof.ts';
+export { foldHashes, nodesOfTiles, parseTilePath, tileHeight, tilePath, tilesOf, tileWidth } from './tile.ts';
+export type { ReadLevel, Tile } from './tile.ts';
+export { publicKeyOf, rawPublicKey } from './ed25519.ts';
+export { formatVerifierKey, isKeyName, keyId, noteVerifier, signatureType } from './note-key.ts';
+export { parseVerifierKey } from './verifier-key.ts';
+export type { NoteVerifier } from './note-key.ts';
+export { formatSignature, openNote, parseNote, parseSignatures, signNote } from './note.ts';
+export type { Note, NoteSignature, NoteSigner, OpenedNote } from './note.ts';
+export { formatCheckpoint, parseCheckpoint } from './checkpoint.ts';
+export type { Checkpoint } from './checkpoint.ts';
+export { cosign, cosignatureTime, cosignatureVerifier } from './cosignature.ts';

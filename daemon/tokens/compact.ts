@@ -1,0 +1,46 @@
+// One compact JWS, checked: bounded, a header of three known members, the algorithm of the key, the type that is asked for.
+import { compactVerify } from 'jose';
+import type { CryptoKey } from 'jose';
+import { fieldsOf, oneOf } from './fields.ts';
+import type { Fields } from './fields.ts';
+import type { SigningAlgorithm } from './jwks.ts';
+import { TokenRefused } from './refusal.ts';
+
+const form = /^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$/;
+const algorithms: readonly SigningAlgorithm[] = ['EdDSA', 'ES256'];
+
+/** The header of something not yet verified. Refuses `none`, secret-key algorithms and members like `jku` or `crit`. */
+export function headerOf(token: string, max: number, known: readonly string[]): Fields {
+  if (token.length > max || !form.test(token)) throw new TokenRefused('malformed', 'not a compact JWS');
+  const header = fieldsOf(jsonOf(token.slice(0, token.indexOf('.'))), 'the header', known);
+  const alg = header.get('alg');
+  if (!algorithms.some((each) => each === alg))
+    throw new TokenRefused('algorithm', `the algorithm is not one of ${algorithms.join(', ')}`);
+  return header;
+}
+
+function jsonOf(part: string): unknown {
+  try {
+    return JSON.parse(Buffer.from(part, 'base64url').toString('utf8'));
+  } catch {
+    throw new TokenRefused('malformed', 'a part of the token is not JSON');
+  }
+}
+
+export interface Expected {
+  readonly header: Fields;
+  readonly key: CryptoKey;
+  readonly algorithm: SigningAlgorithm;
+  readonly type: string;
+}
+
+/** The payload, once signature, algorithm and type hold. */
+export async function payloadOf(token: string, { header, key, algorithm, type }: Expected): Promise<unknown> {
+  if (header.get('alg') !== algorithm)
+    throw new TokenRefused('algorithm', `the key is for ${algorithm}, the token says otherwise`);
+  await compactVerify(token, key, { algorithms: [algorithm] }).catch(() => {
+    throw new TokenRefused('signature', 'the signature does not hold');
+  });
+  if (header.get('typ') !== type) oneOf(header, 'typ', [type]);
+  return jsonOf(token.split('.')[1] ?? '');
+}

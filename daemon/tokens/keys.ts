@@ -1,0 +1,58 @@
+// Keys that sign tokens. A key says what it is and signs; where it is kept (a file, a TPM) is its own business.
+import { CompactSign, importJWK } from 'jose';
+import { generateKeyPairSync } from 'node:crypto';
+import { thumbprintOf } from '../wire/dpop.ts';
+import type { PublicJwk } from '../wire/dpop.ts';
+import type { SigningAlgorithm } from './jwks.ts';
+
+export interface SigningKey {
+  /** RFC 7638 thumbprint of the public key. */
+  readonly kid: string;
+  readonly algorithm: SigningAlgorithm;
+  readonly publicJwk: PublicJwk;
+  /** Where the private key is. */
+  readonly held: 'file' | 'tpm';
+  /** A compact JWS of this `typ` over this payload. */
+  sign(type: string, payload: Readonly<Record<string, unknown>>): Promise<string>;
+}
+
+/** As it stands in the key file. */
+export type PrivateJwk = PublicJwk & { readonly d: string };
+
+export function newPrivateJwk(algorithm: SigningAlgorithm): PrivateJwk {
+  const pair =
+    algorithm === 'EdDSA'
+      ? generateKeyPairSync('ed25519')
+      : generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const { x = '', y = '', d = '' } = pair.privateKey.export({ format: 'jwk' });
+  return algorithm === 'EdDSA' ? { kty: 'OKP', crv: 'Ed25519', x, d } : { kty: 'EC', crv: 'P-256', x, y, d };
+}
+
+export async function softwareKey(jwk: PrivateJwk): Promise<SigningKey> {
+  const algorithm = jwk.kty === 'OKP' ? 'EdDSA' : 'ES256';
+  const key = await importJWK({ ...jwk }, algorithm);
+  const publicJwk = publicPart(jwk);
+  const kid = thumbprintOf(publicJwk);
+  return {
+    kid,
+    algorithm,
+    publicJwk,
+    held: 'file',
+    sign: (typ, payload) =>
+      new CompactSign(Buffer.from(JSON.stringify(payload)))
+        .setProtectedHeader({ alg: algorithm, typ, kid })
+        .sign(key),
+  };
+}
+
+const publicPart = (jwk: PrivateJwk): PublicJwk =>
+  jwk.kty === 'OKP'
+    ? { kty: jwk.kty, crv: jwk.crv, x: jwk.x }
+    : { kty: jwk.kty, crv: jwk.crv, x: jwk.x, y: jwk.y };
+
+/** For publication (RFC 7517). */
+export const jwksOf = (
+  keys: readonly Pick<SigningKey, 'kid' | 'algorithm' | 'publicJwk'>[],
+): { readonly keys: readonly object[] } => ({
+  keys: keys.map(({ kid, algorithm, publicJwk }) => ({ ...publicJwk, kid, alg: algorithm, use: 'sig' })),
+});

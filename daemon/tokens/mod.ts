@@ -1,0 +1,15 @@
+export * from './claims.ts';
+export { headerOf } from './compact.ts';
+export * from './details.ts';
+export * from './jwks.ts';
+export * from './key-ring.ts';
+export * from './keys.ts';
+export * from './narrows.ts';
+export * from './permits.ts';
+export * from './proof.ts';
+export * from './refusal.ts';
+export * from './replay.ts';
+export * from './status-list.ts';
+export * from './verifier.ts';
+export * from './wish.ts';
+export * from './within.ts';
