@@ -252,7 +252,7 @@ port.on('message', (message: ToMediationThread) => {
     } else if (message.type === 'begin') {
       begun = message as BeginNotify;
       moveIn(begun, new Files(data.proc));
-      say({ type: 'begun' });
+      say({ type: 'begun', tid: processes.gettid() });
     } else if (message.type === 'serve' && begun !== undefined) {
       serve(begun, message.listener, message.landlock);
       say({ type: 'ended' });
