@@ -14,7 +14,9 @@ import { realHome, systemAccounts } from './accounts.ts';
 import type { Account, Accounts } from './accounts.ts';
 import { Closures } from './closures.ts';
 import { adminDoor, agentDoor, supervisorDoor } from './doors.ts';
+import { Foresight } from './foresight.ts';
 import { hostFacts } from './host-facts.ts';
+import { launchBody, makeSessionDirectories, planRequest } from './launch-body.ts';
 import { pathsOf } from './paths.ts';
 import type { Paths } from './paths.ts';
 import { updatePolicy } from './policy-update.ts';
@@ -58,6 +60,7 @@ export class Daemon {
   readonly launchStop: LaunchStop;
   readonly sessions: Sessions;
   readonly pool: SupervisorPool;
+  readonly foresight: Foresight;
   readonly closures: Closures;
   readonly uploads: Uploads;
   /** The doctor that is at work, if any. */
@@ -68,6 +71,8 @@ export class Daemon {
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #listening: Listening[] = [];
   readonly #draining = new Set<string>();
+  /** A supervisor was ended that may have left something. */
+  #untidy = false;
 
   constructor({ settings, profiles, version, supervisorScript, uploaderScript, now }: DaemonOptions) {
     this.settings = settings;
@@ -81,7 +86,7 @@ export class Daemon {
     this.audit = openAudit(paths.database, { now, host: hostFacts(version) });
     this.launchStop = new LaunchStop(this.audit.settings);
     this.sessions = new Sessions(this.audit, paths, now);
-    this.closures = new Closures((record) => this.note(daemonStream, record), now);
+    this.closures = new Closures((record) => this.note(daemonStream, record));
     this.uploads = new Uploads({
       sinks: settings.records?.sinks ?? [],
       log: entryLogOf(this.audit),
@@ -97,11 +102,23 @@ export class Daemon {
     this.audit.spool.follow(() => this.uploads.hint());
     const { runDir, stateDir, pool } = settings;
     const program = { script: supervisorScript, runDir, stateDir, logFile: paths.supervisorLog };
+    this.foresight = this.#foresee();
     this.pool = new SupervisorPool({
       size: pool,
       spawn: () => spawnSupervisor(program),
       mountTable: mountTableDigest,
       lastWords: () => lastWords(paths.supervisorLog),
+      spare: this.foresight,
+    });
+  }
+
+  #foresee(): Foresight {
+    return new Foresight({
+      plan: (actor, run) => this.profiles.plan(planRequest(this, actor, run)),
+      reserve: () => makeSessionDirectories(this),
+      directory: (session) => this.paths.session(session),
+      body: (actor, run, session) => launchBody(this, actor, run, session),
+      retired: () => (this.#untidy = true),
     });
   }
 
@@ -128,6 +145,7 @@ export class Daemon {
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
     for (const listening of this.#listening.splice(0)) listening.close();
     this.pool.stop();
+    this.foresight.stop();
     this.profiles.close();
     for (const session of this.sessions.all) session.release();
     this.audit.close();
@@ -179,6 +197,7 @@ export class Daemon {
 
   async #reloaded(problem: string | undefined): Promise<void> {
     this.policyProblem = problem;
+    this.foresight.recheck();
     this.note(daemonStream, {
       kind: 'admin',
       operation: 'policy-reload',
@@ -199,8 +218,11 @@ export class Daemon {
 
   #lookAfterPool(): void {
     this.pool.dropStale();
+    this.foresight.recheck(mountTableDigest());
     this.pool.fill();
-    if (this.sessions.takeDeaths() > 0) removeStrays(this.paths.runDir);
+    if (this.sessions.takeDeaths() === 0 && !this.#untidy) return;
+    this.#untidy = false;
+    removeStrays(this.paths.runDir);
   }
 
   #complain(operation: string, session: string, error: unknown): void {

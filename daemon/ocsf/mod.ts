@@ -7,3 +7,4 @@ export type { Part } from './event.ts';
 export { classOf } from './kinds.ts';
 export type { RecordClass } from './kinds.ts';
 export { recordOf } from './record.ts';
+export { redact } from './redact.ts';

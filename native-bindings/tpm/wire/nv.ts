@@ -32,3 +32,7 @@ export const nvNameOf = (index: NvPublic): Buffer => nameFrom(index.nameAlg, wri
 
 export const isCounter = ({ attributes, size }: NvPublic): boolean =>
   (attributes & NV.typeMask) === NV.counter && size === 8;
+
+/** Name of the index once it has been written: what is certified from then on. */
+export const counterNameOf = (index: NvPublic): Buffer =>
+  nvNameOf({ ...index, attributes: (index.attributes | NV.written) >>> 0 });
