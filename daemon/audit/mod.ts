@@ -12,6 +12,7 @@ import {
   rootOf,
 } from '../proof/mod.ts';
 import { Checkpoints } from './checkpoints.ts';
+import type { CheckpointRow } from './checkpoints.ts';
 import { convertRecords } from './convert.ts';
 import { openDatabase } from './database.ts';
 import type { Database } from './database.ts';
@@ -74,6 +75,8 @@ export interface Audit {
   verifierKey(): string;
   /** A signed note over all that is there now; undefined for an empty log. Throws when the disk takes nothing. */
   checkpoint(): string | undefined;
+  /** The latest that was signed, which may be behind the log. */
+  readonly latestCheckpoint: CheckpointRow | undefined;
   /** To be called now and then: signs what is due. */
   tend(): void;
   /** Proof that the event with this uid is in the log, against a checkpoint. Undefined: no such event in the log that grows. */
@@ -155,6 +158,9 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
     head: () => log.head(),
     verifierKey: () => formatVerifierKey(noteVerifier(log.identity.origin, parts.publicKey)),
     checkpoint,
+    get latestCheckpoint() {
+      return checkpoints.latest;
+    },
     tend: () => {
       const late = checkpoints.behind && now() - checkpoints.time >= checkpointInterval;
       if (late || log.due.length > 0) tryToSign(checkpoints);

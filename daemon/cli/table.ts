@@ -18,7 +18,7 @@ export const verbs: readonly Verb[] = [
     options: [
       { flags: '--profile <name>', summary: 'a profile by name, or a file' },
       { flags: '--workspace <dir>', summary: 'where the agent works; the current directory when not given' },
-      { flags: '--mode <mode>', summary: 'enforce, monitor or dry-run' },
+      { flags: '--mode <mode>', summary: 'enforce or monitor' },
       { flags: '--user <name>', summary: 'whose rights the agent gets (administrators only)' },
       { flags: '-q, --quiet', summary: 'no summary of what was blocked' },
     ],
@@ -133,6 +133,13 @@ export const verbs: readonly Verb[] = [
       { flags: '--to <size>', summary: 'the log of that size; as it is now when not given' },
     ],
     load: async () => (await import('./verbs/audit-prove.ts')).auditProve,
+  },
+  {
+    name: 'audit sinks',
+    summary: 'where records are shipped to, and how far that is',
+    operands: [],
+    options: [],
+    load: async () => (await import('./verbs/audit-sinks.ts')).auditSinks,
   },
   {
     name: 'completion bash',

@@ -10,6 +10,7 @@ import { prove } from './handlers/prove.ts';
 import { records } from './handlers/records.ts';
 import { run } from './handlers/run.ts';
 import { sessions } from './handlers/sessions.ts';
+import { sinks } from './handlers/sinks.ts';
 import { status } from './handlers/status.ts';
 import { verify } from './handlers/verify.ts';
 import type { Actor } from './peer.ts';
@@ -54,4 +55,5 @@ export const adminTable: Table<AdminContext, 'open'> = {
   doctor: request(doctor),
   verify: request(verify),
   prove: request(prove),
+  sinks: request(sinks),
 };

@@ -14,7 +14,9 @@ import { realHome, systemAccounts } from './accounts.ts';
 import type { Account, Accounts } from './accounts.ts';
 import { Closures } from './closures.ts';
 import { adminDoor, agentDoor, supervisorDoor } from './doors.ts';
+import { Foresight } from './foresight.ts';
 import { hostFacts } from './host-facts.ts';
+import { launchBody, makeSessionDirectories, planRequest } from './launch-body.ts';
 import { pathsOf } from './paths.ts';
 import type { Paths } from './paths.ts';
 import { updatePolicy } from './policy-update.ts';
@@ -25,8 +27,11 @@ import type { Listening } from './server.ts';
 import type { Session } from './session.ts';
 import { Sessions } from './sessions.ts';
 import { removeStrays } from './strays.ts';
+import { entryLogOf } from './entry-log.ts';
+import { powerOf } from './power.ts';
 import { SupervisorPool } from './supervisor-pool.ts';
 import { lastWords, rotateLog, spawnSupervisor } from './supervisor-process.ts';
+import { Uploads } from './uploads.ts';
 
 export interface DaemonOptions {
   readonly settings: Settings;
@@ -34,6 +39,8 @@ export interface DaemonOptions {
   readonly version: string;
   /** Script of a supervisor. */
   readonly supervisorScript: string;
+  /** Script of the uploader. */
+  readonly uploaderScript: string;
   /** Unix time in milliseconds. */
   readonly now: () => number;
 }
@@ -53,7 +60,9 @@ export class Daemon {
   readonly launchStop: LaunchStop;
   readonly sessions: Sessions;
   readonly pool: SupervisorPool;
+  readonly foresight: Foresight;
   readonly closures: Closures;
+  readonly uploads: Uploads;
   /** The doctor that is at work, if any. */
   doctor: Promise<DoctorCheck[]> | undefined;
   /** Why the latest reload of profiles did not take effect. */
@@ -62,8 +71,10 @@ export class Daemon {
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #listening: Listening[] = [];
   readonly #draining = new Set<string>();
+  /** A supervisor was ended that may have left something. */
+  #untidy = false;
 
-  constructor({ settings, profiles, version, supervisorScript, now }: DaemonOptions) {
+  constructor({ settings, profiles, version, supervisorScript, uploaderScript, now }: DaemonOptions) {
     this.settings = settings;
     this.profiles = profiles;
     this.version = version;
@@ -76,13 +87,38 @@ export class Daemon {
     this.launchStop = new LaunchStop(this.audit.settings);
     this.sessions = new Sessions(this.audit, paths, now);
     this.closures = new Closures((record) => this.note(daemonStream, record));
+    this.uploads = new Uploads({
+      sinks: settings.records?.sinks ?? [],
+      log: entryLogOf(this.audit),
+      script: uploaderScript,
+      logFile: paths.uploaderLog,
+      version,
+      upstream: settings.upstream,
+      hosts: settings.hosts,
+      now,
+      note: (record) => this.note(daemonStream, record),
+      power: () => powerOf('/sys/class/power_supply'),
+    });
+    this.audit.spool.follow(() => this.uploads.hint());
     const { runDir, stateDir, pool } = settings;
     const program = { script: supervisorScript, runDir, stateDir, logFile: paths.supervisorLog };
+    this.foresight = this.#foresee();
     this.pool = new SupervisorPool({
       size: pool,
       spawn: () => spawnSupervisor(program),
       mountTable: mountTableDigest,
       lastWords: () => lastWords(paths.supervisorLog),
+      spare: this.foresight,
+    });
+  }
+
+  #foresee(): Foresight {
+    return new Foresight({
+      plan: (actor, run) => this.profiles.plan(planRequest(this, actor, run)),
+      reserve: () => makeSessionDirectories(this),
+      directory: (session) => this.paths.session(session),
+      body: (actor, run, session) => launchBody(this, actor, run, session),
+      retired: () => (this.#untidy = true),
     });
   }
 
@@ -91,6 +127,7 @@ export class Daemon {
     this.#removeStrayDirectories();
     removeStrays(this.paths.runDir);
     rotateLog(this.paths.supervisorLog);
+    rotateLog(this.paths.uploaderLog);
     this.#listening.push(await serve(supervisorDoor(this)), await serve(adminDoor(this)));
     for (const session of left) session.agents = await this.openAgentSocket(session);
     this.profiles.onReload((problem) => void this.#reloaded(problem));
@@ -99,13 +136,16 @@ export class Daemon {
       setInterval(() => this.#lookAfterPool(), poolInterval),
     );
     this.pool.fill();
+    this.uploads.start();
   }
 
   /** The sessions stay. */
   stop(): void {
+    this.uploads.stop();
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
     for (const listening of this.#listening.splice(0)) listening.close();
     this.pool.stop();
+    this.foresight.stop();
     this.profiles.close();
     for (const session of this.sessions.all) session.release();
     this.audit.close();
@@ -157,6 +197,7 @@ export class Daemon {
 
   async #reloaded(problem: string | undefined): Promise<void> {
     this.policyProblem = problem;
+    this.foresight.recheck();
     this.note(daemonStream, {
       kind: 'admin',
       operation: 'policy-reload',
@@ -177,8 +218,11 @@ export class Daemon {
 
   #lookAfterPool(): void {
     this.pool.dropStale();
+    this.foresight.recheck(mountTableDigest());
     this.pool.fill();
-    if (this.sessions.takeDeaths() > 0) removeStrays(this.paths.runDir);
+    if (this.sessions.takeDeaths() === 0 && !this.#untidy) return;
+    this.#untidy = false;
+    removeStrays(this.paths.runDir);
   }
 
   #complain(operation: string, session: string, error: unknown): void {
