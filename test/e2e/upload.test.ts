@@ -68,6 +68,11 @@ t.test(
     t.match(status, /^Uid:\t65534\t65534\t65534\t65534$/m, 'the uploader is nobody');
     t.match(status, /^Seccomp:\t2$/m, 'under a filter');
     t.match(status, /^CapPrm:\t0+$/m, 'without capabilities');
+    t.equal(
+      readFileSync(`/proc/${pid}/environ`, 'utf8'),
+      'MALLOC_ARENA_MAX=1\0',
+      'and nothing of our environment',
+    );
     process.kill(pid, 'SIGKILL');
     await running;
     await cordon.killDaemon();
