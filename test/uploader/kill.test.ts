@@ -8,7 +8,7 @@ import { randomFrom, seed } from '../support/seed.ts';
 import { until } from '../support/until.ts';
 import { nats, otlp, startUploads } from '../support/uploads.ts';
 
-const kills = Number(process.env['CORDON_KILLS'] ?? 12);
+const kills = Number(process.env['CORDON_KILLS'] ?? 8);
 
 t.test(
   `uploader and nats-server are killed at random points, seed ${seed}`,
@@ -24,10 +24,10 @@ t.test(
     ]);
     for (let i = 0; i < kills; i++) {
       const added = log.all.length;
-      log.add(150);
+      log.add(100);
       uploads.hint();
       // Somewhere in the middle of what was just added, or while the process is still starting.
-      const point = added + Math.floor(random() * 150);
+      const point = added + Math.floor(random() * 100);
       const watched = random() < 0.5 ? 'siem' : 'fleet';
       if (random() < 0.8)
         await until('the point is reached', () => info(watched).next >= point, { every: 1, within: 60_000 });
