@@ -3,6 +3,7 @@ import type { NewRecord, RedactionPolicy } from '../model/mod.ts';
 import type { HostFacts } from '../ocsf/mod.ts';
 import { base64Of, consistencyProof, inclusionProof, parseCheckpoint, parseNote } from '../proof/mod.ts';
 import { Checkpoints } from './checkpoints.ts';
+import type { CheckpointRow } from './checkpoints.ts';
 import { convertRecords } from './convert.ts';
 import { openDatabase } from './database.ts';
 import type { Database } from './database.ts';
@@ -61,6 +62,8 @@ export interface Audit {
   head(): LogHead;
   /** A signed note over all that is there now; undefined for an empty log. Throws when the disk takes nothing. */
   checkpoint(): string | undefined;
+  /** The latest that was signed, which may be behind the log. */
+  readonly latestCheckpoint: CheckpointRow | undefined;
   /** To be called now and then: signs what is due. */
   tend(): void;
   /** Proof that the event with this uid is in the log, against a checkpoint over all of it. Undefined: no such event. */
@@ -136,6 +139,9 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
     sinks,
     head: () => log.head(),
     checkpoint,
+    get latestCheckpoint() {
+      return checkpoints.latest;
+    },
     tend: () => {
       const late = checkpoints.behind && now() - checkpoints.time >= checkpointInterval;
       if (late || log.due.length > 0) tryToSign(checkpoints);

@@ -9,6 +9,7 @@ import { policy } from './handlers/policy.ts';
 import { records } from './handlers/records.ts';
 import { run } from './handlers/run.ts';
 import { sessions } from './handlers/sessions.ts';
+import { sinks } from './handlers/sinks.ts';
 import { status } from './handlers/status.ts';
 import type { Actor } from './peer.ts';
 import { anyone } from './table.ts';
@@ -50,4 +51,5 @@ export const adminTable: Table<AdminContext, 'open'> = {
   control: request(control),
   policy: request(policy),
   doctor: request(doctor),
+  sinks: request(sinks),
 };

@@ -13,6 +13,7 @@ const entries: Record<string, string> = {
   'open-thread': 'daemon/session/open-thread.ts',
   'notify-thread': 'daemon/session/notify-thread.ts',
   egress: 'daemon/session/egress-main.ts',
+  uploader: 'daemon/control/uploader-main.ts',
   'doctor-probe': 'daemon/session/doctor-probe.ts',
   'tpm-transport': 'native-bindings/tpm/transport/transport-main.ts',
   'agent-client': 'daemon/wire/agent-client.ts',

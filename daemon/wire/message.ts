@@ -35,6 +35,9 @@ const answers: ReadonlySet<Kind> = new Set<Kind>([
   'doctorAnswer',
   'launchAnswer',
   'decisionAnswer',
+  'uploadAnswer',
+  'uploadProofAnswer',
+  'sinksAnswer',
 ]);
 
 /** Both ends number their own requests; the kind tells an answer from a request that has the same number. */
