@@ -14,6 +14,9 @@ import type { Log, LogHead } from './log.ts';
 import { startLog } from './log-start.ts';
 import { redactor } from './redactor.ts';
 import { Registry } from './registry.ts';
+import { EntriesTable } from './entries-table.ts';
+import { Search } from './search.ts';
+import { Segments } from './segments.ts';
 import { settingsTable } from './settings-table.ts';
 import type { SettingsTable } from './settings-table.ts';
 import { softwareSigner } from './signer.ts';
@@ -28,6 +31,7 @@ export type { Registry, SessionFacts, SessionRow, SessionState } from './registr
 export type { KeptRecord, RecordsQuery } from './entries-table.ts';
 export type { EntriesRequest, LogEntry, LogHead, SettingsTable, Signer };
 export { keyNameOf, softwareSigner } from './signer.ts';
+export type { Search, SearchRequest } from './search.ts';
 export type { SinkRow } from './sinks.ts';
 export type { Sinks };
 
@@ -71,6 +75,7 @@ export interface Audit {
   /** Base64 hashes. Throws RangeError for sizes the log does not have. */
   consistency(first: number, second: number): string[];
   entries(request: EntriesRequest): LogEntry[];
+  readonly search: Search;
   /** A sink has everything up to and with this position. `cosignatures`: lines of witnesses on the checkpoint of `size`. */
   acknowledge(
     sink: string,
@@ -79,6 +84,9 @@ export interface Audit {
   ): void;
   close(): void;
 }
+
+/** Each takes a thousand entries into the index, when it is behind. */
+const catchUpSteps = 4;
 
 /** Milliseconds after which entries without a checkpoint get one. */
 const checkpointInterval = 60_000;
@@ -95,6 +103,7 @@ interface Parts {
   readonly db: Database;
   readonly log: Log;
   readonly checkpoints: Checkpoints;
+  readonly search: Search;
   readonly now: () => number;
 }
 
@@ -111,18 +120,20 @@ export function openAudit(
   const contexts = new EventContexts(registry, host);
   const checkpoints = new Checkpoints(db, log, key, headFile, now);
   const redact = redactor(redaction, `${path}.redaction-key`);
-  const first = { db, log, contexts, redact, now };
+  const segments = new Segments(db);
+  const first = { db, log, contexts, redact, segments, now };
   if (broken === undefined) convertRecords(first);
   const spool = new Spool(first);
   if (broken !== undefined) {
     spool.append(daemonStream, restartRecord(log, broken));
     convertRecords(first);
   }
-  return auditOf({ db, log, checkpoints, now }, spool, registry);
+  const search = new Search(db, segments, new EntriesTable(db));
+  return auditOf({ db, log, checkpoints, now, search }, spool, registry);
 }
 
 function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
-  const { db, log, checkpoints, now } = parts;
+  const { db, log, checkpoints, now, search } = parts;
   const source = new EntrySource(db);
   const sinks = new Sinks(db, now);
   const checkpoint = (): string | undefined => checkpoints.sign()?.note;
@@ -145,7 +156,9 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
     tend: () => {
       const late = checkpoints.behind && now() - checkpoints.time >= checkpointInterval;
       if (late || log.due.length > 0) tryToSign(checkpoints);
+      for (let step = 0; step < catchUpSteps && search.catchUp(); step++);
     },
+    search,
     inclusion: (uid) => inclusion(parts, uid),
     consistency: (a, b) => consistencyProof(log.nodes, a, b).map(base64Of),
     entries: (request) => source.read(request),

@@ -4,7 +4,7 @@ import type { RecordFilter } from '../ocsf/mod.ts';
 import type { SessionRecord } from '../model/mod.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntriesTable, KeptRecord } from './entries-table.ts';
-import { positionsOf } from './segments.ts';
+import { positionsOf, segmentSize } from './segments.ts';
 import type { Indexed, Segments } from './segments.ts';
 
 export interface SearchRequest extends RecordFilter {
@@ -18,9 +18,12 @@ export interface SearchRequest extends RecordFilter {
 }
 
 /** Entries that are looked at, and segments, in one step. */
-const rowsAStep = 500;
+const rowsAStep = 200;
 const segmentsAStep = 200;
 const rowsOfCatchUp = 1_000;
+
+/** The last millisecond of a Date. */
+const maxTime = 8_640_000_000_000_000;
 
 interface Row {
   readonly position: number;
@@ -33,6 +36,7 @@ export class Search {
   readonly #segments: Segments;
   readonly #table: EntriesTable;
   readonly #rows: Statement<[number, number], Row>;
+  readonly #times: Statement<[number, number, number, number], number>;
 
   constructor(db: Database, segments: Segments, table: EntriesTable) {
     this.#segments = segments;
@@ -40,6 +44,11 @@ export class Search {
     this.#rows = db.prepare(
       'SELECT position, part, time, event FROM entries WHERE position >= ? ORDER BY position LIMIT ?',
     );
+    this.#times = db
+      .prepare<[number, number, number, number], number>(
+        'SELECT position FROM entries INDEXED BY entries_by_time WHERE time >= ? AND time < ? AND position >= ? AND position < ?',
+      )
+      .pluck();
   }
 
   /**
@@ -63,10 +72,20 @@ export class Search {
       if (latest < since || earliest >= until) continue;
       const offsets = this.#segments.having(number, terms);
       if (offsets === undefined) continue;
-      const positions = positionsOf(number, offsets).filter((position) => position < before);
+      const timely = earliest >= since && latest < until ? undefined : this.#between(number, since, until);
+      const positions = positionsOf(number, offsets).filter(
+        (position) => position < before && timely?.has(position) !== false,
+      );
       for (let at = 0; at < positions.length; at += rowsAStep)
         yield this.#read(positions.slice(at, at + rowsAStep), request);
     }
+  }
+
+  /** Entries of a segment that only partly lies in this time. */
+  #between(segment: number, since: number, until: number): ReadonlySet<number> {
+    const from = segment * segmentSize;
+    const [after, before] = [Math.max(since, -maxTime), Math.min(until, maxTime)];
+    return new Set(this.#times.all(after, before, from, from + segmentSize));
   }
 
   #read(positions: readonly number[], request: SearchRequest): KeptRecord[] {

@@ -142,7 +142,11 @@ export class Segments {
     this.#db.transaction(() => {
       for (const [term, offsets] of [...terms].sort(([a], [b]) => a - b))
         this.#insertPosting.run(number, term, pack(offsets));
-      this.#insertSegment.run(number, earliest === Infinity ? 0 : earliest, latest === -Infinity ? 0 : latest);
+      this.#insertSegment.run(
+        number,
+        earliest === Infinity ? 0 : earliest,
+        latest === -Infinity ? 0 : latest,
+      );
     })();
     this.#growing = new Growing(number + 1);
   }

@@ -91,11 +91,7 @@ function hostsOf({ kind, object, object2 }: SessionRecord): string[] {
 
 /** Every term by which this record is found. */
 export function termsOf(record: SessionRecord): Term[] {
-  const terms = [
-    whole('s', record.session),
-    whole('c', classOf(record)),
-    whole('v', record.disposition),
-  ];
+  const terms = [whole('s', record.session), whole('c', classOf(record)), whole('v', record.disposition)];
   for (const path of pathsOf(record)) pathTerms(path, terms);
   for (const host of hostsOf(record)) hostTerms(host, terms);
   return terms;
