@@ -13,6 +13,8 @@ const entries: Record<string, string> = {
   'open-thread': 'daemon/session/open-thread.ts',
   'notify-thread': 'daemon/session/notify-thread.ts',
   egress: 'daemon/session/egress-main.ts',
+  'audit-verify': 'daemon/audit/verify/main.ts',
+  'audit-verify-thread': 'daemon/audit/verify/thread.ts',
   uploader: 'daemon/control/uploader-main.ts',
   'doctor-probe': 'daemon/session/doctor-probe.ts',
   'tpm-transport': 'native-bindings/tpm/transport/transport-main.ts',

@@ -33,6 +33,8 @@ const answers: ReadonlySet<Kind> = new Set<Kind>([
   'controlAnswer',
   'policyAnswer',
   'doctorAnswer',
+  'verifyAnswer',
+  'proveAnswer',
   'launchAnswer',
   'decisionAnswer',
   'uploadAnswer',

@@ -139,6 +139,22 @@ export interface DoctorCheck {
   readonly fix: string;
 }
 
+export type VerifyRequest = Readonly<Record<string, never>>;
+
+export interface VerifyAnswer {
+  readonly json: string;
+}
+
+export interface ProveRequest {
+  readonly id: string;
+  readonly first: number;
+  readonly second: number;
+}
+
+export interface ProveAnswer {
+  readonly json: string;
+}
+
 export interface SupervisorHello {
   readonly pid: number;
   readonly version: string;
@@ -414,6 +430,10 @@ export interface Bodies {
   readonly uploadHint: UploadHint;
   readonly sinks: SinksRequest;
   readonly sinksAnswer: SinksAnswer;
+  readonly verify: VerifyRequest;
+  readonly verifyAnswer: VerifyAnswer;
+  readonly prove: ProveRequest;
+  readonly proveAnswer: ProveAnswer;
 }
 
 export interface FieldRow {
@@ -528,6 +548,14 @@ export const fieldTables: Readonly<Record<string, readonly FieldRow[]>> = {
     { no: 3, name: 'detail', type: 'string', repeated: false },
     { no: 4, name: 'fix', type: 'string', repeated: false },
   ],
+  VerifyRequest: [],
+  VerifyAnswer: [{ no: 1, name: 'json', type: 'string', repeated: false }],
+  ProveRequest: [
+    { no: 1, name: 'id', type: 'string', repeated: false },
+    { no: 2, name: 'first', type: 'uint64', repeated: false },
+    { no: 3, name: 'second', type: 'uint64', repeated: false },
+  ],
+  ProveAnswer: [{ no: 1, name: 'json', type: 'string', repeated: false }],
   SupervisorHello: [
     { no: 1, name: 'pid', type: 'uint32', repeated: false },
     { no: 2, name: 'version', type: 'string', repeated: false },
@@ -773,4 +801,8 @@ export const bodyTable: readonly BodyRow[] = [
   { no: 107, kind: 'uploadHint', type: 'UploadHint' },
   { no: 110, kind: 'sinks', type: 'SinksRequest' },
   { no: 111, kind: 'sinksAnswer', type: 'SinksAnswer' },
+  { no: 140, kind: 'verify', type: 'VerifyRequest' },
+  { no: 141, kind: 'verifyAnswer', type: 'VerifyAnswer' },
+  { no: 142, kind: 'prove', type: 'ProveRequest' },
+  { no: 143, kind: 'proveAnswer', type: 'ProveAnswer' },
 ];
