@@ -7,7 +7,7 @@ import { daemonStream, openAudit } from '../audit/mod.ts';
 import type { Audit, SessionFacts } from '../audit/mod.ts';
 import type { Settings } from '../config/settings.ts';
 import { LaunchStop } from '../killswitch/mod.ts';
-import { CordonError, normalise } from '../model/mod.ts';
+import { CordonError, normalise, keepAll } from '../model/mod.ts';
 import type { BytePath, NewRecord } from '../model/mod.ts';
 import type { DoctorCheck } from '../wire/mod.ts';
 import { realHome, systemAccounts } from './accounts.ts';
@@ -83,7 +83,8 @@ export class Daemon {
     const paths = pathsOf(settings.runDir, settings.stateDir);
     this.paths = paths;
     this.#locks = takeDirectories(paths);
-    this.audit = openAudit(paths.database, { now, host: hostFacts(version) });
+    const redaction = settings.records?.redact ?? keepAll;
+    this.audit = openAudit(paths.database, { now, host: hostFacts(version), redaction });
     this.launchStop = new LaunchStop(this.audit.settings);
     this.sessions = new Sessions(this.audit, paths, now);
     this.closures = new Closures((record) => this.note(daemonStream, record));
