@@ -1,7 +1,15 @@
 // What the supervisor says on the two links, validated. A message that does not fit throws LinkError, and the process
 // ends: the supervisor is trusted to be well-formed, so a malformed line is a broken supervisor or somebody else.
 import { isIP } from 'node:net';
-import type { CapabilitySet, Effect, Mode, NetworkRule, RuleInfo } from '../model/mod.ts';
+import type {
+  CapabilitySet,
+  Effect,
+  Mode,
+  NetworkRule,
+  RuleInfo,
+  TokenDemand,
+  TokenScheme,
+} from '../model/mod.ts';
 import { canonical, isHostName } from './address.ts';
 
 export class LinkError extends Error {}
@@ -124,6 +132,13 @@ function ruleInfo(value: unknown): RuleInfo {
   };
 }
 
+const schemes: readonly TokenScheme[] = ['dpop', 'bearer', 'upload'];
+
+function demand(value: unknown): TokenDemand {
+  const from = fields(value, 'token demand');
+  return { audience: text(from, 'audience', 512), type: oneOf(from, 'type', schemes) };
+}
+
 /** Only the network part is kept: the other tables are not this process's business, and cost memory. */
 export function parseCapabilitySet(value: unknown): CapabilitySet {
   const from = fields(value, 'capabilitySet');
@@ -137,6 +152,7 @@ export function parseCapabilitySet(value: unknown): CapabilitySet {
       effect: oneOf(rule, 'effect', effects),
       host: text(rule, 'host', 512),
       port: integer(rule, 'port', 0, 65535),
+      ...(rule['token'] === undefined ? {} : { token: demand(rule['token']) }),
     };
   });
   return {
