@@ -10,6 +10,7 @@ import { records } from './handlers/records.ts';
 import { run } from './handlers/run.ts';
 import { sessions } from './handlers/sessions.ts';
 import { status } from './handlers/status.ts';
+import { tokenKeys, tokenMint, tokenRevoke, tokens } from './handlers/tokens.ts';
 import type { Actor } from './peer.ts';
 import { anyone } from './table.ts';
 import type { Reply, Row, Table } from './table.ts';
@@ -50,4 +51,8 @@ export const adminTable: Table<AdminContext, 'open'> = {
   control: request(control),
   policy: request(policy),
   doctor: request(doctor),
+  tokenMint: request(tokenMint),
+  tokens: request(tokens),
+  tokenRevoke: request(tokenRevoke),
+  tokenKeys: request(tokenKeys),
 };

@@ -25,6 +25,7 @@ import type { Session } from './session.ts';
 import { Sessions } from './sessions.ts';
 import { removeStrays } from './strays.ts';
 import { SupervisorPool } from './supervisor-pool.ts';
+import { Tokens } from './tokens.ts';
 import { lastWords, rotateLog, spawnSupervisor } from './supervisor-process.ts';
 
 export interface DaemonOptions {
@@ -53,6 +54,7 @@ export class Daemon {
   readonly sessions: Sessions;
   readonly pool: SupervisorPool;
   readonly closures: Closures;
+  readonly tokens: Tokens;
   /** The doctor that is at work, if any. */
   doctor: Promise<DoctorCheck[]> | undefined;
   /** Why the latest reload of profiles did not take effect. */
@@ -73,7 +75,10 @@ export class Daemon {
     this.#locks = takeDirectories(paths);
     this.audit = openAudit(paths.database, { now });
     this.launchStop = new LaunchStop(this.audit.settings);
-    this.sessions = new Sessions(this.audit, paths, now);
+    this.sessions = new Sessions(this.audit, paths, now, (session, why) =>
+      this.tokens.sessionOver(session, why),
+    );
+    this.tokens = new Tokens(this);
     this.closures = new Closures((record) => this.note(daemonStream, record), now);
     const { runDir, stateDir, pool } = settings;
     const program = { script: supervisorScript, runDir, stateDir, logFile: paths.supervisorLog };
@@ -87,6 +92,7 @@ export class Daemon {
 
   async start(): Promise<void> {
     const left = await this.sessions.restore();
+    await this.tokens.start();
     this.#removeStrayDirectories();
     removeStrays(this.paths.runDir);
     rotateLog(this.paths.supervisorLog);
@@ -104,6 +110,7 @@ export class Daemon {
   stop(): void {
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
     for (const listening of this.#listening.splice(0)) listening.close();
+    this.tokens.stop();
     this.pool.stop();
     this.profiles.close();
     for (const session of this.sessions.all) session.release();

@@ -35,6 +35,11 @@ const answers: ReadonlySet<Kind> = new Set<Kind>([
   'doctorAnswer',
   'launchAnswer',
   'decisionAnswer',
+  'mintedToken',
+  'usedToken',
+  'tokensAnswer',
+  'tokenRevokeAnswer',
+  'tokenKeysAnswer',
 ]);
 
 /** Both ends number their own requests; the kind tells an answer from a request that has the same number. */
