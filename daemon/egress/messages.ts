@@ -210,11 +210,40 @@ export function parseStart(value: unknown): Start {
 
 export type ControlMessage =
   | { readonly kind: 'ack'; readonly ack: Ack }
-  | { readonly kind: 'policy'; readonly capabilitySet: CapabilitySet };
+  | { readonly kind: 'policy'; readonly capabilitySet: CapabilitySet }
+  | { readonly kind: 'token'; readonly answer: TokenAnswer };
+
+/** What the daemon says to a wish for a token, or to one that was shown. */
+export interface TokenAnswer {
+  readonly n: number;
+  /** Undefined: it was granted. */
+  readonly refused: string | undefined;
+  readonly jti: string;
+  readonly token: string;
+  /** Of an upload, hex. */
+  readonly sha256: string;
+  /** Bytes of an upload; -1: any. */
+  readonly size: number;
+}
+
+const optional = (from: Fields, key: string, max: number): string =>
+  from[key] === undefined ? '' : text(from, key, max);
+
+function tokenAnswer(from: Fields): TokenAnswer {
+  return {
+    n: integer(from, 'n', 1, Number.MAX_SAFE_INTEGER),
+    refused: from['refused'] === undefined ? undefined : text(from, 'refused', 2048),
+    jti: optional(from, 'jti', 64),
+    token: optional(from, 'token', 16 * 1024),
+    sha256: optional(from, 'sha256', 64),
+    size: from['size'] === undefined ? -1 : integer(from, 'size', -1, Number.MAX_SAFE_INTEGER),
+  };
+}
 
 export function parseControl(value: unknown): ControlMessage {
   const from = fields(value, 'control message');
-  const kind = oneOf(from, 't', ['ack', 'nack', 'policy']);
+  const kind = oneOf(from, 't', ['ack', 'nack', 'policy', 'token']);
+  if (kind === 'token') return { kind, answer: tokenAnswer(from) };
   if (kind === 'policy') return { kind: 'policy', capabilitySet: parseCapabilitySet(from['capabilitySet']) };
   const id = from['id'];
   return {

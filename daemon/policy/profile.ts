@@ -202,7 +202,7 @@ function listRule(
   const destinations =
     section === 'network' ? value.map((text, i) => parseDestination(text, placeOf(i))) : [];
   if (section !== 'network') for (const [i, pattern] of value.entries()) checkPattern(pattern, placeOf(i));
-  const token = readDemand(document, key, rule.token, name);
+  const token = readDemand(document, key, rule.token, { effect: name, destinations });
   return {
     ...common(document, owner, key, rule),
     section,

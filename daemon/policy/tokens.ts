@@ -1,6 +1,8 @@
 // What a profile says of capability tokens. Nothing said, nothing granted. Of a family the lists are joined, the strictest
 // attestation and the shortest life hold.
 import type { AttestationRequirement, TokenDemand, TokenPolicy } from '../model/mod.ts';
+import { parseCidr } from '../decision/mod.ts';
+import type { Destination } from './destination.ts';
 import { joinKey } from './document.ts';
 import type { LocatedDocument } from './document.ts';
 import { parseWall } from './quantity.ts';
@@ -45,10 +47,14 @@ export function readDemand(
   document: LocatedDocument,
   key: string,
   demand: TokenDemand | undefined,
-  effect: string,
+  rule: { readonly effect: string; readonly destinations: readonly Destination[] },
 ): TokenDemand | undefined {
-  if (demand === undefined || effect === 'allow') return demand;
-  throw invalid(document.place(joinKey(key, 'token')), `a ${effect} rule carries no token`, 'remove token');
+  if (demand === undefined) return undefined;
+  const place = document.place(joinKey(key, 'token'));
+  if (rule.effect !== 'allow') throw invalid(place, `a ${rule.effect} rule carries no token`, 'remove token');
+  if (rule.destinations.some(({ host }) => parseCidr(host) !== undefined))
+    throw invalid(place, 'what goes to an address is not read, and gets no token', 'grant a name');
+  return demand;
 }
 
 const strictness: readonly AttestationRequirement[] = ['none', 'software', 'hardware'];

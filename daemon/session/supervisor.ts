@@ -14,12 +14,15 @@ import { blockedActions, exitCode } from './exit-status.ts';
 import type { Confined, EffectiveLayer, HashImage, NotStarted } from './messages.ts';
 import { findNeverObjects } from './never-objects.ts';
 import { Sandbox } from './sandbox.ts';
+import { tokensBy } from './token-ask.ts';
 
 export interface SupervisorOptions {
   readonly runDir: string;
   readonly log: number;
   /** Sends a notice to the daemon when it is there. */
   readonly notify: Connection['notify'];
+  /** Asks the daemon; rejects when it is away. */
+  readonly ask: Connection['askFor'];
   /** The session is over and everything of it is gone. */
   readonly done: (status: number) => void;
 }
@@ -218,6 +221,7 @@ export class Supervisor {
       upstream: order.upstream,
       hosts: order.hosts === '' ? {} : (JSON.parse(order.hosts) as Record<string, string[]>),
       journal: this.journal,
+      tokens: tokensBy(this.options.ask),
     });
   }
 

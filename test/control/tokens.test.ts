@@ -1,5 +1,6 @@
 // Tokens through the daemon's sockets: the agent asks, people list and revoke, kills and policy changes end them.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -36,7 +37,12 @@ async function agent(t: Test, daemon: TestDaemon, id: string, steps: readonly ob
   const args = ['--target', `${initPid}`, '--pid', '--', ...node, script, socket, JSON.stringify(steps)];
   const child = spawn('nsenter', args, { stdio: ['pipe', 'pipe', 'inherit'] });
   child.stdin.on('error', () => undefined);
-  t.teardown(() => child.kill('SIGKILL'));
+  const ended = once(child, 'exit');
+  // It leaves by itself: who kills nsenter leaves a process that nobody awaits, and the sandbox waits for it.
+  t.teardown(() => {
+    child.stdin.end();
+    return ended;
+  });
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
   return {
     next: async () => JSON.parse(String((await lines.next()).value)) as Said,

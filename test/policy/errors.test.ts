@@ -139,6 +139,10 @@ const cases: Readonly<Record<string, readonly [string, Expected]>> = {
     'network:\n  - { never: "a.com:80", token: { audience: x, type: dpop } }\n',
     { line: 5, key: 'network[0].token', message: /never rule carries no token/ },
   ],
+  'a token on an address': [
+    'network:\n  - { allow: "10.1.2.3:80", token: { audience: x, type: dpop } }\n',
+    { line: 5, key: 'network[0].token', message: /not read/, fix: /name/ },
+  ],
   'an unknown way to carry a token': [
     'network:\n  - { allow: "a.com:80", token: { audience: x, type: basic } }\n',
     { line: 5, key: 'network[0].token.type', message: /not one of: dpop, bearer, upload/ },

@@ -16,6 +16,7 @@ interface Step {
   readonly wait?: true;
 }
 
+process.stdin.on('end', () => process.exit());
 const [path, text] = process.argv.slice(2) as [string, string];
 const cordon = await connectAgent(path);
 const tokens: AgentToken[] = [];
@@ -41,9 +42,9 @@ async function take({ token, flood, narrow, wish, drop, raw }: Step): Promise<un
 
 for (const step of JSON.parse(text) as Step[]) {
   const answer = step.wait
-    ? once(process.stdin, 'data').then(() => 'went on')
+    ? once(process.stdin.resume(), 'data').then(() => 'went on')
     : take(step).catch((error: unknown) => ({ refused: (error as Error).message }));
   process.stdout.write(`${JSON.stringify(await answer)}\n`);
 }
 cordon.close();
-process.stdin.destroy();
+process.stdin.resume();
