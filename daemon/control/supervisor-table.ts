@@ -84,7 +84,7 @@ export const supervisorTable: Table<SupervisorContext, SupervisorState> = {
     states: ['session'],
     may: root,
     handle: async ({ daemon, actor, connection }, body) =>
-      message('usedToken', await daemon.tokens.use(own(daemon, connection), egressOf(actor), body)),
+      message('useTokenAnswer', await daemon.tokens.use(own(daemon, connection), egressOf(actor), body)),
   },
   sessionEnded: {
     states: ['session'],

@@ -22,7 +22,7 @@ export interface Asker {
 }
 
 /** A second, and at once. The agent's own, and those that egress needs for requests. */
-const mintRate = [20, 100] as const;
+const mintRate = [5, 50] as const;
 const attachRate = [100, 300] as const;
 /** Refusals of one session that are recorded one by one; more are counted. */
 const recordRate = [10, 50] as const;
@@ -142,7 +142,7 @@ export class Tokens {
     });
   }
 
-  async use(session: Session, asker: Asker, body: Bodies['useToken']): Promise<Bodies['usedToken']> {
+  async use(session: Session, asker: Asker, body: Bodies['useToken']): Promise<Bodies['useTokenAnswer']> {
     return this.#recorded(session, asker, 'use', async () => {
       this.#limit(this.#attaching, session);
       const { claims, upload } = await this.authority.useUpload(this.#viewOf(session), body, body);

@@ -23,10 +23,10 @@ export const tokensBy =
     const request = { audience, method, host, path, port: portOf(body) };
     if (what === 'attach') {
       const attach = { ...request, jkt: textOf(body, 'jkt') };
-      const { token, jti } = await ask('attachToken', attach, 'mintedToken', { deadline });
+      const { token, jti } = await ask('attachToken', attach, 'mintTokenAnswer', { deadline });
       return { token, jti };
     }
     const use = { ...request, token: textOf(body, 'token'), proof: textOf(body, 'proof') };
-    const { jti, sha256, sized, size } = await ask('useToken', use, 'usedToken', { deadline });
+    const { jti, sha256, sized, size } = await ask('useToken', use, 'useTokenAnswer', { deadline });
     return { jti, sha256, size: sized ? size : -1 };
   };

@@ -120,7 +120,7 @@ async function mint(
     ...(parent === '' ? {} : { token: parent }),
   });
   const body = { wish: JSON.stringify(asked), proof, parent };
-  const { token, jti, expires } = await connection.askFor('mintToken', body, 'mintedToken');
+  const { token, jti, expires } = await connection.askFor('mintToken', body, 'mintTokenAnswer');
   return {
     token,
     jti,

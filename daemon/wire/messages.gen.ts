@@ -262,7 +262,7 @@ export interface MintToken {
   readonly parent: string;
 }
 
-export interface MintedToken {
+export interface MintTokenAnswer {
   readonly token: string;
   readonly jti: string;
   readonly expires: number;
@@ -291,7 +291,7 @@ export interface UseToken {
   readonly proof: string;
 }
 
-export interface UsedToken {
+export interface UseTokenAnswer {
   readonly jti: string;
   readonly sha256: string;
   readonly sized: boolean;
@@ -371,11 +371,11 @@ export interface Bodies {
   readonly reportToolCall: ReportToolCall;
   readonly justify: Justify;
   readonly mintToken: MintToken;
-  readonly mintedToken: MintedToken;
+  readonly mintTokenAnswer: MintTokenAnswer;
   readonly dropToken: DropToken;
   readonly attachToken: AttachToken;
   readonly useToken: UseToken;
-  readonly usedToken: UsedToken;
+  readonly useTokenAnswer: UseTokenAnswer;
   readonly tokenMint: TokenMint;
   readonly tokens: TokensRequest;
   readonly tokensAnswer: TokensAnswer;
@@ -596,7 +596,7 @@ export const fieldTables: Readonly<Record<string, readonly FieldRow[]>> = {
     { no: 2, name: 'proof', type: 'string', repeated: false },
     { no: 3, name: 'parent', type: 'string', repeated: false },
   ],
-  MintedToken: [
+  MintTokenAnswer: [
     { no: 1, name: 'token', type: 'string', repeated: false },
     { no: 2, name: 'jti', type: 'string', repeated: false },
     { no: 3, name: 'expires', type: 'double', repeated: false },
@@ -619,7 +619,7 @@ export const fieldTables: Readonly<Record<string, readonly FieldRow[]>> = {
     { no: 6, name: 'token', type: 'string', repeated: false },
     { no: 7, name: 'proof', type: 'string', repeated: false },
   ],
-  UsedToken: [
+  UseTokenAnswer: [
     { no: 1, name: 'jti', type: 'string', repeated: false },
     { no: 2, name: 'sha256', type: 'string', repeated: false },
     { no: 3, name: 'sized', type: 'bool', repeated: false },
@@ -695,11 +695,11 @@ export const bodyTable: readonly BodyRow[] = [
   { no: 82, kind: 'reportToolCall', type: 'ReportToolCall' },
   { no: 83, kind: 'justify', type: 'Justify' },
   { no: 120, kind: 'mintToken', type: 'MintToken' },
-  { no: 121, kind: 'mintedToken', type: 'MintedToken' },
+  { no: 121, kind: 'mintTokenAnswer', type: 'MintTokenAnswer' },
   { no: 122, kind: 'dropToken', type: 'DropToken' },
   { no: 123, kind: 'attachToken', type: 'AttachToken' },
   { no: 124, kind: 'useToken', type: 'UseToken' },
-  { no: 125, kind: 'usedToken', type: 'UsedToken' },
+  { no: 125, kind: 'useTokenAnswer', type: 'UseTokenAnswer' },
   { no: 126, kind: 'tokenMint', type: 'TokenMint' },
   { no: 127, kind: 'tokens', type: 'TokensRequest' },
   { no: 128, kind: 'tokensAnswer', type: 'TokensAnswer' },

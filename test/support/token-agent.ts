@@ -25,14 +25,15 @@ async function take({ token, flood, narrow, wish, drop, raw }: Step): Promise<un
   if (raw !== undefined) {
     const connection = await connect(path);
     const { jti } = await connection
-      .askFor('mintToken', raw, 'mintedToken')
+      .askFor('mintToken', raw, 'mintTokenAnswer')
       .finally(() => connection.close());
     return { jti };
   }
   if (drop !== undefined) return cordon.dropToken(tokens[drop]!.jti).then(() => 'dropped');
   if (flood !== undefined) {
     let refused = 0;
-    for (let i = 0; i < flood; i++) await cordon.token(token!).catch(() => (refused += 1));
+    for (let i = 0; i < flood; i += 10)
+      await Promise.all(Array.from({ length: 10 }, () => cordon.token(token!).catch(() => (refused += 1))));
     return { refused };
   }
   const made = narrow === undefined ? await cordon.token(token!) : await tokens[narrow]!.narrow(wish!);

@@ -12,7 +12,7 @@ const maxListed = 1000;
 const askerOf = ({ actor }: AdminContext): Asker => ({ pid: actor.pid, name: actor.name });
 
 export const mintedAnswer = ({ token, claims }: Minted): Message =>
-  message('mintedToken', { token, jti: claims.jti, expires: claims.exp * 1000 });
+  message('mintTokenAnswer', { token, jti: claims.jti, expires: claims.exp * 1000 });
 
 export const tokenMint: AdminHandler<'tokenMint'> = async (context, { session, wish }) => {
   const { daemon, actor } = context;
