@@ -1,37 +1,199 @@
+import { keepAll } from '../model/mod.ts';
+import type { NewRecord, RedactionPolicy } from '../model/mod.ts';
+import type { HostFacts } from '../ocsf/mod.ts';
+import { base64Of, consistencyProof, inclusionProof, parseCheckpoint, parseNote } from '../proof/mod.ts';
+import { Checkpoints } from './checkpoints.ts';
+import { convertRecords } from './convert.ts';
 import { openDatabase } from './database.ts';
+import type { Database } from './database.ts';
+import { EntrySource } from './entry-source.ts';
+import type { EntriesRequest, LogEntry } from './entry-source.ts';
+import { EventContexts } from './event-contexts.ts';
+import type { Log, LogHead } from './log.ts';
+import { startLog } from './log-start.ts';
+import { redactor } from './redactor.ts';
 import { Registry } from './registry.ts';
 import { settingsTable } from './settings-table.ts';
 import type { SettingsTable } from './settings-table.ts';
-import { Spool } from './spool.ts';
-import type { SpoolOptions } from './spool.ts';
+import { softwareSigner } from './signer.ts';
+import type { Signer } from './signer.ts';
+import { Sinks } from './sinks.ts';
+import { daemonStream, Spool } from './spool.ts';
 import { TokensTable } from './tokens-table.ts';
 
 export { daemonStream } from './spool.ts';
 export type { Follower } from './spool.ts';
 export type { Spool };
 export type { Registry, SessionFacts, SessionRow, SessionState } from './registry.ts';
-export type { KeptRecord, RecordsQuery } from './records-table.ts';
-export type { SettingsTable };
+export type { KeptRecord, RecordsQuery } from './entries-table.ts';
+export type { EntriesRequest, LogEntry, LogHead, SettingsTable, Signer };
+export { keyNameOf, softwareSigner } from './signer.ts';
+export type { SinkRow } from './sinks.ts';
+export type { Sinks };
 export type { TokensTable };
+
+export interface AuditOptions {
+  /** Unix time in milliseconds. */
+  readonly now: () => number;
+  /** What events say of this machine. */
+  readonly host?: HostFacts;
+  /** Signs checkpoints; a software key beside the database when not given. */
+  readonly signer?: Signer;
+  /** All is kept when not given; secrets never are. */
+  readonly redaction?: RedactionPolicy;
+}
+
+export interface InclusionAnswer {
+  readonly position: number;
+  readonly index: number;
+  /** Base64, nearest to the leaf first. */
+  readonly proof: readonly string[];
+  /** Checkpoint that the proof leads to. */
+  readonly checkpoint: string;
+  readonly event: string | undefined;
+  readonly leaf: string;
+}
 
 export interface Audit {
   readonly spool: Spool;
   readonly registry: Registry;
   readonly settings: SettingsTable;
+  readonly sinks: Sinks;
   readonly tokens: TokensTable;
+  /** Of the log that grows. */
+  head(): LogHead;
+  /** A signed note over all that is there now; undefined for an empty log. Throws when the disk takes nothing. */
+  checkpoint(): string | undefined;
+  /** To be called now and then: signs what is due. */
+  tend(): void;
+  /** Proof that the event with this uid is in the log, against a checkpoint over all of it. Undefined: no such event. */
+  inclusion(uid: string): InclusionAnswer | undefined;
+  /** Base64 hashes. Throws RangeError for sizes the log does not have. */
+  consistency(first: number, second: number): string[];
+  entries(request: EntriesRequest): LogEntry[];
+  /** A sink has everything up to and with this position. `cosignatures`: lines of witnesses on the checkpoint of `size`. */
+  acknowledge(
+    sink: string,
+    position: number,
+    cosignatures?: { readonly size: number; readonly lines: string },
+  ): void;
   close(): void;
 }
 
+/** Milliseconds after which entries without a checkpoint get one. */
+const checkpointInterval = 60_000;
+
+const unknownHost: HostFacts = {
+  hostname: '',
+  uid: '',
+  os: { name: '', version: '', kernel: '' },
+  bootId: '',
+  product: { version: '' },
+};
+
+interface Parts {
+  readonly db: Database;
+  readonly log: Log;
+  readonly checkpoints: Checkpoints;
+  readonly now: () => number;
+}
+
 /** Opens (or makes) the daemon's database at `path`. One process only: the caller holds the state directory's lock. */
-export function openAudit(path: string, options: SpoolOptions): Audit {
+export function openAudit(
+  path: string,
+  { now, host = unknownHost, signer, redaction = keepAll }: AuditOptions,
+): Audit {
   const db = openDatabase(path);
-  const spool = new Spool(db, options);
-  const tokens = new TokensTable(db);
+  const key = signer ?? softwareSigner(`${path}.key`);
+  const headFile = `${path}.head`;
+  const { log, broken } = startLog({ db, signer: key, headFile, now });
+  const registry = new Registry(db);
+  const contexts = new EventContexts(registry, host);
+  const checkpoints = new Checkpoints(db, log, key, headFile, now);
+  const redact = redactor(redaction, `${path}.redaction-key`);
+  const first = { db, log, contexts, redact, now };
+  if (broken === undefined) convertRecords(first);
+  const spool = new Spool(first);
+  if (broken !== undefined) {
+    spool.append(daemonStream, restartRecord(log, broken));
+    convertRecords(first);
+  }
+  return auditOf({ db, log, checkpoints, now }, spool, registry);
+}
+
+function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
+  const { db, log, checkpoints, now } = parts;
+  const source = new EntrySource(db);
+  const sinks = new Sinks(db, now);
+  const checkpoint = (): string | undefined => checkpoints.sign()?.note;
+  const close = (): void => {
+    if (!db.open) return;
+    tryToSign(checkpoints);
+    spool.close();
+    db.close();
+  };
   return {
     spool,
-    registry: new Registry(db),
+    registry,
     settings: settingsTable(db),
-    tokens,
-    close: () => spool.close(),
+    sinks,
+    tokens: new TokensTable(db),
+    head: () => log.head(),
+    checkpoint,
+    tend: () => {
+      const late = checkpoints.behind && now() - checkpoints.time >= checkpointInterval;
+      if (late || log.due.length > 0) tryToSign(checkpoints);
+    },
+    inclusion: (uid) => inclusion(parts, uid),
+    consistency: (a, b) => consistencyProof(log.nodes, a, b).map(base64Of),
+    entries: (request) => source.read(request),
+    acknowledge: (sink, position, cosignatures) => {
+      sinks.acknowledge(sink, position);
+      if (cosignatures !== undefined) checkpoints.cosigned(cosignatures.size, cosignatures.lines);
+    },
+    close,
   };
 }
+
+/** What cannot be signed now is signed later: the entries are there. */
+function tryToSign(checkpoints: Checkpoints): void {
+  try {
+    checkpoints.sign();
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`cordond: no checkpoint could be signed: ${why}\n`);
+  }
+}
+
+function inclusion({ db, log, checkpoints }: Parts, uid: string): InclusionAnswer | undefined {
+  const match = /^([a-z0-9]{1,64})-(\d{1,15})(\.outcome)?$/.exec(uid);
+  if (match === null) return undefined;
+  const [, stream = '', seq, outcome] = match;
+  const row = db
+    .prepare<[string, number, number], { position: number; event: string | null; leaf: Buffer }>(
+      'SELECT position, event, leaf FROM entries WHERE stream = ? AND seq = ? AND part = ?',
+    )
+    .get(stream, Number(seq), outcome === undefined ? 0 : 1);
+  const note = checkpoints.sign()?.note;
+  const index = (row?.position ?? 0) - log.identity.base;
+  if (row === undefined || note === undefined || index < 0) return undefined;
+  const { size } = parseCheckpoint(parseNote(note).text);
+  return {
+    position: row.position,
+    index,
+    proof: inclusionProof(log.nodes, index, size).map(base64Of),
+    checkpoint: note,
+    event: row.event ?? undefined,
+    leaf: row.leaf.toString('base64'),
+  };
+}
+
+const restartRecord = (log: Log, why: string): NewRecord => ({
+  kind: 'finding',
+  operation: 'log-restart',
+  object: log.identity.origin,
+  disposition: 'observed',
+  layer: 'daemon',
+  reason: `a new log begins, because ${why}`,
+  detail: { base: log.identity.base },
+});

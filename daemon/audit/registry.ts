@@ -58,6 +58,7 @@ export class Registry {
   readonly #insert: Statement<[Record<string, unknown>]>;
   readonly #insertJournal: Statement<[string, string]>;
   readonly #update: Statement<[string, number, string, string]>;
+  #told: (session: string) => void = () => undefined;
 
   constructor(db: Database) {
     this.#db = db;
@@ -78,8 +79,14 @@ export class Registry {
     })();
   }
 
+  /** Calls back with the session that changed; the last to ask is told. */
+  onUpdate(told: (session: string) => void): void {
+    this.#told = told;
+  }
+
   update(session: string, state: SessionState, ended: number, facts: SessionFacts): void {
     this.#update.run(state, ended, JSON.stringify(facts), session);
+    this.#told(session);
   }
 
   get(session: string): SessionRow | undefined {

@@ -17,6 +17,10 @@ export class Sequence {
     for (let seq = from; seq <= highest; seq++) if (!seen.has(seq)) this.#missing.add(seq);
   }
 
+  get highest(): number {
+    return this.#highest;
+  }
+
   copy(): Sequence {
     const copy = new Sequence();
     copy.#highest = this.#highest;

@@ -2,13 +2,17 @@
 // record is there exactly once however often the daemon is killed. Also keeps the daemon's own records (stream
 // `daemon`), which are on the disk before the act they record is acknowledged.
 import type { NewRecord, SessionRecord } from '../model/mod.ts';
+import { classOf, eventText, recordOf } from '../ocsf/mod.ts';
 import type { JournalDamage } from '../wire/mod.ts';
-import { durably } from './database.ts';
 import type { Database, Statement } from './database.ts';
+import { EntriesTable } from './entries-table.ts';
+import type { KeptRecord, RecordsQuery } from './entries-table.ts';
+import type { EventContexts } from './event-contexts.ts';
+import { sortOut } from './intake.ts';
 import { JournalReader } from './journal-reader.ts';
-import { parseRecord } from './parse-record.ts';
-import { RecordsTable } from './records-table.ts';
-import type { KeptRecord, RecordsQuery } from './records-table.ts';
+import { isDenial } from './log.ts';
+import type { Log } from './log.ts';
+import type { Redactor } from './redactor.ts';
 import { patience, Sequence } from './sequence.ts';
 
 /** Stream and session name of what the daemon itself records. */
@@ -22,27 +26,50 @@ interface Journal {
   sequence: Sequence;
 }
 
-export interface SpoolOptions {
+/** An entry on its way to followers: what readers are shown is made when somebody reads. */
+interface Told {
+  readonly position: number;
+  readonly subject: string;
+  readonly denied: boolean;
+  readonly time: number;
+  readonly text: string;
+}
+
+export interface SpoolParts {
+  readonly db: Database;
+  readonly log: Log;
+  readonly contexts: EventContexts;
+  readonly redact: Redactor;
   /** Unix time in milliseconds. */
   readonly now: () => number;
 }
 
 export class Spool {
   readonly #db: Database;
+  readonly #log: Log;
+  readonly #contexts: EventContexts;
+  readonly #redact: Redactor;
   readonly #now: () => number;
-  readonly #table: RecordsTable;
+  readonly #table: EntriesTable;
   readonly #journals = new Map<string, Journal>();
   readonly #followers = new Set<Follower>();
   readonly #moveCursor: Statement<[number, string]>;
   readonly #forget: Statement<[string]>;
   readonly #count: Statement<[number, number, string]>;
+  readonly #before: { readonly records: number; readonly denied: number };
   #daemonSeq: number;
 
-  constructor(db: Database, { now }: SpoolOptions) {
+  constructor({ db, log, contexts, redact, now }: SpoolParts) {
     this.#db = db;
+    this.#log = log;
+    this.#contexts = contexts;
+    this.#redact = redact;
     this.#now = now;
-    this.#table = new RecordsTable(db);
-    this.#daemonSeq = this.#table.lastSeq(daemonStream);
+    this.#table = new EntriesTable(db);
+    // The numbers of another log are others: what was lost with it may have been shipped under them.
+    const floor = log.identity.base === 0 ? 0 : log.identity.number * numbersOfALog;
+    this.#daemonSeq = Math.max(this.#table.lastSeq(daemonStream), floor);
+    this.#before = earlierTotals(db, log.identity.number);
     this.#moveCursor = db.prepare('UPDATE journals SET cursor = ? WHERE session = ?');
     this.#forget = db.prepare('DELETE FROM journals WHERE session = ?');
     this.#count = db.prepare(
@@ -67,11 +94,11 @@ export class Spool {
     if (journal === undefined) return false;
     const window = journal.reader.read(journal.cursor, final);
     if (window.cursor === journal.cursor && window.damage.length === 0) return false;
-    const kept: KeptRecord[] = [];
+    const kept: Told[] = [];
     const sequence = journal.sequence.copy();
     this.#commit(() => {
       this.#takeIn(session, sequence, window.records, kept);
-      for (const damage of window.damage) kept.push(this.#insertOwn(session, damageRecord(damage)));
+      for (const damage of window.damage) kept.push(this.#appendOwn(session, damageRecord(damage)));
       this.#tellLost(session, sequence.lost(false), kept);
       this.#moveCursor.run(window.cursor, session);
     });
@@ -95,7 +122,7 @@ export class Spool {
     await this.drain(session, true);
     const journal = this.#journals.get(session);
     if (journal === undefined) return;
-    const kept: KeptRecord[] = [];
+    const kept: Told[] = [];
     this.#commit(() => {
       this.#tellLost(session, journal.sequence.lost(true), kept);
       this.#forget.run(session);
@@ -106,17 +133,13 @@ export class Spool {
   }
 
   /** A record of the daemon's own, about `subject`. On the disk when this returns. */
-  append(subject: string, record: NewRecord): KeptRecord {
-    const kept = this.#commit(() => this.#insertOwn(subject, record), true);
-    this.#tell([kept]);
-    return kept;
+  append(subject: string, record: NewRecord): void {
+    this.#tell([this.#commit(() => this.#appendOwn(subject, record), true)]);
   }
 
   /** As `append`, for what happens often and outlives kill -9 but not a power cut. */
-  note(subject: string, record: NewRecord): KeptRecord {
-    const kept = this.#commit(() => this.#insertOwn(subject, record));
-    this.#tell([kept]);
-    return kept;
+  note(subject: string, record: NewRecord): void {
+    this.#tell([this.#commit(() => this.#appendOwn(subject, record))]);
   }
 
   /** As `note`, for what is only told about something that already happened: false when it cannot be kept. */
@@ -134,11 +157,12 @@ export class Spool {
 
   /** The latest `limit` that match, oldest first. */
   find(query: RecordsQuery): KeptRecord[] {
-    return this.#table.page(query, this.#table.first(query));
+    const from = this.#table.first(query);
+    return from === undefined ? [] : this.#table.page(query, from);
   }
 
-  /** Position where that answer begins, for asking in pages; 0 when nothing matches. */
-  first(query: RecordsQuery): number {
+  /** Position where that answer begins, for asking in pages; undefined when nothing matches. */
+  first(query: RecordsQuery): number | undefined {
     return this.#table.first(query);
   }
 
@@ -153,7 +177,8 @@ export class Spool {
   }
 
   totals(): { readonly records: number; readonly denied: number } {
-    return this.#table.totals();
+    const { records, denied } = this.#log.totals;
+    return { records: this.#before.records + records, denied: this.#before.denied + denied };
   }
 
   /** Calls back with what comes in from now on, after it is committed. Returns the way to stop. */
@@ -164,7 +189,6 @@ export class Spool {
 
   close(): void {
     for (const { reader } of this.#journals.values()) reader.close();
-    this.#db.close();
   }
 
   #resume(): void {
@@ -185,7 +209,7 @@ export class Spool {
   #commit<T>(work: () => T, durable = false): T {
     const before = this.#daemonSeq;
     try {
-      return durable ? durably(this.#db, work) : this.#db.transaction(work)();
+      return this.#log.commit(work, durable);
     } catch (error) {
       this.#daemonSeq = before;
       throw error;
@@ -193,52 +217,50 @@ export class Spool {
   }
 
   /** A record comes as it is decided, and once more when its outcome is known. */
-  #takeIn(session: string, sequence: Sequence, texts: readonly string[], kept: KeptRecord[]): void {
-    const first = new Map<number, number>();
+  #takeIn(session: string, sequence: Sequence, texts: readonly string[], kept: Told[]): void {
     let denied = 0;
     let allowed = 0;
-    for (const text of texts) {
-      const record = parseRecord(text, session);
-      if (record === undefined) {
-        kept.push(this.#insertOwn(session, strangeRecord));
-        continue;
+    const known = (seq: number): 'absent' | 'open' | 'settled' => this.#table.state(session, seq);
+    for (const taken of sortOut(session, texts, sequence.highest, known)) {
+      if (taken.as === 'strange') kept.push(this.#appendOwn(session, strangeRecord));
+      else if (taken.as === 'repeat') kept.push(this.#appendOwn(session, repeatRecord(taken.record.seq)));
+      else if (taken.as === 'outcome') this.#appendEvent(session, session, taken.record, 1);
+      else {
+        const { record } = taken;
+        kept.push(this.#appendEvent(session, session, record, 0));
+        sequence.take(record.seq);
+        if (isDenial(record.disposition)) denied += 1;
+        else allowed += record.count ?? 1;
       }
-      const row = this.#table.insert(session, session, record, text);
-      if (row === undefined) {
-        this.#takeOutcome(session, record, text, kept, first.get(record.seq));
-        continue;
-      }
-      sequence.take(record.seq);
-      if (row.denied) denied += 1;
-      else allowed += record.count ?? 1;
-      first.set(record.seq, kept.push(row) - 1);
     }
     this.#count.run(allowed, denied, session);
   }
 
-  /** `at`: where in `kept` the record is when it came in this very batch: followers then see it once, complete. */
-  #takeOutcome(
-    session: string,
-    record: SessionRecord,
-    text: string,
-    kept: KeptRecord[],
-    at: number | undefined,
-  ): void {
-    if (!this.#table.complete(session, record, text)) {
-      kept.push(this.#insertOwn(session, repeatRecord(record.seq)));
-      return;
-    }
-    const before = at === undefined ? undefined : kept[at];
-    if (at !== undefined && before !== undefined) kept[at] = { ...before, json: text };
+  #appendEvent(stream: string, subject: string, given: SessionRecord, part: 0 | 1): Told {
+    const record = this.#redact(given);
+    const { seq, time, disposition, outcome } = record;
+    const text = eventText(record, this.#contexts.of(subject), part === 0 ? 'record' : 'outcome');
+    const position = this.#log.append({
+      stream,
+      seq,
+      part,
+      settled: outcome !== undefined,
+      subject,
+      time,
+      class: classOf(record),
+      disposition,
+      text,
+    });
+    return { position, subject, denied: isDenial(disposition), time, text };
   }
 
-  #tellLost(session: string, lost: readonly number[], kept: KeptRecord[]): void {
+  #tellLost(session: string, lost: readonly number[], kept: Told[]): void {
     const [from, to] = [lost[0], lost.at(-1)];
     if (from !== undefined && to !== undefined)
-      kept.push(this.#insertOwn(session, holeRecord(lost.length, from, to)));
+      kept.push(this.#appendOwn(session, holeRecord(lost.length, from, to)));
   }
 
-  #insertOwn(subject: string, partial: NewRecord): KeptRecord {
+  #appendOwn(subject: string, partial: NewRecord): Told {
     this.#daemonSeq += 1;
     const seq = this.#daemonSeq;
     const record: SessionRecord = {
@@ -250,13 +272,12 @@ export class Spool {
       ...partial,
       generation: partial.generation ?? 0,
     };
-    const kept = this.#table.insert(daemonStream, subject, record, JSON.stringify(record));
-    if (kept === undefined) throw new Error(`daemon record ${seq} is already there`);
-    return kept;
+    return this.#appendEvent(daemonStream, subject, record, 0);
   }
 
-  #tell(records: readonly KeptRecord[]): void {
-    if (records.length === 0) return;
+  #tell(told: readonly Told[]): void {
+    if (told.length === 0 || this.#followers.size === 0) return;
+    const records = told.map(({ text, ...rest }) => ({ ...rest, json: JSON.stringify(recordOf(text)) }));
     for (const follower of this.#followers) {
       try {
         follower(records);
@@ -266,6 +287,18 @@ export class Spool {
       }
     }
   }
+}
+
+/** More than a log will ever have of the daemon's own records. */
+const numbersOfALog = 10 ** 9;
+
+/** Of the logs before this one. */
+function earlierTotals(db: Database, number: number): { records: number; denied: number } {
+  const sql = `SELECT coalesce(sum(records), 0) AS records, coalesce(sum(denied), 0) AS denied
+    FROM logs WHERE number <> ?`;
+  return (
+    db.prepare<[number], { records: number; denied: number }>(sql).get(number) ?? { records: 0, denied: 0 }
+  );
 }
 
 const nextTurn = (): Promise<undefined> => {

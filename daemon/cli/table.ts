@@ -18,7 +18,7 @@ export const verbs: readonly Verb[] = [
     options: [
       { flags: '--profile <name>', summary: 'a profile by name, or a file' },
       { flags: '--workspace <dir>', summary: 'where the agent works; the current directory when not given' },
-      { flags: '--mode <mode>', summary: 'enforce, monitor or dry-run' },
+      { flags: '--mode <mode>', summary: 'enforce or monitor' },
       { flags: '--user <name>', summary: 'whose rights the agent gets (administrators only)' },
       { flags: '-q, --quiet', summary: 'no summary of what was blocked' },
     ],

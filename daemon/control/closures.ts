@@ -11,7 +11,8 @@ export class Closures {
   readonly #now: () => number;
   readonly #recent = new Map<string, { last: number; held: number }>();
 
-  constructor(write: (record: NewRecord) => void, now: () => number) {
+  /** `now`: milliseconds of a clock that nobody sets. */
+  constructor(write: (record: NewRecord) => void, now: () => number = () => performance.now()) {
     this.#write = write;
     this.#now = now;
   }

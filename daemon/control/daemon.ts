@@ -14,6 +14,9 @@ import { realHome, systemAccounts } from './accounts.ts';
 import type { Account, Accounts } from './accounts.ts';
 import { Closures } from './closures.ts';
 import { adminDoor, agentDoor, supervisorDoor } from './doors.ts';
+import { Foresight } from './foresight.ts';
+import { hostFacts } from './host-facts.ts';
+import { launchBody, makeSessionDirectories, planRequest } from './launch-body.ts';
 import { pathsOf } from './paths.ts';
 import type { Paths } from './paths.ts';
 import { updatePolicy } from './policy-update.ts';
@@ -53,6 +56,7 @@ export class Daemon {
   readonly launchStop: LaunchStop;
   readonly sessions: Sessions;
   readonly pool: SupervisorPool;
+  readonly foresight: Foresight;
   readonly closures: Closures;
   readonly tokens: Tokens;
   /** The doctor that is at work, if any. */
@@ -63,6 +67,8 @@ export class Daemon {
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #listening: Listening[] = [];
   readonly #draining = new Set<string>();
+  /** A supervisor was ended that may have left something. */
+  #untidy = false;
 
   constructor({ settings, profiles, version, supervisorScript, now }: DaemonOptions) {
     this.settings = settings;
@@ -73,20 +79,32 @@ export class Daemon {
     const paths = pathsOf(settings.runDir, settings.stateDir);
     this.paths = paths;
     this.#locks = takeDirectories(paths);
-    this.audit = openAudit(paths.database, { now });
+    this.audit = openAudit(paths.database, { now, host: hostFacts(version) });
     this.launchStop = new LaunchStop(this.audit.settings);
     this.sessions = new Sessions(this.audit, paths, now, (session, why) =>
       this.tokens.sessionOver(session, why),
     );
     this.tokens = new Tokens(this);
-    this.closures = new Closures((record) => this.note(daemonStream, record), now);
+    this.closures = new Closures((record) => this.note(daemonStream, record));
     const { runDir, stateDir, pool } = settings;
     const program = { script: supervisorScript, runDir, stateDir, logFile: paths.supervisorLog };
+    this.foresight = this.#foresee();
     this.pool = new SupervisorPool({
       size: pool,
       spawn: () => spawnSupervisor(program),
       mountTable: mountTableDigest,
       lastWords: () => lastWords(paths.supervisorLog),
+      spare: this.foresight,
+    });
+  }
+
+  #foresee(): Foresight {
+    return new Foresight({
+      plan: (actor, run) => this.profiles.plan(planRequest(this, actor, run)),
+      reserve: () => makeSessionDirectories(this),
+      directory: (session) => this.paths.session(session),
+      body: (actor, run, session) => launchBody(this, actor, run, session),
+      retired: () => (this.#untidy = true),
     });
   }
 
@@ -112,6 +130,7 @@ export class Daemon {
     for (const listening of this.#listening.splice(0)) listening.close();
     this.tokens.stop();
     this.pool.stop();
+    this.foresight.stop();
     this.profiles.close();
     for (const session of this.sessions.all) session.release();
     this.audit.close();
@@ -163,6 +182,7 @@ export class Daemon {
 
   async #reloaded(problem: string | undefined): Promise<void> {
     this.policyProblem = problem;
+    this.foresight.recheck();
     this.note(daemonStream, {
       kind: 'admin',
       operation: 'policy-reload',
@@ -178,12 +198,16 @@ export class Daemon {
   #lookAfterSessions(): void {
     for (const session of this.audit.spool.open) this.drainSoon(session);
     this.sessions.reap();
+    this.audit.tend();
   }
 
   #lookAfterPool(): void {
     this.pool.dropStale();
+    this.foresight.recheck(mountTableDigest());
     this.pool.fill();
-    if (this.sessions.takeDeaths() > 0) removeStrays(this.paths.runDir);
+    if (this.sessions.takeDeaths() === 0 && !this.#untidy) return;
+    this.#untidy = false;
+    removeStrays(this.paths.runDir);
   }
 
   #complain(operation: string, session: string, error: unknown): void {

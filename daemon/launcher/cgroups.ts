@@ -49,10 +49,14 @@ export class SessionCgroup {
     const directory = this.directories.get(controller);
     if (directory !== undefined) writeFileSync(`${directory}/${file}`, value);
   }
-  /** Limits of everything inside; two tasks are ours (pid 1 and, in version 1, the launch thread). */
+  /** Tasks inside that are ours: pid 1 and, in version 1, the launch thread. */
+  private get own(): number {
+    return this.hierarchy.version === 2 ? 1 : 2;
+  }
+  /** Limits of everything inside, ours not counted. */
   limit(limits: Limits): void {
     const v2 = this.hierarchy.version === 2;
-    this.write('pids', 'pids.max', String(limits.processes + 2));
+    this.write('pids', 'pids.max', String(limits.processes + this.own));
     if (limits.memory > 0)
       this.write('memory', v2 ? 'memory.max' : 'memory.limit_in_bytes', String(limits.memory));
     if (limits.cpuPercent > 0) {
@@ -65,6 +69,10 @@ export class SessionCgroup {
   addThread(tid: number): void {
     if (this.hierarchy.version === 1)
       for (const directory of this.directories.values()) writeFileSync(`${directory}/tasks`, String(tid));
+  }
+  /** Version 2 only: pid 1 of the sandbox. In version 1 it was born inside. */
+  addInit(pid: number): void {
+    if (this.hierarchy.version === 2) this.addProcess(pid);
   }
   /** Puts a thread of ours back to where the supervisor lives. */
   releaseThread(tid: number): void {
@@ -97,17 +105,12 @@ export class SessionCgroup {
     if (this.hierarchy.version === 2) this.write('freezer', 'cgroup.freeze', frozen ? '1' : '0');
     else this.write('freezer', 'freezer.state', frozen ? 'FROZEN' : 'THAWED');
   }
-  /** Tasks inside, ours not counted. */
-  processes(): number {
-    try {
-      return Math.max(
-        0,
-        Number(readFileSync(`${this.directories.get('pids') ?? ''}/pids.current`, 'utf8')) - 2,
-      );
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
-      throw error;
-    }
+  /** True once every task inside stands still: freezing takes effect a moment after it was asked for. */
+  frozen(): boolean {
+    const directory = this.directories.get('freezer') ?? '';
+    return this.hierarchy.version === 2
+      ? /^frozen 1$/m.test(readFileSync(`${directory}/cgroup.events`, 'utf8'))
+      : readFileSync(`${directory}/freezer.state`, 'utf8').trim() === 'FROZEN';
   }
   /** True when a limit was hit since the start: for the record. */
   hits(): readonly string[] {

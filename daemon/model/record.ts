@@ -15,7 +15,10 @@ export type RecordKind =
   | 'socket' // unix and other socket families
   | 'syscall' // refused by the static table
   | 'tool' // reported by the agent over its socket
-  | 'token' // minted, refused, used, revoked
+  | 'token' // minted, refused, used, revoked; grants and leases
+  | 'approval' // asked, approved, refused
+  | 'finding' // DLP and anomalies
+  | 'log' // the audit log's own: gap, prune, rotate, checkpoint, rollback
   | 'admin'; // freeze, kill, policy, by a person
 
 export type RecordLayer = Layer | 'decision' | 'egress' | 'resolver' | 'daemon' | 'journal';

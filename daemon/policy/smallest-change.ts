@@ -164,6 +164,9 @@ function wantsOf(record: SessionRecord, context: CompileContext): Want[] {
     case 'tool':
     case 'token':
     case 'admin':
+    case 'approval':
+    case 'finding':
+    case 'log':
       return [];
   }
 }

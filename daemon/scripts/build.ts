@@ -14,6 +14,7 @@ const entries: Record<string, string> = {
   'notify-thread': 'daemon/session/notify-thread.ts',
   egress: 'daemon/session/egress-main.ts',
   'doctor-probe': 'daemon/session/doctor-probe.ts',
+  'tpm-transport': 'native-bindings/tpm/transport/transport-main.ts',
   'agent-client': 'daemon/wire/agent-client.ts',
   'token-verifier': 'daemon/tokens/token-verifier.ts',
 };

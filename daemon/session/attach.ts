@@ -13,6 +13,8 @@ export interface AttachOptions {
   readonly path: string;
   /** Who may attach besides root. */
   readonly uid: number;
+  /** There is a session to attach to. */
+  readonly isOpen: () => boolean;
   readonly onAttach: (client: Client) => void;
   /** The client's descriptors could not be taken over: there is nothing to start. */
   readonly onRefused: (reason: string) => void;
@@ -26,6 +28,12 @@ export interface Client {
   /** Duplicates of the client's descriptors 0, 1, 2; only without a terminal. Ours to close. */
   readonly stdio: readonly [number, number, number] | undefined;
 }
+
+/** Several times what a client of ours sends unacknowledged (see `cordon run`). */
+const MAX_UNTAKEN = 1024 * 1024;
+/** Milliseconds. */
+const SILENCE_MS = 500;
+const MAX_DRAIN_MS = 30_000;
 
 const signals = new Set<string>([
   'SIGINT',
@@ -45,6 +53,8 @@ export class AttachSocket {
   private client: Client | undefined;
   private master: ReadStream | undefined;
   private masterFd = -1;
+  /** Bytes of input that the terminal has not taken yet. */
+  private untaken = 0;
 
   constructor(options: AttachOptions) {
     this.options = options;
@@ -64,7 +74,7 @@ export class AttachSocket {
   private accept(socket: Socket): void {
     const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
     const peer = processes.peerCredentials(fd);
-    if (peer.uid !== 0 && peer.uid !== this.options.uid) {
+    if (!this.options.isOpen() || (peer.uid !== 0 && peer.uid !== this.options.uid)) {
       socket.destroy();
       return;
     }
@@ -78,13 +88,14 @@ export class AttachSocket {
     });
   }
 
-  private receive(connection: Connection, pidfd: number, peer: processes.Peer, { message }: Incoming): void {
+  private receive(connection: Connection, pidfd: number, peer: processes.Peer, incoming: Incoming): void {
+    const { message } = incoming;
     switch (message.kind) {
       case 'attach':
         this.attach(connection, pidfd, peer, message.body);
         return;
       case 'terminalInput':
-        if (this.client?.connection === connection) this.master?.write(message.body.data);
+        if (this.client?.connection === connection) this.input(connection, incoming, message.body.data);
         return;
       case 'terminalResize':
         if (this.client?.connection === connection && this.masterFd >= 0)
@@ -97,6 +108,24 @@ export class AttachSocket {
       default:
         connection.close({ why: 'protocol', detail: `${message.kind} is not for an attach socket` });
     }
+  }
+
+  /**
+   * Acknowledged once the terminal has taken it: the client sends no more than its window before that. Reading goes on
+   * meanwhile, so that signals, window sizes and a client that leaves are seen while the program reads nothing.
+   */
+  private input(connection: Connection, incoming: Incoming, data: Uint8Array): void {
+    this.untaken += data.length;
+    if (this.untaken > MAX_UNTAKEN) {
+      connection.close({ why: 'protocol', detail: 'more terminal input than may wait to be taken' });
+      return;
+    }
+    const taken = (): void => {
+      this.untaken -= data.length;
+      if (incoming.request !== 0) connection.answer(incoming, 'ack');
+    };
+    if (this.master === undefined) taken();
+    else this.master.write(data, taken);
   }
 
   private attach(
@@ -159,16 +188,25 @@ export class AttachSocket {
   }
 }
 
-/** Resolves at the stream's end or error, or when it has been silent after the slave side is gone. */
+/**
+ * Resolves at the stream's end or error, or when it has been silent although the client takes what comes. A client that
+ * takes nothing any more is waited for, but not for ever.
+ */
 function drained(stream: ReadStream): Promise<void> {
+  if (stream.destroyed || stream.readableEnded) return Promise.resolve();
   return new Promise((resolve) => {
-    if (stream.destroyed || stream.readableEnded) {
+    let [silent, waited] = [true, 0];
+    const done = (): void => {
+      clearInterval(timer);
       resolve();
-      return;
-    }
-    const done = (): void => resolve();
+    };
+    const timer = setInterval(() => {
+      waited += SILENCE_MS;
+      if ((silent && !stream.isPaused()) || waited >= MAX_DRAIN_MS) done();
+      silent = true;
+    }, SILENCE_MS);
+    stream.on('data', () => (silent = false));
     stream.once('end', done).once('error', done).once('close', done);
-    setTimeout(done, 500).unref();
   });
 }
 

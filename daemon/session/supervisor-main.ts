@@ -38,8 +38,10 @@ const supervisor = new Supervisor({
 async function leave(status: number): Promise<void> {
   await connection?.drained();
   connection?.end();
+  supervisor.sandbox.kill();
+  supervisor.sandbox.leaveCgroup();
   removeCgroup();
-  process.exit(status);
+  processes.exitNow(status); // process.exit() would wait for threads that wait for the kernel
 }
 
 /** Tasks leave their cgroup a moment after they died; what cannot be removed now is removed by the daemon's next start. */
@@ -87,5 +89,12 @@ async function reconnect(): Promise<void> {
   }
 }
 
-await supervisor.prepare();
-await sayHello();
+try {
+  await supervisor.prepare();
+  await sayHello();
+} catch (error) {
+  // No session is lost: there is none yet. A daemon that went away meanwhile is the usual reason.
+  console.error(`supervisor: ${error instanceof Error ? error.message : String(error)}`);
+  supervisor.sandbox.kill();
+  await leave(1);
+}

@@ -3,6 +3,8 @@ import { Arena, readAvailable, writeText } from '../../native-bindings/linux/mod
 
 const MAX_LINE = 64 * 1024;
 const MAX_PINS = 65_536;
+/** Looking through all of them costs milliseconds: no oftener than this. */
+const SWEEP_MS = 1000;
 /** Grace after a record's time to live: programs use answers a little longer than they may. */
 const GRACE_MS = 60_000;
 
@@ -24,20 +26,34 @@ export class EgressLink {
   private readonly arena = new Arena(MAX_LINE * 2);
   private readonly now: () => number;
   private partial = '';
-  /** address → name → unix ms until when the pin holds */
+  private swept = -Infinity;
+  /** address → name → until when the pin holds */
   private readonly pins = new Map<string, Map<string, number>>();
-  constructor(fd: number, now: () => number = Date.now) {
+  /** `now`: milliseconds of a clock that nobody sets, so that pins hold neither longer nor shorter when somebody does. */
+  constructor(fd: number, now: () => number = () => performance.now()) {
     this.fd = fd;
     this.now = now;
   }
   /** Names under which egress gave out this address, the most recent first. */
   namesOf(address: string): string[] {
     this.drain();
+    this.expire(address, this.now());
+    return [...(this.pins.get(address)?.keys() ?? [])].reverse();
+  }
+  private expire(address: string, now: number): void {
     const names = this.pins.get(address);
-    if (names === undefined) return [];
-    const now = this.now();
+    if (names === undefined) return;
     for (const [name, until] of names) if (until < now) names.delete(name);
-    return [...names.keys()].reverse();
+    if (names.size === 0) this.pins.delete(address);
+  }
+  /** False when there are as many pins as there may be, and all of them hold. */
+  private hasRoom(): boolean {
+    if (this.pins.size < MAX_PINS) return true;
+    const now = this.now();
+    if (now - this.swept < SWEEP_MS) return false;
+    this.swept = now;
+    for (const address of [...this.pins.keys()]) this.expire(address, now);
+    return this.pins.size < MAX_PINS;
   }
   /** Tells egress whom the next connection from this local port belongs to. False: egress is not there, or does not read. */
   announce(flow: Flow): boolean {
@@ -56,7 +72,7 @@ export class EgressLink {
   }
   private pin(line: string): void {
     const message = parsePin(line);
-    if (message === undefined || this.pins.size >= MAX_PINS) return;
+    if (message === undefined || !this.hasRoom()) return;
     for (const address of message.addrs) {
       const names = this.pins.get(address) ?? new Map<string, number>();
       names.delete(message.host);

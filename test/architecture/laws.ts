@@ -37,7 +37,7 @@ const mayImport: ReadonlyMap<string, RoomSet> = new Map<string, RoomSet>([
   ['monitor', only('model')],
   ...acting.map((room): [string, RoomSet] => [room, only('model', 'wire', 'native-bindings')]),
   // Pure: a record as an OCSF event and back; trees, notes and proofs. The spool keeps what they make.
-  ['ocsf', only('model')],
+  ['ocsf', only('model', 'dlp')],
   ['proof', only('model')],
   ['audit', only('model', 'wire', 'native-bindings', 'ocsf', 'proof')],
   // Pure: what attester and verifier share (statement, event log, selections), on the TPM's own wire types.
@@ -80,6 +80,7 @@ const pureRooms: ReadonlySet<string> = new Set([
   'ocsf',
   'proof',
   'evidence',
+  'verifier',
 ]);
 const pureModules: ReadonlySet<string> = new Set([
   'node:crypto',
@@ -104,7 +105,6 @@ const packageHomes: ReadonlyMap<string, readonly string[]> = new Map([
   ['dns-packet', ['egress']],
   ['esbuild', ['scripts']],
   ['jose', ['tokens', 'verifier']],
-  ['@peculiar/x509', ['verifier']],
   ['@nats-io/transport-node', ['uploader']],
   ['@nats-io/jetstream', ['uploader']],
   ['hyparquet-writer', ['cli']],

@@ -3,7 +3,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { serveAnthropic } from './model/anthropic.ts';
+import { opencodeTools, serveAnthropic } from './model/anthropic.ts';
+import { serveGemini } from './model/gemini.ts';
 import { serveOpenai } from './model/openai.ts';
 import type { Script } from './model/script.ts';
 import type { ModelServer } from './model/server.ts';
@@ -12,7 +13,8 @@ export const agentsDirectory = fileURLToPath(new URL('agents/', import.meta.url)
 const program = (name: string): string => join(agentsDirectory, 'node_modules/.bin', name);
 
 export interface Agent {
-  readonly name: 'claude' | 'codex';
+  readonly name: 'claude' | 'codex' | 'gemini' | 'opencode';
+  readonly program: string;
   serve(script: Script): Promise<ModelServer>;
   headless(prompt: string): readonly string[];
   interactive(): readonly string[];
@@ -28,14 +30,13 @@ export interface Agent {
 }
 
 export const notInstalled = (agent: Agent): string | undefined =>
-  existsSync(program(agent.name))
-    ? undefined
-    : `test/e2e/agents is not installed: (cd test/e2e/agents && npm ci)`;
+  existsSync(agent.program) ? undefined : `test/e2e/agents is not installed: (cd test/e2e/agents && npm ci)`;
 
 const key = 'sk-ant-scripted-model-takes-any-key';
 
 export const claude: Agent = {
   name: 'claude',
+  program: program('claude'),
   serve: serveAnthropic,
   headless: (prompt) => [program('claude'), '-p', prompt, '--dangerously-skip-permissions'],
   interactive: () => [program('claude'), '--dangerously-skip-permissions'],
@@ -88,6 +89,7 @@ const unboxed = '--dangerously-bypass-approvals-and-sandbox';
 
 export const codex: Agent = {
   name: 'codex',
+  program: program('codex'),
   serve: serveOpenai,
   headless: (prompt) => [program('codex'), 'exec', '--skip-git-repo-check', unboxed, prompt],
   interactive: () => [program('codex'), '--no-daemon', unboxed],
@@ -96,4 +98,55 @@ export const codex: Agent = {
   state: ['.codex'],
   ready: '? for shortcuts',
   quit: '/quit',
+};
+
+export const gemini: Agent = {
+  name: 'gemini',
+  program: program('gemini'),
+  serve: serveGemini,
+  headless: (prompt) => [program('gemini'), '-m', 'gemini-2.5-pro', '--yolo', '-p', prompt],
+  interactive: () => [program('gemini'), '-m', 'gemini-2.5-pro', '--yolo'],
+  environment: (port) => ({
+    GEMINI_API_KEY: 'any',
+    GOOGLE_GEMINI_BASE_URL: `http://127.0.0.1:${port}`,
+  }),
+  settings: () => ({
+    '.gemini/settings.json': JSON.stringify({
+      general: { enableAutoUpdate: false, enableAutoUpdateNotification: false },
+      privacy: { usageStatisticsEnabled: false },
+      security: { auth: { selectedType: 'gemini-api-key' }, folderTrust: { enabled: false } },
+    }),
+  }),
+  state: ['.gemini'],
+  ready: 'Type your message',
+  quit: '/quit',
+};
+
+// The program itself as npm ships it for this machine: the package `opencode-ai` only picks one of these.
+const opencodeProgram = join(agentsDirectory, 'node_modules/opencode-linux-x64/bin/opencode');
+const opencodeConfig = (port: number): string =>
+  JSON.stringify({
+    provider: { anthropic: { options: { baseURL: `http://127.0.0.1:${port}/v1`, apiKey: key } } },
+    model: 'anthropic/claude-sonnet-4-5',
+    small_model: 'anthropic/claude-sonnet-4-5',
+    autoupdate: false,
+    share: 'disabled',
+    permission: 'allow',
+  });
+
+export const opencode: Agent = {
+  name: 'opencode',
+  program: opencodeProgram,
+  serve: (script) => serveAnthropic(script, opencodeTools),
+  headless: (prompt) => [opencodeProgram, 'run', prompt],
+  interactive: () => [opencodeProgram],
+  environment: () => ({
+    OPENCODE_DISABLE_AUTOUPDATE: '1',
+    OPENCODE_DISABLE_MODELS_FETCH: '1',
+    OPENCODE_DISABLE_LSP_DOWNLOAD: '1',
+  }),
+  settings: (_workspace, port) => ({ '.config/opencode/opencode.json': opencodeConfig(port) }),
+  state: ['.config/opencode', '.local/share/opencode', '.local/state/opencode', '.cache/opencode'],
+  ready: 'Ask anything',
+  quit: '/exit',
 };

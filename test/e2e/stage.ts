@@ -22,8 +22,8 @@ export interface Stage {
 function put(user: TestUser, file: string, text: string, mode = 0o600): void {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   writeFileSync(file, text, { mode });
-  chownSync(dirname(file), user.uid, user.gid);
-  chownSync(file, user.uid, user.gid);
+  for (let path = file; path.startsWith(`${user.home}/`); path = dirname(path))
+    chownSync(path, user.uid, user.gid);
 }
 
 const program = `#include <stdio.h>

@@ -28,11 +28,9 @@ export function testUser(suffix = ''): TestUser {
   const known = lookUp(name);
   if (known !== undefined) return known;
   // useradd(8) gives up at once when another one holds the password file's lock.
-  const made = spawnSync(
-    'flock',
-    ['/run/lock/cordontest.lock', 'useradd', '--create-home', '--shell', '/bin/bash', name],
-    { encoding: 'utf8' },
-  );
+  const made = spawnSync('flock', ['/etc', 'useradd', '--create-home', '--shell', '/bin/bash', name], {
+    encoding: 'utf8',
+  });
   const user = lookUp(name);
   if (user === undefined) throw new Error(`cannot make the test user ${name}: ${made.stderr}`);
   return user;

@@ -64,6 +64,8 @@ function attach(session: Launched, terminal: OwnTerminal | undefined): Promise<S
       onEnvelope: (envelope: Envelope) => {
         if (envelope.kind === body.terminalOutput) {
           terminal?.write(bytesOf(fields(envelope.body), 1), link);
+        } else if (envelope.kind === body.ack) {
+          terminal?.taken();
         } else if (envelope.kind === body.sessionExit) {
           const exit = readSessionExit(envelope.body);
           link.end();

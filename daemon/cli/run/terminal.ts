@@ -6,8 +6,11 @@ import { body, bytes, flag, number } from './codec.ts';
 import type { Link } from './link.ts';
 import type { WindowSize } from './request.ts';
 
-/** Bytes of terminal input in one message, far below the frame cap. */
-const inputChunk = 65_536;
+/** Bytes of terminal input in one message, and sent without being acknowledged: no more is read meanwhile. */
+const inputChunk = 16_384;
+const inputWindow = 131_072;
+/** Request numbers of input: 1 is the attaching. */
+const firstInput = 2;
 /** For a session that ended without its program: no mouse reports, no bracketed paste, main screen, cursor, colours. */
 const calm =
   '\u001b[?1000l\u001b[?1002l\u001b[?1003l\u001b[?1006l\u001b[?2004l\u001b[?1049l\u001b[?25h\u001b[0m\r\n';
@@ -17,6 +20,8 @@ export interface OwnTerminal {
   /** Raw mode on, keys and window changes to the session. */
   start(link: Link): void;
   write(data: Buffer, link: Link): void;
+  /** The session's terminal has taken the oldest input that it had not. */
+  taken(): void;
   /** Raw mode off, nothing read any more. Safe to call more than once, but only after `settled`. */
   readonly restore: () => void;
   /** Resolves when nothing of ours is changing the terminal's mode any more. */
@@ -48,15 +53,21 @@ export function ownTerminal(): OwnTerminal {
   let input: ReadStream | undefined;
   let settled = Promise.resolve();
   const size = (): WindowSize => ({ rows: output.rows, columns: output.columns });
+  /** Lengths of what was sent and not acknowledged, oldest first; answers come in the order of requests. */
+  const sent: number[] = [];
+  let [untaken, nextRequest, reading] = [0, firstInput, false];
   const onData = (link: Link, data: Buffer): void => {
     for (let at = 0; at < data.length; at += inputChunk) {
-      const flowing = link.send(0, body.terminalInput, bytes(1, data.subarray(at, at + inputChunk)));
-      if (!flowing) pauseUntilDrained(link);
+      const chunk = data.subarray(at, at + inputChunk);
+      link.send(nextRequest++, body.terminalInput, bytes(1, chunk));
+      untaken += chunk.length;
+      sent.push(chunk.length);
     }
+    if (untaken >= inputWindow) input?.pause();
   };
-  const pauseUntilDrained = (link: Link): void => {
-    input?.pause();
-    link.socket.once('drain', () => input?.resume());
+  const taken = (): void => {
+    untaken -= sent.shift() ?? 0;
+    if (reading && untaken < inputWindow) input?.resume();
   };
   const resize = (link: Link): void => {
     const { rows, columns } = size();
@@ -69,16 +80,19 @@ export function ownTerminal(): OwnTerminal {
     settled = plainOutput().then(() => {
       link.socket.resume();
     });
-    input?.resume();
+    reading = true;
+    if (untaken < inputWindow) input?.resume();
   };
   const restore = (): void => {
     if (input === undefined || input.destroyed) return;
+    reading = false;
     input.setRawMode(false);
     input.pause();
   };
   return {
     size,
     restore,
+    taken,
     start(link) {
       input = new ReadStream(0);
       input.on('data', (data: Buffer) => {

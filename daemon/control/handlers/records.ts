@@ -48,7 +48,7 @@ async function sendPages(
 ): Promise<void> {
   const { spool } = daemon.audit;
   let left = endless ? Infinity : query.limit;
-  for (let from = spool.first(query); from > 0 && left > 0 && reply.connection.isOpen;) {
+  for (let from = spool.first(query); from !== undefined && left > 0 && reply.connection.isOpen;) {
     const page = spool.page({ ...query, limit: Math.min(left, pageSize) }, from);
     const last = page.at(-1);
     if (last === undefined) return;

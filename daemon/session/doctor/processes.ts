@@ -23,10 +23,6 @@ async function ends(child: ChildProcess): Promise<void> {
   if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
 }
 
-/** State letter of proc_pid_stat(5); a frozen task of version 1 is in D, of version 2 in S. */
-const stateOf = (pid: number): string =>
-  / ([A-Za-z]) /.exec(readFileSync(`/proc/${pid}/stat`, 'latin1').split(')').at(-1)!)?.[1] ?? '';
-
 const membership = (pid: number): string => readFileSync(`/proc/${pid}/cgroup`, 'latin1');
 
 async function tryCgroup(): Promise<Finding> {
@@ -39,7 +35,7 @@ async function tryCgroup(): Promise<Finding> {
     group.addProcess(child.pid);
     if (!membership(child.pid).includes(name)) return fail('a process did not move into its group');
     group.freeze(true);
-    const frozen = await becomesFrozen(child.pid);
+    const frozen = await becomesFrozen(group);
     // A frozen process dies only once it is thawed in version 1; in version 2 at once. Kill first: it must not run.
     child.kill('SIGKILL');
     group.freeze(false);
@@ -53,11 +49,10 @@ async function tryCgroup(): Promise<Finding> {
   }
 }
 
-/** True when the kernel waits in the freezer, which /proc/PID/wchan names. Asked for at most two seconds. */
-async function becomesFrozen(pid: number): Promise<boolean> {
+/** Asked for at most two seconds: freezing takes effect a moment after it was asked for. */
+async function becomesFrozen(group: SessionCgroup): Promise<boolean> {
   for (let round = 0; round < 100; round++) {
-    const wchan = readFileSync(`/proc/${pid}/wchan`, 'latin1');
-    if (/freez|refrigerator|do_freezer_trap/.test(wchan) || stateOf(pid) === 'D') return true;
+    if (group.frozen()) return true;
     await after(20);
   }
   return false;

@@ -1,4 +1,4 @@
-// The Messages API as far as Claude Code uses it: streaming answers, token counting, the list of models.
+// The Messages API as far as Claude Code and OpenCode use it: streaming answers, token counting, the list of models.
 import { callId, callIndex, type Script, type Step } from './script.ts';
 import { serveModel, type ModelServer, type ServerEvent, type State, type Turn } from './server.ts';
 
@@ -16,18 +16,49 @@ interface Ask {
   readonly tools?: readonly { readonly name: string }[];
 }
 
-function toolFor(step: Step): { name: string; input: Record<string, unknown> } {
-  switch (step.do) {
-    case 'shell':
-      return { name: 'Bash', input: { command: step.command, description: step.name } };
-    case 'read':
-      return { name: 'Read', input: { file_path: step.path } };
-    case 'write':
-      return { name: 'Write', input: { file_path: step.path, content: step.content } };
-    case 'edit':
-      return { name: 'Edit', input: { file_path: step.path, old_string: step.old, new_string: step.new } };
-  }
+interface Call {
+  readonly name: string;
+  readonly input: Record<string, unknown>;
 }
+
+/** How an agent calls its tools. */
+export interface Tools {
+  /** A tool that only requests for work come with: titles, summaries and quota probes do not. */
+  readonly works: string;
+  callFor(step: Step): Call;
+}
+
+const claudeTools: Tools = {
+  works: 'Bash',
+  callFor: (step) => {
+    switch (step.do) {
+      case 'shell':
+        return { name: 'Bash', input: { command: step.command, description: step.name } };
+      case 'read':
+        return { name: 'Read', input: { file_path: step.path } };
+      case 'write':
+        return { name: 'Write', input: { file_path: step.path, content: step.content } };
+      case 'edit':
+        return { name: 'Edit', input: { file_path: step.path, old_string: step.old, new_string: step.new } };
+    }
+  },
+};
+
+export const opencodeTools: Tools = {
+  works: 'bash',
+  callFor: (step) => {
+    switch (step.do) {
+      case 'shell':
+        return { name: 'bash', input: { command: step.command, description: step.name } };
+      case 'read':
+        return { name: 'read', input: { filePath: step.path } };
+      case 'write':
+        return { name: 'write', input: { filePath: step.path, content: step.content } };
+      case 'edit':
+        return { name: 'edit', input: { filePath: step.path, oldString: step.old, newString: step.new } };
+    }
+  },
+};
 
 const textOf = (content: Block['content']): string =>
   typeof content === 'string' ? content : (content ?? []).map((b) => b.text ?? '').join('\n');
@@ -103,18 +134,16 @@ function eventsFor(ask: Ask, content: Content): ServerEvent[] {
     },
     { event: 'message_stop', data: {} },
   ];
-  return events.map(({ event, data }) => ({ event, data: { type: event, ...data } }));
+  return events.map(({ event = '', data }) => ({ event, data: { type: event, ...data } }));
 }
 
-function answer(turn: Turn, script: Script, state: State): void {
+function answer(turn: Turn, script: Script, state: State, tools: Tools): void {
   const ask = turn.body as Ask;
   const say = (content: Content, note: string): void => {
     if (ask.stream === true) turn.stream(eventsFor(ask, content), note);
     else turn.reply(200, message(ask, content), note);
   };
-  const tools = new Set((ask.tools ?? []).map((tool) => tool.name));
-  // Titles, summaries and quota probes come without the tools that do work.
-  if (!tools.has('Bash')) {
+  if (!(ask.tools ?? []).some(({ name }) => name === tools.works)) {
     say({ kind: 'text', text: 'ok' }, `aside ${ask.model ?? ''}`);
     return;
   }
@@ -125,14 +154,14 @@ function answer(turn: Turn, script: Script, state: State): void {
     say({ kind: 'text', text: script.farewell }, 'farewell');
     return;
   }
-  say({ kind: 'tool', id: callId(index), ...toolFor(step) }, step.name);
+  say({ kind: 'tool', id: callId(index), ...tools.callFor(step) }, step.name);
 }
 
-export function serveAnthropic(script: Script): Promise<ModelServer> {
+export function serveAnthropic(script: Script, tools = claudeTools): Promise<ModelServer> {
   return serveModel((turn, state) => {
     const is = (method: string, path: string): boolean =>
       turn.request.method === method && turn.path === path;
-    if (is('POST', '/v1/messages')) answer(turn, script, state);
+    if (is('POST', '/v1/messages')) answer(turn, script, state, tools);
     else if (is('POST', '/v1/messages/count_tokens')) turn.reply(200, { input_tokens: 10 });
     else if (is('HEAD', '/') || is('GET', '/')) turn.reply(200, {});
     else

@@ -94,7 +94,7 @@ function eventsFor(item: Output): ServerEvent[] {
     { event: 'response.output_item.done', data: { output_index: 0, item } },
     { event: 'response.completed', data: { response: { id: 'resp_1', output: [], usage } } },
   ];
-  return events.map(({ event, data }) => ({ event, data: { type: event, ...data } }));
+  return events.map(({ event = '', data }) => ({ event, data: { type: event, ...data } }));
 }
 
 function answer(turn: Turn, script: Script, state: State): void {

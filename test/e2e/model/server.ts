@@ -28,7 +28,8 @@ export interface Turn {
 }
 
 export interface ServerEvent {
-  readonly event: string;
+  /** Absent where a protocol's events have no names. */
+  readonly event?: string;
   readonly data: Readonly<Record<string, unknown>>;
 }
 
@@ -75,7 +76,7 @@ function turnFor(request: IncomingMessage, response: ServerResponse, text: strin
       remember(200, note);
       response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });
       for (const { event, data } of events)
-        response.write(`event: ${event}\ndata: ${JSON.stringify(data)}\n\n`);
+        response.write(`${event === undefined ? '' : `event: ${event}\n`}data: ${JSON.stringify(data)}\n\n`);
       response.end();
     },
   };

@@ -1,0 +1,187 @@
+// The attester (RFC 9334) of this machine: what the daemon asks for proof of itself.
+import {
+  activateCredential,
+  identity,
+  isLockout,
+  lockout,
+  TpmError,
+  TpmTransportError,
+} from '../../native-bindings/tpm/mod.ts';
+import type { Lockout, Tpm, TpmIdentity, Transport } from '../../native-bindings/tpm/mod.ts';
+import { writeNvPublic } from '../../native-bindings/tpm/wire/mod.ts';
+import { isNonce } from '../evidence/mod.ts';
+import type { CredentialChallenge, EnrolmentRequest, Evidence, Statement } from '../evidence/mod.ts';
+import { CordonError } from '../model/mod.ts';
+import { withAttestationKey } from './attestation-key.ts';
+import { ensureCounter, stepCounter } from './counter.ts';
+import type { Store, Tally } from './counter.ts';
+import { withEndorsement, withEndorsementAuthorisation } from './endorsement.ts';
+import { makeEvidence } from './quote.ts';
+import type { QuoteOptions } from './quote.ts';
+
+/** What only the daemon knows; the rest of a statement is the attester's. */
+export interface DaemonFacts extends Omit<Statement, 'type' | 'nonce' | 'tpm' | 'audit'> {
+  readonly audit: {
+    readonly origin: string;
+    readonly size: number;
+    readonly root: string;
+    readonly key: string;
+  };
+}
+
+export interface AttesterOptions extends QuoteOptions {
+  readonly tpm: Tpm;
+  /** NV index of the rollback counter. */
+  readonly counter: number;
+  /** DER; what the TPM's NV holds when not given. Issuers may follow the key's own. */
+  readonly ekCertificates: readonly Buffer[];
+  readonly store: Store;
+  readonly facts: () => DaemonFacts;
+}
+
+export interface TpmFacts extends TpmIdentity {
+  readonly name: string;
+  readonly kind: 'hardware' | 'software';
+  readonly lockout: Lockout;
+}
+
+const enrolmentSetting = 'attestation-enrolment';
+
+/** An emulator may be reached through a device too: by its maker's name it is software all the same. */
+const isEmulator = ({ manufacturer, vendor }: TpmIdentity): boolean =>
+  manufacturer === 'IBM' || /^SW\b/.test(vendor);
+
+/** In words that say what to do; TPM errors are for who knows TPMs. */
+function explained(name: string, error: unknown): unknown {
+  if (error instanceof TpmTransportError)
+    return new CordonError('unavailable', `the TPM cannot be used: ${error.message}`, {
+      fix:
+        error.why === 'hung'
+          ? 'another program may hold it; without a resource manager use device:/dev/tpmrm0'
+          : `check attestation: tpm in cordond’s settings (${name})`,
+      cause: error,
+    });
+  if (error instanceof TpmError && isLockout(error.code))
+    return new CordonError('unavailable', 'the TPM is in dictionary attack lockout', {
+      fix: 'wait until it forgets failures, or reset it: tpm2_dictionarylockout --clear-lockout',
+      cause: error,
+    });
+  if (error instanceof TpmError)
+    return new CordonError('unavailable', `the TPM refused: ${error.message}`, { cause: error });
+  return error;
+}
+
+export class Attester {
+  readonly #options: AttesterOptions;
+  /** Found out when first asked. */
+  #known: { readonly identity: TpmIdentity } | undefined;
+
+  constructor(options: AttesterOptions) {
+    this.#options = options;
+  }
+
+  async #use<T>(work: (transport: Transport) => Promise<T>): Promise<T> {
+    const { tpm } = this.#options;
+    try {
+      return await tpm.use(work);
+    } catch (error) {
+      throw explained(tpm.name, error);
+    }
+  }
+
+  async #identity(): Promise<TpmIdentity> {
+    this.#known ??= { identity: await this.#use(identity) };
+    return this.#known.identity;
+  }
+
+  async kind(): Promise<'hardware' | 'software'> {
+    return this.#options.tpm.software || isEmulator(await this.#identity()) ? 'software' : 'hardware';
+  }
+
+  async facts(): Promise<TpmFacts> {
+    const known = await this.#identity();
+    const state = await this.#use(lockout);
+    return { ...known, name: this.#options.tpm.name, kind: await this.kind(), lockout: state };
+  }
+
+  /** What a verifier needs to make a credential. May be asked for again and again. */
+  enrol(): Promise<EnrolmentRequest> {
+    const { ekCertificates, counter } = this.#options;
+    const [own, ...issuers] = ekCertificates;
+    return this.#use(async (transport) => {
+      const nv = await ensureCounter(transport, counter);
+      return withAttestationKey(transport, (ak) =>
+        withEndorsement(transport, own, ({ key, certificate }) =>
+          Promise.resolve({
+            type: 'cordon-enrolment/1' as const,
+            ek: key.publicArea,
+            ak: ak.publicArea,
+            certificates: certificate === undefined ? [] : [certificate, ...issuers],
+            counter: writeNvPublic(nv.facts),
+          }),
+        ),
+      );
+    });
+  }
+
+  /** The secret of the verifier's credential: shows that both keys are in this TPM. */
+  activate(credential: CredentialChallenge): Promise<Buffer> {
+    const [own] = this.#options.ekCertificates;
+    return this.#use((transport) =>
+      withAttestationKey(transport, (ak) =>
+        withEndorsement(transport, own, ({ key }) =>
+          withEndorsementAuthorisation(transport, key, (authorisation) =>
+            activateCredential(transport, ak, key, authorisation, credential),
+          ),
+        ),
+      ),
+    );
+  }
+
+  /** The verifier's word on this machine, to be sent along from now on. */
+  get enrolment(): string | undefined {
+    return this.#options.store.read(enrolmentSetting);
+  }
+
+  keepEnrolment(token: string): void {
+    this.#options.store.write(enrolmentSetting, token);
+  }
+
+  /** `nonce` is lowercase hexadecimal, 8 to 64 bytes. */
+  async quote(nonce: string): Promise<Evidence> {
+    if (!isNonce(nonce))
+      throw new CordonError('protocol', 'the nonce is not 8 to 64 bytes in lowercase hexadecimal', {
+        fix: 'cordon attest quote --nonce $(openssl rand -hex 32)',
+      });
+    const kind = await this.kind();
+    const { counter, store } = this.#options;
+    const evidence = await this.#use(async (transport) => {
+      const facts = this.#options.facts();
+      const nv = await ensureCounter(transport, counter);
+      const tally = await stepCounter(transport, nv, store, facts.audit.size);
+      const statement = statementOf(facts, nonce, kind, tally);
+      return withAttestationKey(transport, (key) =>
+        makeEvidence(transport, key, nv, statement, this.#options),
+      );
+    });
+    const { enrolment } = this;
+    return enrolment === undefined ? evidence : { ...evidence, enrolment };
+  }
+
+  close(): void {
+    this.#options.tpm.close();
+  }
+}
+
+const statementOf = (
+  { audit, ...facts }: DaemonFacts,
+  nonce: string,
+  tpm: 'hardware' | 'software',
+  { counter, lost }: Tally,
+): Statement => ({
+  type: 'cordon-statement/1',
+  nonce,
+  tpm,
+  ...facts,
+  audit: { ...audit, counter, lost },
+});

@@ -1,0 +1,70 @@
+// Evidence: statement, quote, PCR values and counter, all over one digest, in one go at the TPM.
+import { certifyNv, quote, readPcrs } from '../../native-bindings/tpm/mod.ts';
+import type { Loaded, NvIndex, Transport } from '../../native-bindings/tpm/mod.ts';
+import { hashNamed, pcrDigest, readAttest, readSignature } from '../../native-bindings/tpm/wire/mod.ts';
+import type { PcrSelection, PcrValues } from '../../native-bindings/tpm/wire/mod.ts';
+import { pcrsToQuote, statementDigest, statementText } from '../evidence/mod.ts';
+import type { Evidence, SignedBytes, Statement } from '../evidence/mod.ts';
+import { CordonError } from '../model/mod.ts';
+import { readEventLogFile, readImaLogFile } from './measured-logs.ts';
+import type { LogPlaces } from './measured-logs.ts';
+
+export interface QuoteOptions {
+  readonly bank: string;
+  readonly pcrs: readonly number[];
+  readonly logs: LogPlaces;
+}
+
+const attempts = 8;
+
+/** Values and quote are not taken at once: something may be measured between. */
+async function agreeing(
+  transport: Transport,
+  key: Loaded,
+  qualifying: Buffer,
+  selection: PcrSelection,
+): Promise<{ readonly signed: SignedBytes; readonly values: PcrValues }> {
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const values = await readPcrs(transport, selection);
+    const signed = await quote(transport, key, qualifying, selection);
+    const facts = readAttest(signed.attest);
+    const { hash } = readSignature(signed.signature);
+    if (facts.type === 'quote' && pcrDigest(hash, values).equals(facts.pcrDigest)) return { signed, values };
+  }
+  throw new CordonError('unavailable', `the PCRs changed during each of ${attempts} quotes`, {
+    fix: 'try again when the machine is calmer',
+  });
+}
+
+export async function makeEvidence(
+  transport: Transport,
+  key: Loaded,
+  counter: NvIndex | undefined,
+  statement: Statement,
+  { bank, pcrs, logs }: QuoteOptions,
+): Promise<Evidence> {
+  const alg = hashNamed(bank);
+  if (alg === undefined) throw new CordonError('config-invalid', `there is no PCR bank ${bank}`);
+  const text = statementText(statement);
+  const digest = statementDigest(text);
+  const withIma = readImaLogFile(logs) !== undefined;
+  const { signed, values } = await agreeing(transport, key, digest, {
+    alg,
+    pcrs: pcrsToQuote(pcrs, withIma),
+  });
+  const certified = counter === undefined ? undefined : await certifyNv(transport, key, counter, digest);
+  const eventLog = readEventLogFile(logs);
+  // Read after the quote: the list only grows, and the quoted value is that of one of its beginnings.
+  const imaLog = withIma ? readImaLogFile(logs) : undefined;
+  return {
+    type: 'cordon-evidence/1',
+    ak: key.publicArea,
+    quote: signed,
+    bank,
+    pcrs: values,
+    statement: text,
+    ...(certified === undefined ? {} : { counter: certified }),
+    ...(eventLog === undefined ? {} : { eventLog }),
+    ...(imaLog === undefined ? {} : { imaLog }),
+  };
+}

@@ -1,0 +1,72 @@
+// Entries of the log in their order, for what reads all of it: uploads and exports.
+import { base64Of, hashOf } from '../proof/mod.ts';
+import type { Database, Statement } from './database.ts';
+
+export interface LogEntry {
+  readonly position: number;
+  /** `metadata.uid` of the event. */
+  readonly uid: string;
+  readonly class: string;
+  /** Unix ms. */
+  readonly time: number;
+  /** Canonical text of the event; undefined when it was pruned. */
+  readonly text: string | undefined;
+  /** Base64. */
+  readonly leaf: string;
+  /** Base64. */
+  readonly chain: string;
+}
+
+export interface EntriesRequest {
+  /** The first is the one behind this position; -1 for all. */
+  readonly after: number;
+  readonly limit: number;
+  /** Undefined: of all classes. */
+  readonly classes?: readonly string[];
+}
+
+interface Row {
+  readonly position: number;
+  readonly stream: string;
+  readonly seq: number;
+  readonly part: number;
+  readonly time: number;
+  readonly class: string;
+  readonly leaf: Buffer;
+  readonly chain: Buffer;
+  readonly event: string | null;
+}
+
+const columns = 'position, stream, seq, part, time, class, leaf, chain, event';
+
+export const uidOf = ({ stream, seq, part }: Pick<Row, 'stream' | 'seq' | 'part'>): string =>
+  `${stream}-${seq}${part === 1 ? '.outcome' : ''}`;
+
+export class EntrySource {
+  readonly #all: Statement<[number, number], Row>;
+  readonly #some: Statement<[number, string, number], Row>;
+
+  constructor(db: Database) {
+    this.#all = db.prepare(`SELECT ${columns} FROM entries WHERE position > ? ORDER BY position LIMIT ?`);
+    this.#some = db.prepare(
+      `SELECT ${columns} FROM entries WHERE position > ? AND class IN (SELECT value FROM json_each(?))
+       ORDER BY position LIMIT ?`,
+    );
+  }
+
+  read({ after, limit, classes }: EntriesRequest): LogEntry[] {
+    const rows =
+      classes === undefined
+        ? this.#all.all(after, limit)
+        : this.#some.all(after, JSON.stringify(classes), limit);
+    return rows.map((row) => ({
+      position: row.position,
+      uid: uidOf(row),
+      class: row.class,
+      time: row.time,
+      text: row.event ?? undefined,
+      leaf: base64Of(hashOf(row.leaf)),
+      chain: base64Of(hashOf(row.chain)),
+    }));
+  }
+}

@@ -1,0 +1,82 @@
+// Finds secrets in a text and takes them out. What stays says which sort was there, and where.
+import { randomWords } from './entropy.ts';
+import {
+  joinedOptions,
+  passwordOptions,
+  patterns,
+  placeOption,
+  secretOption,
+  userOption,
+} from './patterns.ts';
+
+/** UTF-16 code units of a text that are looked at. What is longer loses its rest when secrets are taken out. */
+export const maxScanned = 65_536;
+
+export interface Secret {
+  readonly name: string;
+  /** `[start, end)` in UTF-16 code units. */
+  readonly start: number;
+  readonly end: number;
+}
+
+const mark = (name: string): string => `[redacted:${name}]`;
+
+/** Most texts hold none: this asks once for the words that every pattern begins with. */
+const hint =
+  /PRIVATE KEY|A[KSBC]IA|ACCA|gh[pousr]_|github_pat_|gl[a-z]{2,4}-|xox|xapp-|hooks\.slack|sk-|AIza|ya29|GOCSPX|[sr]k_|whsec|npm_|pypi-|SG\.|SK[0-9a-f]|AC[0-9a-f]|do[opr]_v1|hf_|dckr_|dapi|hv[sbr]\.|AT[AC]TT3|AGE-SECRET|Key=|:AA|eyJ|auth|bearer|cookie|:\/\/|pass|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential/i;
+
+function* found(text: string): Generator<Secret> {
+  if (hint.test(text))
+    for (const { name, form } of patterns)
+      for (const match of text.matchAll(form)) {
+        const secret = match.groups?.['secret'];
+        const start = secret === undefined ? match.index : match.index + match[0].lastIndexOf(secret);
+        yield { name, start, end: start + (secret ?? match[0]).length };
+      }
+  for (const [start, end] of randomWords(text)) yield { name: 'random', start, end };
+}
+
+/** Secrets of the first `maxScanned` code units: in order, none inside another; where two overlap, the one found first stays. */
+export function secretsIn(text: string): readonly Secret[] {
+  const kept: Secret[] = [];
+  for (const secret of found(text.slice(0, maxScanned)))
+    if (kept.every(({ start, end }) => secret.end <= start || secret.start >= end)) kept.push(secret);
+  return kept.sort((a, b) => a.start - b.start);
+}
+
+/** The text with a mark in place of every secret. */
+export function withoutSecrets(text: string): string {
+  const scanned = text.length > maxScanned ? `${text.slice(0, maxScanned)}…` : text;
+  const secrets = secretsIn(scanned);
+  if (secrets.length === 0) return scanned;
+  let out = '';
+  let from = 0;
+  for (const { name, start, end } of secrets) {
+    out += scanned.slice(from, start) + mark(name);
+    from = end;
+  }
+  return out + scanned.slice(from);
+}
+
+/** Arguments of a program, each by itself and as the value of the option before it. */
+export function argumentsWithoutSecrets(argv: readonly string[]): string[] {
+  const program = (argv[0] ?? '').split('/').at(-1) ?? '';
+  return argv.map((argument, i) => {
+    const clean = withoutSecrets(argument);
+    if (i === 0 || clean.startsWith('[redacted:')) return clean;
+    return valueWithoutSecret(program, argv[i - 1] ?? '', clean);
+  });
+}
+
+function valueWithoutSecret(program: string, option: string, argument: string): string {
+  const joined = joinedOptions.get(program);
+  if (joined !== undefined && argument.startsWith(joined) && argument.length > joined.length)
+    return argument.startsWith('[redacted:', joined.length) ? argument : `${joined}${mark('option')}`;
+  const secret =
+    passwordOptions.get(program) === option || (secretOption.test(option) && !placeOption.test(option));
+  if (secret && argument !== '' && !argument.startsWith('--')) return mark('option');
+  const colon = userOption.test(option) ? argument.indexOf(':') : -1;
+  return colon < 1 || argument.startsWith('[redacted:', colon + 1)
+    ? argument
+    : `${argument.slice(0, colon + 1)}${mark('option')}`;
+}

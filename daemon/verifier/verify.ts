@@ -1,0 +1,113 @@
+// A verdict on evidence. Pure: everything it knows is given to it, and it says what is to be remembered.
+import { nameOf, readAttest, readKey } from '../../native-bindings/tpm/wire/mod.ts';
+import { readEvidence } from '../evidence/mod.ts';
+import type { Evidence, Statement } from '../evidence/mod.ts';
+import type { TpmKind } from '../model/mod.ts';
+import { accepted, failed, judged, look, notRun, passed } from './checks.ts';
+import type { Check } from './checks.ts';
+import type { Enrolled } from './enrol.ts';
+import type { Expectations } from './expectations.ts';
+import { remembered, timeProblem } from './memory.ts';
+import type { Memory } from './memory.ts';
+import { pcrChecks, signatureChecks } from './quote-checks.ts';
+import { statementChecks } from './statement-checks.ts';
+
+export interface VerifyRequest {
+  /** As it was received. */
+  readonly evidence: string;
+  /** The nonce that was given out for it: lowercase hexadecimal. */
+  readonly nonce: string;
+  readonly expectations: Expectations;
+  /** From the verifier's own enrolment of this endpoint. */
+  readonly enrolled?: Enrolled;
+  /** From the last evidence of this endpoint that was accepted. */
+  readonly memory?: Memory;
+}
+
+export interface Verdict {
+  readonly accepted: boolean;
+  readonly checks: readonly Check[];
+  /** Name of the attestation key, hexadecimal; empty when it could not be read. */
+  readonly ak: string;
+  readonly tpm: TpmKind;
+  readonly statement: Statement | undefined;
+  /** To keep when accepted. */
+  readonly memory: Memory | undefined;
+}
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+function identityChecks(
+  ak: string,
+  { enrolled, expectations }: VerifyRequest,
+  statement: Statement | undefined,
+): { checks: Check[]; tpm: TpmKind } {
+  const pinned = expectations.pinned.get(ak);
+  const known = enrolled?.ak === ak ? enrolled.tpm : pinned;
+  if (known === undefined) {
+    const why =
+      enrolled === undefined
+        ? 'the key is not enrolled with this verifier'
+        : 'the enrolment is of another key';
+    return { checks: [failed('enrolment', why), notRun('tpm', 'nothing is known of the TPM')], tpm: 'none' };
+  }
+  // What the endpoint says can only make it less.
+  const tpm = statement?.tpm === 'software' ? 'software' : known;
+  const allowed = tpm === 'hardware' || expectations.allowSoftware;
+  return {
+    checks: [
+      passed(
+        'enrolment',
+        enrolled?.ak === ak ? 'enrolled: its TPM holds the endorsed key' : 'pinned by Name',
+      ),
+      judged('tpm', allowed ? undefined : 'the TPM is software', tpm),
+    ],
+    tpm,
+  };
+}
+
+function clockCheck(evidence: Evidence, memory: Memory | undefined): Check {
+  const quote = readAttest(evidence.quote.attest);
+  if (quote.type !== 'quote') return failed('clock', 'there is no quote');
+  if (memory === undefined) return notRun('clock', 'this endpoint was not seen before');
+  return judged('clock', timeProblem(quote, memory));
+}
+
+function memoryOf(evidence: Evidence, statement: Statement | undefined): Memory | undefined {
+  const quote = readAttest(evidence.quote.attest);
+  return quote.type === 'quote' && statement !== undefined ? remembered(quote, statement) : undefined;
+}
+
+/** Never throws for what the evidence is. */
+export function verifyEvidence(request: VerifyRequest): Verdict {
+  let evidence: Evidence;
+  let ak: string;
+  try {
+    evidence = readEvidence(request.evidence);
+    ak = nameOf(readKey(evidence.ak)).toString('hex');
+  } catch (error) {
+    const checks = [failed('form', reasonOf(error))];
+    return { accepted: false, checks, ak: '', tpm: 'none', statement: undefined, memory: undefined };
+  }
+  const { expectations, nonce, memory, enrolled } = request;
+  const context = { evidence, expectations, nonce, enrolled, memory };
+  const { checks: about, statement } = statementChecks(context);
+  const identity = identityChecks(ak, request, statement);
+  const checks = [
+    passed('form'),
+    ...identity.checks,
+    ...signatureChecks(evidence),
+    ...pcrChecks(evidence, expectations),
+    look('clock', () => clockCheck(evidence, memory)),
+    ...about,
+  ];
+  const fine = accepted(checks);
+  return {
+    accepted: fine,
+    checks,
+    ak,
+    tpm: identity.tpm,
+    statement,
+    memory: fine ? memoryOf(evidence, statement) : undefined,
+  };
+}

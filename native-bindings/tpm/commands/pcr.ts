@@ -1,0 +1,57 @@
+// Platform configuration registers.
+import {
+  ascending,
+  CC,
+  concat,
+  hashLength,
+  put,
+  readSelection,
+  TpmWireError,
+  writeSelection,
+} from '../wire/mod.ts';
+import type { PcrSelection, PcrValues } from '../wire/mod.ts';
+import type { Transport } from '../transport/transport.ts';
+import { execute, noPassword } from './command.ts';
+
+/** A TPM gives at most 8 values a call. Not atomic: compare with what a quote says. */
+export async function readPcrs(transport: Transport, { alg, pcrs }: PcrSelection): Promise<PcrValues> {
+  const values = new Map<number, Buffer>();
+  let left = ascending(pcrs);
+  while (left.length > 0) {
+    const { reader } = await execute(transport, {
+      code: CC.PCR_Read,
+      parameters: writeSelection([{ alg, pcrs: left }]),
+    });
+    reader.u32(); // update counter
+    const given = readSelection(reader).find((each) => each.alg === alg)?.pcrs ?? [];
+    const count = reader.u32();
+    if (count === 0 || count !== given.length)
+      throw new TpmWireError(`the TPM has no PCR bank 0x${alg.toString(16)}`);
+    for (const pcr of given) values.set(pcr, reader.sized(hashLength(alg)));
+    left = left.filter((pcr) => !values.has(pcr));
+  }
+  return new Map([...values].sort(([a], [b]) => a - b));
+}
+
+export async function extendPcr(
+  transport: Transport,
+  pcr: number,
+  alg: number,
+  value: Uint8Array,
+): Promise<void> {
+  await execute(transport, {
+    code: CC.PCR_Extend,
+    entities: [{ handle: pcr }],
+    authorisations: [noPassword],
+    parameters: concat(put.u32(1), put.u16(alg), value),
+  });
+}
+
+/** Anybody may reset 16 and 23: what they hold proves nothing. */
+export async function resetPcr(transport: Transport, pcr: number): Promise<void> {
+  await execute(transport, {
+    code: CC.PCR_Reset,
+    entities: [{ handle: pcr }],
+    authorisations: [noPassword],
+  });
+}

@@ -1,0 +1,119 @@
+// What the spool takes in: a journal of records, drained into the log as cordond does (read, parsed, made an event,
+// hashed, chained, put into the tree, inserted, checkpoints signed), beside the floor: better-sqlite3 inserting texts of
+// the same length into a table without index or hash, in transactions of the same size. Run:
+//   bash daemon/scripts/node24.sh test/bench/spool.ts [records]
+import { appendFileSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
+import { openAudit } from '../../daemon/audit/mod.ts';
+import type { SessionRecord } from '../../daemon/model/mod.ts';
+import { encodeJournalFrame } from '../../daemon/wire/mod.ts';
+import { sampleSession } from '../support/records.ts';
+
+const session = 'abcd2345';
+const count = Number(process.argv[2] ?? 500_000);
+
+/** As a mediator writes them: a mutation, an exec, a read, a denial in turn. */
+function record(seq: number): SessionRecord {
+  const turn = seq % 4;
+  const exe = '/usr/bin/node';
+  return {
+    id: `${session}-${seq}`,
+    session,
+    seq,
+    time: 1_764_000_000_000 + seq / 8,
+    kind: turn === 1 ? 'exec' : 'file',
+    operation: ['create', 'exec', 'open', 'write'][turn] ?? 'open',
+    object: `/home/user/projects/example/src/module-${seq % 9973}/index.ts`,
+    disposition: turn === 3 ? 'denied' : 'allowed',
+    mode: 'enforce',
+    generation: 3,
+    layer: turn === 2 ? 'fanotify' : 'seccomp-notify',
+    rule: {
+      id: 'coding-agent/files[1]',
+      source: { file: 'profiles/coding-agent.yaml', line: 9, key: 'files[1]' },
+    },
+    reason: 'files[1] allows write in ${workspace}',
+    ...(turn === 0 ? { outcome: '0' } : {}),
+    process: { pid: 4000 + (seq % 100), ppid: 4000, exe, comm: 'node' },
+    ...(turn === 1 ? { detail: { argv: ['node', 'build.js', '--watch'] } } : {}),
+    ...(turn === 3 ? { tree: [{ pid: 4000, ppid: 1, exe, comm: 'node' }] } : {}),
+  };
+}
+
+function journalOf(path: string): void {
+  let frames: Buffer[] = [];
+  for (let seq = 1; seq <= count; seq++) {
+    frames.push(encodeJournalFrame(JSON.stringify(record(seq))));
+    if (frames.length < 5000 && seq < count) continue;
+    appendFileSync(path, Buffer.concat(frames));
+    frames = [];
+  }
+}
+
+/** Since `began` (ms) and `cpu`: records a second, and processor time a record, which a busy machine does not change. */
+function figures(began: number, cpu: NodeJS.CpuUsage): string {
+  const took = performance.now() - began;
+  const { user, system } = process.cpuUsage(cpu);
+  const rate = Math.round((count / took) * 1000).toLocaleString('en');
+  return `${rate} records/s, ${((user + system) / count).toFixed(1)} µs of processor time each (${(system / count).toFixed(1)} of it the kernel's)`;
+}
+const megabytes = (path: string): string => `${Math.round(statSync(path).size / 1e6)} MB`;
+
+async function spool(directory: string): Promise<number> {
+  const journal = join(directory, 'journal');
+  const database = join(directory, 'cordon.db');
+  journalOf(journal);
+  const audit = openAudit(database, { now: Date.now });
+  audit.registry.add(sampleSession(session), journal);
+  audit.spool.register(session, journal);
+  const cpu = process.cpuUsage();
+  const began = performance.now();
+  let longest = 0;
+  let turn = began;
+  // As cordond does: a batch, then whatever else is waiting, and every quarter of a second the checkpoints.
+  for (let tended = began; audit.spool.drainBatch(session);) {
+    if (performance.now() - tended > 250) {
+      audit.tend();
+      tended = performance.now();
+    }
+    longest = Math.max(longest, performance.now() - turn);
+    await new Promise((resolve) => setImmediate(resolve));
+    turn = performance.now();
+  }
+  audit.checkpoint();
+  const text = figures(began, cpu);
+  const [entry] = audit.entries({ after: -1, limit: 1 });
+  const { size } = audit.head();
+  audit.close();
+  if (size !== count) throw new Error(`${size} of ${count} records are in the log`);
+  const bytes = Buffer.byteLength(entry?.text ?? '');
+  console.log(`spool: ${text} (${count} records, an event of ${bytes} bytes; ${megabytes(database)})`);
+  console.log(`longest turn of the event loop: ${longest.toFixed(1)} ms`);
+  return bytes;
+}
+
+function floor(directory: string, bytes: number): void {
+  const db = new Sqlite(join(directory, 'floor.db'));
+  db.pragma('journal_mode = WAL');
+  db.pragma('synchronous = NORMAL');
+  db.exec('CREATE TABLE records (position INTEGER PRIMARY KEY, event TEXT)');
+  const insert = db.prepare('INSERT INTO records (event) VALUES (?)');
+  const text = 'x'.repeat(bytes);
+  const batch = db.transaction((size: number) => {
+    for (let i = 0; i < size; i++) insert.run(text);
+  });
+  const cpu = process.cpuUsage();
+  const began = performance.now();
+  for (let done = 0; done < count; done += 2000) batch(Math.min(2000, count - done));
+  console.log(`floor: ${figures(began, cpu)} (better-sqlite3 alone, texts of ${bytes} bytes)`);
+  db.close();
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'cordon-bench-'));
+try {
+  floor(directory, await spool(directory));
+} finally {
+  rmSync(directory, { recursive: true });
+}

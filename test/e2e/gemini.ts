@@ -1,0 +1,4 @@
+import { agentSuite } from './agent-suite.ts';
+import { gemini } from './agents.ts';
+
+agentSuite(gemini);

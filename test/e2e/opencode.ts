@@ -1,0 +1,4 @@
+import { agentSuite } from './agent-suite.ts';
+import { opencode } from './agents.ts';
+
+agentSuite(opencode);
