@@ -151,7 +151,7 @@ export class Tokens {
         object: claims.aud,
         disposition: 'allowed',
         reason: detailText(upload),
-        detail: { jti: claims.jti },
+        detail: { jti: claims.jti, privileges: [detailText(upload)] },
       });
       return {
         jti: claims.jti,
@@ -272,7 +272,7 @@ export class Tokens {
         reason: purpose ?? 'within what the session may do',
         detail: {
           jti,
-          details: details.map(detailText),
+          privileges: details.map(detailText),
           uses,
           exp,
           bearer,

@@ -110,7 +110,7 @@ t.test('tokens of granted requests', { skip }, async (t) => {
       const expected = { method: 'GET', url: 'http://api.example.com/v1/x', token: 'aaa.bbb.ccc' };
       const jkt = await checkProof(String(first?.headers['dpop']), expected, memoryReplay(), Date.now());
       t.equal(jkt, asked[0]!.body['jkt']);
-      t.match(await session.record({ kind: 'http' }), { disposition: 'allowed', detail: { token: 'j1' } });
+      t.match(await session.record({ kind: 'http' }), { disposition: 'allowed', detail: { jti: 'j1' } });
       t.notMatch(JSON.stringify(session.records), /aaa\.bbb/);
     },
   );
@@ -191,7 +191,7 @@ t.test('tokens of granted requests', { skip }, async (t) => {
       t.match(await session.record({ disposition: 'denied' }), {
         kind: 'http',
         reason: /not the file of the token: SHA-256/,
-        detail: { token: 'j4' },
+        detail: { jti: 'j4' },
       });
     }
   });
