@@ -68,6 +68,8 @@ export const migrations: readonly string[] = [
   CREATE INDEX entries_by_time ON entries (time);
   CREATE INDEX entries_denied ON entries (position) WHERE disposition IN ('denied', 'would-deny');
 
+  CREATE INDEX entries_gaps ON entries (position) WHERE class = 'gap';
+
   -- One log after the other; more than one only after what was signed and what is kept did not agree.
   CREATE TABLE logs (
     number INTEGER PRIMARY KEY,

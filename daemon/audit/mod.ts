@@ -1,8 +1,18 @@
 import { keepAll } from '../model/mod.ts';
 import type { NewRecord, RedactionPolicy } from '../model/mod.ts';
 import type { HostFacts } from '../ocsf/mod.ts';
-import { base64Of, consistencyProof, inclusionProof, parseCheckpoint, parseNote } from '../proof/mod.ts';
+import {
+  base64Of,
+  consistencyProof,
+  formatVerifierKey,
+  inclusionProof,
+  noteVerifier,
+  parseCheckpoint,
+  parseNote,
+  rootOf,
+} from '../proof/mod.ts';
 import { Checkpoints } from './checkpoints.ts';
+import type { CheckpointRow } from './checkpoints.ts';
 import { convertRecords } from './convert.ts';
 import { openDatabase } from './database.ts';
 import type { Database } from './database.ts';
@@ -11,6 +21,8 @@ import type { EntriesRequest, LogEntry } from './entry-source.ts';
 import { EventContexts } from './event-contexts.ts';
 import type { Log, LogHead } from './log.ts';
 import { startLog } from './log-start.ts';
+import { exportFrame } from './export-frame.ts';
+import type { ExportFrame, ExportRequest } from './export-frame.ts';
 import { redactor } from './redactor.ts';
 import { Registry } from './registry.ts';
 import { settingsTable } from './settings-table.ts';
@@ -26,7 +38,7 @@ export type { Follower } from './spool.ts';
 export type { Spool };
 export type { Registry, SessionFacts, SessionRow, SessionState } from './registry.ts';
 export type { KeptRecord, RecordsQuery } from './entries-table.ts';
-export type { EntriesRequest, LogEntry, LogHead, SettingsTable, Signer };
+export type { EntriesRequest, ExportFrame, ExportRequest, LogEntry, LogHead, SettingsTable, Signer };
 export { keyNameOf, softwareSigner } from './signer.ts';
 export type { SinkRow } from './sinks.ts';
 export type { Sinks };
@@ -62,15 +74,23 @@ export interface Audit {
   readonly tokens: TokensTable;
   /** Of the log that grows. */
   head(): LogHead;
+  /** Verifier key of its checkpoints (C2SP signed-note). */
+  verifierKey(): string;
   /** A signed note over all that is there now; undefined for an empty log. Throws when the disk takes nothing. */
   checkpoint(): string | undefined;
+  /** The latest that was signed, which may be behind the log. */
+  readonly latestCheckpoint: CheckpointRow | undefined;
   /** To be called now and then: signs what is due. */
   tend(): void;
-  /** Proof that the event with this uid is in the log, against a checkpoint over all of it. Undefined: no such event. */
+  /** Proof that the event with this uid is in the log, against a checkpoint. Undefined: no such event in the log that grows. */
   inclusion(uid: string): InclusionAnswer | undefined;
   /** Base64 hashes. Throws RangeError for sizes the log does not have. */
   consistency(first: number, second: number): string[];
+  /** Base64 roots of the log at two of its sizes. */
+  roots(first: number, second: number): { readonly firstRoot: string; readonly secondRoot: string };
   entries(request: EntriesRequest): LogEntry[];
+  /** What makes a file of exported entries prove itself. Throws RangeError for positions that are not there. */
+  exportFrame(request: ExportRequest): ExportFrame;
   /** A sink has everything up to and with this position. `cosignatures`: lines of witnesses on the checkpoint of `size`. */
   acknowledge(
     sink: string,
@@ -95,6 +115,7 @@ interface Parts {
   readonly db: Database;
   readonly log: Log;
   readonly checkpoints: Checkpoints;
+  readonly publicKey: Uint8Array;
   readonly now: () => number;
 }
 
@@ -118,7 +139,7 @@ export function openAudit(
     spool.append(daemonStream, restartRecord(log, broken));
     convertRecords(first);
   }
-  return auditOf({ db, log, checkpoints, now }, spool, registry);
+  return auditOf({ db, log, checkpoints, publicKey: key.publicKey, now }, spool, registry);
 }
 
 function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
@@ -139,14 +160,23 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
     sinks,
     tokens: new TokensTable(db),
     head: () => log.head(),
+    verifierKey: () => formatVerifierKey(noteVerifier(log.identity.origin, parts.publicKey)),
     checkpoint,
+    get latestCheckpoint() {
+      return checkpoints.latest;
+    },
     tend: () => {
       const late = checkpoints.behind && now() - checkpoints.time >= checkpointInterval;
       if (late || log.due.length > 0) tryToSign(checkpoints);
     },
     inclusion: (uid) => inclusion(parts, uid),
     consistency: (a, b) => consistencyProof(log.nodes, a, b).map(base64Of),
+    roots: (a, b) => ({
+      firstRoot: base64Of(rootOf(log.nodes, a)),
+      secondRoot: base64Of(rootOf(log.nodes, b)),
+    }),
     entries: (request) => source.read(request),
+    exportFrame: (request) => exportFrame(parts, request),
     acknowledge: (sink, position, cosignatures) => {
       sinks.acknowledge(sink, position);
       if (cosignatures !== undefined) checkpoints.cosigned(cosignatures.size, cosignatures.lines);
@@ -174,8 +204,9 @@ function inclusion({ db, log, checkpoints }: Parts, uid: string): InclusionAnswe
       'SELECT position, event, leaf FROM entries WHERE stream = ? AND seq = ? AND part = ?',
     )
     .get(stream, Number(seq), outcome === undefined ? 0 : 1);
-  const note = checkpoints.sign()?.note;
   const index = (row?.position ?? 0) - log.identity.base;
+  const covered = (checkpoints.latest?.size ?? 0) > index;
+  const note = (covered ? checkpoints.latest : checkpoints.sign())?.note;
   if (row === undefined || note === undefined || index < 0) return undefined;
   const { size } = parseCheckpoint(parseNote(note).text);
   return {

@@ -112,6 +112,36 @@ export const verbs: readonly Verb[] = [
     load: async () => (await import('./verbs/audit-tail.ts')).auditTail,
   },
   {
+    name: 'audit verify',
+    summary: 'check that nothing in the log was changed, or an exported file',
+    operands: [],
+    options: [
+      { flags: '--file <export>', summary: 'an export; needs no daemon' },
+      { flags: '--key <vkey>', summary: 'with --file: the log’s key, as audit prove shows it' },
+      { flags: '--witness <vkey...>', summary: 'keys of witnesses whose cosignatures count' },
+      { flags: '--checkpoint <file>', summary: 'one that was kept elsewhere: the log must go on from it' },
+      { flags: '--database <path>', summary: 'read the database itself (as root)' },
+    ],
+    load: async () => (await import('./verbs/audit-verify.ts')).auditVerify,
+  },
+  {
+    name: 'audit prove',
+    summary: 'prove that an event is in the log, or that the log only grew',
+    operands: ['[id]'],
+    options: [
+      { flags: '--from <size>', summary: 'that the log of this size is the beginning of' },
+      { flags: '--to <size>', summary: 'the log of that size; as it is now when not given' },
+    ],
+    load: async () => (await import('./verbs/audit-prove.ts')).auditProve,
+  },
+  {
+    name: 'audit sinks',
+    summary: 'where records are shipped to, and how far that is',
+    operands: [],
+    options: [],
+    load: async () => (await import('./verbs/audit-sinks.ts')).auditSinks,
+  },
+  {
     name: 'token mint',
     summary: 'a token for a running session, bound to a key',
     operands: [],

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { CordonError } from '../model/mod.ts';
+import type { RecordsSettings } from '../model/mod.ts';
+import { parseRecords } from './records.ts';
 import { hostEntries, resolvers } from './resolver-files.ts';
 import { invalid, mappingOf } from './yaml-document.ts';
 
@@ -21,6 +23,8 @@ export interface Settings {
   readonly upstream: readonly string[];
   /** Names the sessions' resolver answers itself. */
   readonly hosts: Readonly<Record<string, readonly string[]>>;
+  /** What becomes of records; absent: nothing is shipped. */
+  readonly records?: RecordsSettings;
   readonly tokens?: TokenSettings;
 }
 
@@ -121,10 +125,20 @@ const keys: Readonly<Record<string, Key>> = {
 /** Settings from the text of a configuration file. Every error names file, line and key. */
 export function parseSettings(file: string, text: string): FileSettings {
   const out: Record<string, unknown> = {};
-  for (const { key, value, line } of mappingOf(file, text)) {
+  for (const entry of mappingOf(file, text)) {
+    const { key, value, line } = entry;
+    if (key === 'records') {
+      out['records'] = parseRecords(file, entry);
+      continue;
+    }
     const known = Object.hasOwn(keys, key) ? keys[key] : undefined;
     if (known === undefined)
-      throw invalid(file, line, key, `no such setting; there are ${Object.keys(keys).join(', ')}`);
+      throw invalid(
+        file,
+        line,
+        key,
+        `no such setting; there are ${[...Object.keys(keys), 'records'].join(', ')}`,
+      );
     const wrong = known.check(value);
     if (wrong !== undefined) throw invalid(file, line, key, wrong);
     out[known.name] = value;
