@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { CordonError } from '../model/mod.ts';
+import type { RecordsSettings } from '../model/mod.ts';
+import { parseRecords } from './records.ts';
 import { hostEntries, resolvers } from './resolver-files.ts';
 import { invalid, mappingOf } from './yaml-document.ts';
 
@@ -21,6 +23,18 @@ export interface Settings {
   readonly upstream: readonly string[];
   /** Names the sessions' resolver answers itself. */
   readonly hosts: Readonly<Record<string, readonly string[]>>;
+  /** What becomes of records; absent: nothing is shipped. */
+  readonly records?: RecordsSettings;
+  readonly tokens?: TokenSettings;
+}
+
+/** Of capability tokens; each has a default. */
+export interface TokenSettings {
+  /** `iss`: a URI that stands for this machine. */
+  readonly issuer?: string;
+  /** Where others find the status list. */
+  readonly 'status-uri'?: string;
+  readonly algorithm?: 'EdDSA' | 'ES256';
 }
 
 export interface CommandLine {
@@ -70,6 +84,20 @@ const isHosts = (value: unknown): boolean =>
   !Array.isArray(value) &&
   Object.values(value).every(isListOf((address) => isText(address) && isIP(address) !== 0));
 
+const isUri = (value: unknown): boolean =>
+  isText(value) && value.length <= 512 && /^[a-z][a-z0-9+.-]*:\S+$/i.test(value);
+const isAlgorithm = (value: unknown): boolean => value === 'EdDSA' || value === 'ES256';
+const tokenKeys: ReadonlyMap<string, (value: unknown) => boolean> = new Map([
+  ['issuer', isUri],
+  ['status-uri', isUri],
+  ['algorithm', isAlgorithm],
+]);
+const isTokens = (value: unknown): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  !Array.isArray(value) &&
+  Object.entries(value).every(([key, each]) => tokenKeys.get(key)?.(each) === true);
+
 const keys: Readonly<Record<string, Key>> = {
   'run-dir': { name: 'runDir', check: expect('an absolute path', isDirectory) },
   'state-dir': { name: 'stateDir', check: expect('an absolute path', isDirectory) },
@@ -88,15 +116,29 @@ const keys: Readonly<Record<string, Key>> = {
     check: expect('a list of address:port ([address]:port for IPv6)', isListOf(isEndpoint)),
   },
   hosts: { name: 'hosts', check: expect('a mapping of names to lists of addresses', isHosts) },
+  tokens: {
+    name: 'tokens',
+    check: expect('a mapping with issuer and status-uri (URIs) and algorithm (EdDSA or ES256)', isTokens),
+  },
 };
 
 /** Settings from the text of a configuration file. Every error names file, line and key. */
 export function parseSettings(file: string, text: string): FileSettings {
   const out: Record<string, unknown> = {};
-  for (const { key, value, line } of mappingOf(file, text)) {
+  for (const entry of mappingOf(file, text)) {
+    const { key, value, line } = entry;
+    if (key === 'records') {
+      out['records'] = parseRecords(file, entry);
+      continue;
+    }
     const known = Object.hasOwn(keys, key) ? keys[key] : undefined;
     if (known === undefined)
-      throw invalid(file, line, key, `no such setting; there are ${Object.keys(keys).join(', ')}`);
+      throw invalid(
+        file,
+        line,
+        key,
+        `no such setting; there are ${[...Object.keys(keys), 'records'].join(', ')}`,
+      );
     const wrong = known.check(value);
     if (wrong !== undefined) throw invalid(file, line, key, wrong);
     out[known.name] = value;

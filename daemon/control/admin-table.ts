@@ -6,10 +6,14 @@ import { control } from './handlers/control.ts';
 import { doctor } from './handlers/doctor.ts';
 import { explain } from './handlers/explain.ts';
 import { policy } from './handlers/policy.ts';
+import { prove } from './handlers/prove.ts';
 import { records } from './handlers/records.ts';
 import { run } from './handlers/run.ts';
 import { sessions } from './handlers/sessions.ts';
+import { sinks } from './handlers/sinks.ts';
 import { status } from './handlers/status.ts';
+import { verify } from './handlers/verify.ts';
+import { tokenKeys, tokenMint, tokenRevoke, tokens } from './handlers/tokens.ts';
 import type { Actor } from './peer.ts';
 import { anyone } from './table.ts';
 import type { Reply, Row, Table } from './table.ts';
@@ -50,4 +54,11 @@ export const adminTable: Table<AdminContext, 'open'> = {
   control: request(control),
   policy: request(policy),
   doctor: request(doctor),
+  verify: request(verify),
+  prove: request(prove),
+  sinks: request(sinks),
+  tokenMint: request(tokenMint),
+  tokens: request(tokens),
+  tokenRevoke: request(tokenRevoke),
+  tokenKeys: request(tokenKeys),
 };

@@ -7,7 +7,7 @@ import { daemonStream, openAudit } from '../audit/mod.ts';
 import type { Audit, SessionFacts } from '../audit/mod.ts';
 import type { Settings } from '../config/settings.ts';
 import { LaunchStop } from '../killswitch/mod.ts';
-import { CordonError, normalise } from '../model/mod.ts';
+import { CordonError, normalise, keepAll } from '../model/mod.ts';
 import type { BytePath, NewRecord } from '../model/mod.ts';
 import type { DoctorCheck } from '../wire/mod.ts';
 import { realHome, systemAccounts } from './accounts.ts';
@@ -27,8 +27,12 @@ import type { Listening } from './server.ts';
 import type { Session } from './session.ts';
 import { Sessions } from './sessions.ts';
 import { removeStrays } from './strays.ts';
+import { entryLogOf } from './entry-log.ts';
+import { powerOf } from './power.ts';
 import { SupervisorPool } from './supervisor-pool.ts';
+import { Tokens } from './tokens.ts';
 import { lastWords, rotateLog, spawnSupervisor } from './supervisor-process.ts';
+import { Uploads } from './uploads.ts';
 
 export interface DaemonOptions {
   readonly settings: Settings;
@@ -36,6 +40,8 @@ export interface DaemonOptions {
   readonly version: string;
   /** Script of a supervisor. */
   readonly supervisorScript: string;
+  /** Script of the uploader. */
+  readonly uploaderScript: string;
   /** Unix time in milliseconds. */
   readonly now: () => number;
 }
@@ -57,6 +63,8 @@ export class Daemon {
   readonly pool: SupervisorPool;
   readonly foresight: Foresight;
   readonly closures: Closures;
+  readonly uploads: Uploads;
+  readonly tokens: Tokens;
   /** The doctor that is at work, if any. */
   doctor: Promise<DoctorCheck[]> | undefined;
   /** Why the latest reload of profiles did not take effect. */
@@ -68,7 +76,7 @@ export class Daemon {
   /** A supervisor was ended that may have left something. */
   #untidy = false;
 
-  constructor({ settings, profiles, version, supervisorScript, now }: DaemonOptions) {
+  constructor({ settings, profiles, version, supervisorScript, uploaderScript, now }: DaemonOptions) {
     this.settings = settings;
     this.profiles = profiles;
     this.version = version;
@@ -77,10 +85,27 @@ export class Daemon {
     const paths = pathsOf(settings.runDir, settings.stateDir);
     this.paths = paths;
     this.#locks = takeDirectories(paths);
-    this.audit = openAudit(paths.database, { now, host: hostFacts(version) });
+    const redaction = settings.records?.redact ?? keepAll;
+    this.audit = openAudit(paths.database, { now, host: hostFacts(version), redaction });
     this.launchStop = new LaunchStop(this.audit.settings);
-    this.sessions = new Sessions(this.audit, paths, now);
+    this.sessions = new Sessions(this.audit, paths, now, (session, why) =>
+      this.tokens.sessionOver(session, why),
+    );
+    this.tokens = new Tokens(this);
     this.closures = new Closures((record) => this.note(daemonStream, record));
+    this.uploads = new Uploads({
+      sinks: settings.records?.sinks ?? [],
+      log: entryLogOf(this.audit),
+      script: uploaderScript,
+      logFile: paths.uploaderLog,
+      version,
+      upstream: settings.upstream,
+      hosts: settings.hosts,
+      now,
+      note: (record) => this.note(daemonStream, record),
+      power: () => powerOf('/sys/class/power_supply'),
+    });
+    this.audit.spool.follow(() => this.uploads.hint());
     const { runDir, stateDir, pool } = settings;
     const program = { script: supervisorScript, runDir, stateDir, logFile: paths.supervisorLog };
     this.foresight = this.#foresee();
@@ -105,9 +130,11 @@ export class Daemon {
 
   async start(): Promise<void> {
     const left = await this.sessions.restore();
+    await this.tokens.start();
     this.#removeStrayDirectories();
     removeStrays(this.paths.runDir);
     rotateLog(this.paths.supervisorLog);
+    rotateLog(this.paths.uploaderLog);
     this.#listening.push(await serve(supervisorDoor(this)), await serve(adminDoor(this)));
     for (const session of left) session.agents = await this.openAgentSocket(session);
     this.profiles.onReload((problem) => void this.#reloaded(problem));
@@ -116,12 +143,15 @@ export class Daemon {
       setInterval(() => this.#lookAfterPool(), poolInterval),
     );
     this.pool.fill();
+    this.uploads.start();
   }
 
   /** The sessions stay. */
   stop(): void {
+    this.uploads.stop();
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
     for (const listening of this.#listening.splice(0)) listening.close();
+    this.tokens.stop();
     this.pool.stop();
     this.foresight.stop();
     this.profiles.close();

@@ -33,8 +33,18 @@ const answers: ReadonlySet<Kind> = new Set<Kind>([
   'controlAnswer',
   'policyAnswer',
   'doctorAnswer',
+  'verifyAnswer',
+  'proveAnswer',
   'launchAnswer',
   'decisionAnswer',
+  'uploadAnswer',
+  'uploadProofAnswer',
+  'sinksAnswer',
+  'mintTokenAnswer',
+  'useTokenAnswer',
+  'tokensAnswer',
+  'tokenRevokeAnswer',
+  'tokenKeysAnswer',
 ]);
 
 /** Both ends number their own requests; the kind tells an answer from a request that has the same number. */

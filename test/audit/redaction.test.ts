@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import t from 'tap';
 import { openAudit } from '../../daemon/audit/mod.ts';
 import { keepAll } from '../../daemon/model/mod.ts';
+import type { NewRecord } from '../../daemon/model/mod.ts';
 import { encodeJournalFrame } from '../../daemon/wire/mod.ts';
 import { sampleRecord, sampleSession } from '../support/records.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
@@ -33,11 +34,20 @@ t.test('what is redacted is nowhere in the database', async (t) => {
   for (const secret of ['opensesame', '/home/ada/bin']) t.notOk(bytes.includes(secret), secret);
 });
 
+const justification: NewRecord = {
+  kind: 'tool',
+  operation: 'justify',
+  object: `${session}-1`,
+  disposition: 'observed',
+  layer: 'daemon',
+  reason: 'why',
+};
+
 t.test('the host’s key is made once, for root alone, and hashes stay equal over a restart', async (t) => {
   const database = join(temporaryDirectory(t), 'cordon.db');
   const hashed = (): string => {
     const audit = openAudit(database, { now: () => 1, redaction: { ...keepAll, content: 'hash' } });
-    audit.spool.note('s', { ...exec, kind: 'tool', operation: 'justify', object: 's-1', reason: 'why' });
+    audit.spool.note('s', justification);
     const last = audit.spool.find({ limit: 1 }).at(-1)?.json ?? '';
     audit.close();
     return (JSON.parse(last) as { reason: string }).reason;

@@ -27,6 +27,10 @@ const cases: Readonly<Record<string, readonly [string, Expected]>> = {
     'filez: []\n',
     { line: 4, key: 'filez', message: /unknown key; expected one of/, fix: /files/ },
   ],
+  'a mode that does not exist yet': [
+    'mode: dry-run\n',
+    { line: 4, key: 'mode', message: /dry-run does not exist yet/, fix: /monitor/ },
+  ],
   'an unknown key in a rule': [
     'files:\n  - { allow: [read], in: [/x], becuase: y }\n',
     { line: 5, key: 'files[0].becuase', message: /unknown key/, fix: /because/ },
@@ -118,6 +122,34 @@ const cases: Readonly<Record<string, readonly [string, Expected]>> = {
   'a label on a denial': [
     'files:\n  - { never: [read], in: [/x], label: a }\n',
     { line: 5, key: 'files[0].label', message: /no label/ },
+  ],
+  'an unknown attestation': [
+    'tokens: { attestation: yes }\n',
+    { line: 4, key: 'tokens.attestation', message: /"yes" is not one of: none, software, hardware/ },
+  ],
+  'a token that lives too long': [
+    'tokens:\n  lifetime: 2h\n',
+    { line: 5, key: 'tokens.lifetime', message: /2h is not from 1s to 1h/, fix: /5m/ },
+  ],
+  'an audience with a space': [
+    'tokens: { audiences: ["a b"] }\n',
+    { line: 4, key: 'tokens.audiences[0]', message: /"a b"/ },
+  ],
+  'an unknown row action': [
+    'tokens: { rows: [{ database: a, table: b, actions: [drop] }] }\n',
+    { line: 4, key: 'tokens.rows[0].actions[0]', message: /not one of/ },
+  ],
+  'a token on a refusal': [
+    'network:\n  - { never: "a.com:80", token: { audience: x, type: dpop } }\n',
+    { line: 5, key: 'network[0].token', message: /never rule carries no token/ },
+  ],
+  'a token on an address': [
+    'network:\n  - { allow: "10.1.2.3:80", token: { audience: x, type: dpop } }\n',
+    { line: 5, key: 'network[0].token', message: /not read/, fix: /name/ },
+  ],
+  'an unknown way to carry a token': [
+    'network:\n  - { allow: "a.com:80", token: { audience: x, type: basic } }\n',
+    { line: 5, key: 'network[0].token.type', message: /not one of: dpop, bearer, upload/ },
   ],
   'a duplicate key': ['files: []\nfiles: []\n', { line: 5, key: 'files', message: /written twice/ }],
   'an anchor': ['extends: &a []\n', { line: 4, key: 'extends', message: /anchors/ }],
