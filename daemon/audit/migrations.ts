@@ -109,4 +109,18 @@ export const migrations: readonly string[] = [
     time REAL NOT NULL
   ) WITHOUT ROWID;
   `,
+  `
+  -- The index of the log (segments.ts): made of it, and made again when it is missing.
+  CREATE TABLE segments (
+    segment INTEGER PRIMARY KEY,
+    earliest REAL NOT NULL,      -- unix ms, of its records
+    latest REAL NOT NULL
+  );
+  CREATE TABLE postings (
+    segment INTEGER NOT NULL,
+    term INTEGER NOT NULL,       -- 53 bits of a hash
+    offsets BLOB NOT NULL,       -- in the segment: a list of u16 LE, or 2,048 bytes of bits
+    PRIMARY KEY (segment, term)
+  ) WITHOUT ROWID;
+  `,
 ];

@@ -25,6 +25,9 @@ import { exportFrame } from './export-frame.ts';
 import type { ExportFrame, ExportRequest } from './export-frame.ts';
 import { redactor } from './redactor.ts';
 import { Registry } from './registry.ts';
+import { EntriesTable } from './entries-table.ts';
+import { Search } from './search.ts';
+import { Segments } from './segments.ts';
 import { pruneStep } from './retention.ts';
 import type { PruneResult } from './retention.ts';
 import { settingsTable } from './settings-table.ts';
@@ -33,6 +36,7 @@ import { softwareSigner } from './signer.ts';
 import type { Signer } from './signer.ts';
 import { Sinks } from './sinks.ts';
 import { daemonStream, Spool } from './spool.ts';
+import { TokensTable } from './tokens-table.ts';
 
 export { daemonStream } from './spool.ts';
 export type { Follower } from './spool.ts';
@@ -41,8 +45,10 @@ export type { Registry, SessionFacts, SessionRow, SessionState } from './registr
 export type { KeptRecord, RecordsQuery } from './entries-table.ts';
 export type { EntriesRequest, ExportFrame, ExportRequest, LogEntry, LogHead, SettingsTable, Signer };
 export { keyNameOf, softwareSigner } from './signer.ts';
+export type { Search, SearchRequest } from './search.ts';
 export type { SinkRow } from './sinks.ts';
 export type { Sinks };
+export type { TokensTable };
 
 export interface AuditOptions {
   /** Unix time in milliseconds. */
@@ -71,6 +77,7 @@ export interface Audit {
   readonly registry: Registry;
   readonly settings: SettingsTable;
   readonly sinks: Sinks;
+  readonly tokens: TokensTable;
   /** Of the log that grows. */
   head(): LogHead;
   /** Verifier key of its checkpoints (C2SP signed-note). */
@@ -88,6 +95,7 @@ export interface Audit {
   /** Base64 roots of the log at two of its sizes. */
   roots(first: number, second: number): { readonly firstRoot: string; readonly secondRoot: string };
   entries(request: EntriesRequest): LogEntry[];
+  readonly search: Search;
   /** What makes a file of exported entries prove itself. Throws RangeError for positions that are not there. */
   exportFrame(request: ExportRequest): ExportFrame;
   /** A sink has everything up to and with this position. `cosignatures`: lines of witnesses on the checkpoint of `size`. */
@@ -100,6 +108,9 @@ export interface Audit {
   prune(policy: RetentionSettings, sinks: readonly string[]): PruneResult;
   close(): void;
 }
+
+/** Each takes a thousand entries into the index, when it is behind. */
+const catchUpSteps = 4;
 
 /** Milliseconds after which entries without a checkpoint get one. */
 const checkpointInterval = 60_000;
@@ -116,6 +127,7 @@ interface Parts {
   readonly db: Database;
   readonly log: Log;
   readonly checkpoints: Checkpoints;
+  readonly search: Search;
   readonly publicKey: Uint8Array;
   readonly now: () => number;
 }
@@ -133,18 +145,20 @@ export function openAudit(
   const contexts = new EventContexts(registry, host);
   const checkpoints = new Checkpoints(db, log, key, headFile, now);
   const redact = redactor(redaction, `${path}.redaction-key`);
-  const first = { db, log, contexts, redact, now };
+  const segments = new Segments(db);
+  const first = { db, log, contexts, redact, segments, now };
   if (broken === undefined) convertRecords(first);
   const spool = new Spool(first);
   if (broken !== undefined) {
     spool.append(daemonStream, restartRecord(log, broken));
     convertRecords(first);
   }
-  return auditOf({ db, log, checkpoints, publicKey: key.publicKey, now }, spool, registry);
+  const search = new Search(db, segments, new EntriesTable(db));
+  return auditOf({ db, log, checkpoints, search, publicKey: key.publicKey, now }, spool, registry);
 }
 
 function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
-  const { db, log, checkpoints, now } = parts;
+  const { db, log, checkpoints, now, search } = parts;
   const source = new EntrySource(db);
   const sinks = new Sinks(db, now);
   const settings = settingsTable(db);
@@ -160,6 +174,7 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
     registry,
     settings,
     sinks,
+    tokens: new TokensTable(db),
     head: () => log.head(),
     verifierKey: () => formatVerifierKey(noteVerifier(log.identity.origin, parts.publicKey)),
     checkpoint,
@@ -169,7 +184,9 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
     tend: () => {
       const late = checkpoints.behind && now() - checkpoints.time >= checkpointInterval;
       if (late || log.due.length > 0) tryToSign(checkpoints);
+      for (let step = 0; step < catchUpSteps && search.catchUp(); step++);
     },
+    search,
     inclusion: (uid) => inclusion(parts, uid),
     consistency: (a, b) => consistencyProof(log.nodes, a, b).map(base64Of),
     roots: (a, b) => ({

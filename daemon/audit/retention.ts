@@ -121,54 +121,67 @@ function candidates(db: Database, after: number, last: number, limit: number): C
 function forRoom(parts: RetentionParts, state: RetentionState, bytes: number): number {
   const { confirmed, signed, policy } = state;
   const uploaded = oldest(parts, 'uploaded', Math.min(confirmed, signed - 1), bytes, () => true);
-  if (uploaded.length > 0)
-    return goneFor(parts, { gone: uploaded, why: 'the oldest events that every sink has, to make room' });
+  if (uploaded.gone.length > 0)
+    return goneFor(parts, uploaded, 'the oldest events that every sink has, to make room');
   const isRead = (each: Candidate): boolean => each.class === 'read' && each.disposition === 'allowed';
   const reads = oldest(parts, 'reads', signed - 1, bytes, isRead);
-  if (reads.length > 0) {
+  if (reads.gone.length > 0) {
     const why = 'allowed reads that no sink has yet, summarised here, to make room';
-    return goneFor(parts, { gone: reads, why, summary: summaryOf(parts.db, reads) });
+    return goneFor(parts, reads, why, summaryOf(parts.db, reads.gone));
   }
   if (policy.whenFull === 'deny') return 0;
   const any = oldest(parts, 'any', signed - 1, bytes, () => true);
-  if (any.length === 0) return 0;
-  return goneFor(parts, {
-    gone: any,
-    why: 'the oldest events, although no sink has them yet: there is no room, and policy says overwrite',
-  });
+  if (any.gone.length === 0) return 0;
+  const why = 'the oldest events, although no sink has them yet: there is no room, and policy says overwrite';
+  return goneFor(parts, any, why);
 }
 
-function goneFor({ db, spool }: RetentionParts, facts: GapFacts): number {
-  spool.gap(() => takeOut(db, facts));
-  return facts.gone.length;
+function goneFor(
+  { db, spool }: RetentionParts,
+  { gone, remember }: Oldest,
+  why: string,
+  summary: NonNullable<GapFacts['summary']> = {},
+): number {
+  spool.gap(() => takeOut(db, { gone, why, summary }));
+  remember();
+  return gone.length;
 }
 
-/** As many as make room for so many bytes. How far it looked is remembered by name, for nothing comes back. */
+interface Oldest {
+  readonly gone: readonly Candidate[];
+  /** That these were looked at: nothing comes back. */
+  readonly remember: () => void;
+}
+
+/** As many as make room for so many bytes. How far each kind was looked for is remembered by its name. */
 function oldest(
   { db, settings, log }: RetentionParts,
   name: string,
   last: number,
   bytes: number,
   goes: (each: Candidate) => boolean,
-): Candidate[] {
+): Oldest {
   const key = `retention.room.${name}`;
   const before = Number(settings.read(key) ?? log.identity.base - 1);
   const found: Candidate[] = [];
   let cursor = before;
   let room = 0;
+  const enough = (): boolean => room >= bytes || found.length >= maxRanges;
   for (let more = true; more && found.length === 0;) {
     const page = candidates(db, cursor, last, stepSize);
     more = page.length === stepSize;
     for (const each of page) {
-      if (room >= bytes || found.length >= maxRanges) break;
+      if (enough()) break;
       cursor = each.position;
       if (!goes(each)) continue;
       found.push(each);
       room += each.bytes;
     }
   }
-  if (cursor !== before) settings.write(key, String(cursor));
-  return found;
+  const remember = (): void => {
+    if (cursor !== before) settings.write(key, String(cursor));
+  };
+  return { gone: found, remember };
 }
 
 /** What was read, and how often, of reads that go. */

@@ -12,6 +12,7 @@ import type { Verb, VerbContext } from './verb.ts';
 const groupSummaries: Readonly<Record<string, string>> = {
   policy: 'profiles: check, show, test',
   audit: 'the record',
+  token: 'capability tokens: mint, check, revoke',
   completion: 'shell completion',
 };
 

@@ -30,6 +30,7 @@ import { removeStrays } from './strays.ts';
 import { entryLogOf } from './entry-log.ts';
 import { powerOf } from './power.ts';
 import { SupervisorPool } from './supervisor-pool.ts';
+import { Tokens } from './tokens.ts';
 import { lastWords, rotateLog, spawnSupervisor } from './supervisor-process.ts';
 import { Uploads } from './uploads.ts';
 
@@ -66,6 +67,7 @@ export class Daemon {
   readonly foresight: Foresight;
   readonly closures: Closures;
   readonly uploads: Uploads;
+  readonly tokens: Tokens;
   /** The doctor that is at work, if any. */
   doctor: Promise<DoctorCheck[]> | undefined;
   /** Why the latest reload of profiles did not take effect. */
@@ -88,7 +90,10 @@ export class Daemon {
     this.#locks = takeDirectories(paths);
     this.audit = openAudit(paths.database, { now, host: hostFacts(version) });
     this.launchStop = new LaunchStop(this.audit.settings);
-    this.sessions = new Sessions(this.audit, paths, now);
+    this.sessions = new Sessions(this.audit, paths, now, (session, why) =>
+      this.tokens.sessionOver(session, why),
+    );
+    this.tokens = new Tokens(this);
     this.closures = new Closures((record) => this.note(daemonStream, record));
     this.uploads = new Uploads({
       sinks: settings.records?.sinks ?? [],
@@ -127,6 +132,7 @@ export class Daemon {
 
   async start(): Promise<void> {
     const left = await this.sessions.restore();
+    await this.tokens.start();
     this.#removeStrayDirectories();
     removeStrays(this.paths.runDir);
     rotateLog(this.paths.supervisorLog);
@@ -148,6 +154,7 @@ export class Daemon {
     this.uploads.stop();
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
     for (const listening of this.#listening.splice(0)) listening.close();
+    this.tokens.stop();
     this.pool.stop();
     this.foresight.stop();
     this.profiles.close();

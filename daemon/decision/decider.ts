@@ -1,6 +1,14 @@
 // createDecider: tries built once from a capability set, then asked for every action. A decider is not re-entrant and
 // belongs to one thread; every thread builds its own from the same set.
-import type { BytePath, CapabilitySet, Decider, FileAccess, FileRule, Verdict } from '../model/mod.ts';
+import type {
+  BytePath,
+  CapabilitySet,
+  Decider,
+  FileAccess,
+  FileRule,
+  Obligation,
+  Verdict,
+} from '../model/mod.ts';
 import { defaultDeny, judgementOf, severityOf } from './judgement.ts';
 import type { Judgement } from './judgement.ts';
 import { NetworkDecider } from './network.ts';
@@ -22,11 +30,14 @@ function judged(set: CapabilitySet, known: Known, rule: FileRule, access: FileAc
   const key = `${rule.rule} ${rule.effect} ${access} ${rule.label ?? ''}`;
   let judgement = known.get(key);
   if (!judgement) {
-    judgement = judgementOf(set, rule.rule, rule.effect, access, rule.label);
+    judgement = judgementOf(set, rule.rule, rule.effect, access, labelOf(rule));
     known.set(key, judgement);
   }
   return judgement;
 }
+
+const labelOf = ({ label }: FileRule): readonly Obligation[] =>
+  label === undefined ? [] : [{ kind: 'label', label }];
 
 function fileRule(set: CapabilitySet, known: Known, rule: FileRule): PathRule {
   return {
