@@ -7,7 +7,7 @@ import { daemonStream, openAudit } from '../audit/mod.ts';
 import type { Audit, SessionFacts } from '../audit/mod.ts';
 import type { Settings } from '../config/settings.ts';
 import { LaunchStop } from '../killswitch/mod.ts';
-import { CordonError, keepForEver, normalise } from '../model/mod.ts';
+import { CordonError, keepAll, keepForEver, normalise } from '../model/mod.ts';
 import type { BytePath, NewRecord } from '../model/mod.ts';
 import type { DoctorCheck } from '../wire/mod.ts';
 import { realHome, systemAccounts } from './accounts.ts';
@@ -88,7 +88,8 @@ export class Daemon {
     const paths = pathsOf(settings.runDir, settings.stateDir);
     this.paths = paths;
     this.#locks = takeDirectories(paths);
-    this.audit = openAudit(paths.database, { now, host: hostFacts(version) });
+    const redaction = settings.records?.redact ?? keepAll;
+    this.audit = openAudit(paths.database, { now, host: hostFacts(version), redaction });
     this.launchStop = new LaunchStop(this.audit.settings);
     this.sessions = new Sessions(this.audit, paths, now, (session, why) =>
       this.tokens.sessionOver(session, why),
