@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { CordonError } from '../model/mod.ts';
+import { attestationProblem, attestationSettings } from './attestation-settings.ts';
+import type { AttestationSettings } from './attestation-settings.ts';
 import { hostEntries, resolvers } from './resolver-files.ts';
 import { invalid, mappingOf } from './yaml-document.ts';
 
@@ -21,6 +23,8 @@ export interface Settings {
   readonly upstream: readonly string[];
   /** Names the sessions' resolver answers itself. */
   readonly hosts: Readonly<Record<string, readonly string[]>>;
+  /** Undefined: the defaults of attestation-settings.ts. */
+  readonly attestation?: AttestationSettings;
 }
 
 export interface CommandLine {
@@ -47,6 +51,8 @@ interface Key {
   readonly name: keyof Settings;
   /** What was expected, when the value is not that. */
   readonly check: Check;
+  /** Undefined: the value is taken as it is. */
+  readonly read?: (value: unknown) => unknown;
 }
 
 const expect =
@@ -88,6 +94,7 @@ const keys: Readonly<Record<string, Key>> = {
     check: expect('a list of address:port ([address]:port for IPv6)', isListOf(isEndpoint)),
   },
   hosts: { name: 'hosts', check: expect('a mapping of names to lists of addresses', isHosts) },
+  attestation: { name: 'attestation', check: attestationProblem, read: attestationSettings },
 };
 
 /** Settings from the text of a configuration file. Every error names file, line and key. */
@@ -99,7 +106,7 @@ export function parseSettings(file: string, text: string): FileSettings {
       throw invalid(file, line, key, `no such setting; there are ${Object.keys(keys).join(', ')}`);
     const wrong = known.check(value);
     if (wrong !== undefined) throw invalid(file, line, key, wrong);
-    out[known.name] = value;
+    out[known.name] = known.read?.(value) ?? value;
   }
   return out;
 }
