@@ -6,6 +6,7 @@ import type { Database } from './database.ts';
 import type { EventContexts } from './event-contexts.ts';
 import type { Log } from './log.ts';
 import { parseRecord } from './parse-record.ts';
+import type { Redactor } from './redactor.ts';
 
 interface OldRow {
   readonly stream: string;
@@ -16,8 +17,16 @@ interface OldRow {
 
 const table = 'records_of_schema_1';
 
+export interface ConversionParts {
+  readonly db: Database;
+  readonly log: Log;
+  readonly contexts: EventContexts;
+  readonly redact: Redactor;
+}
+
 /** Does nothing when there is nothing to convert. */
-export function convertRecords(db: Database, log: Log, contexts: EventContexts): void {
+export function convertRecords(parts: ConversionParts): void {
+  const { db, log } = parts;
   const there = db.prepare('SELECT 1 FROM sqlite_master WHERE type = ? AND name = ?').get('table', table);
   if (there === undefined) return;
   log.commit(() => {
@@ -28,7 +37,7 @@ export function convertRecords(db: Database, log: Log, contexts: EventContexts):
     );
     for (let last = 0; ;) {
       const rows = page.all(last);
-      for (const row of rows) appendOld(log, contexts, row);
+      for (const row of rows) appendOld(parts, row);
       const end = rows.at(-1);
       if (end === undefined) break;
       last = end.position;
@@ -37,9 +46,9 @@ export function convertRecords(db: Database, log: Log, contexts: EventContexts):
   }, true);
 }
 
-function appendOld(log: Log, contexts: EventContexts, { stream, seq, subject, json }: OldRow): void {
+function appendOld({ log, contexts, redact }: ConversionParts, { stream, seq, subject, json }: OldRow): void {
   // The records of a journal are of its session; those of the daemon are of what they are about.
-  const record = parseRecord(json, subject) ?? unreadable(stream, seq, subject);
+  const record = redact(parseRecord(json, subject) ?? unreadable(stream, seq, subject));
   log.append({
     stream,
     seq,

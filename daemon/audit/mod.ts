@@ -1,4 +1,5 @@
-import type { NewRecord } from '../model/mod.ts';
+import { keepAll } from '../model/mod.ts';
+import type { NewRecord, RedactionPolicy } from '../model/mod.ts';
 import type { HostFacts } from '../ocsf/mod.ts';
 import { base64Of, consistencyProof, inclusionProof, parseCheckpoint, parseNote } from '../proof/mod.ts';
 import { Checkpoints } from './checkpoints.ts';
@@ -10,6 +11,7 @@ import type { EntriesRequest, LogEntry } from './entry-source.ts';
 import { EventContexts } from './event-contexts.ts';
 import type { Log, LogHead } from './log.ts';
 import { startLog } from './log-start.ts';
+import { redactor } from './redactor.ts';
 import { Registry } from './registry.ts';
 import { settingsTable } from './settings-table.ts';
 import type { SettingsTable } from './settings-table.ts';
@@ -35,6 +37,8 @@ export interface AuditOptions {
   readonly host?: HostFacts;
   /** Signs checkpoints; a software key beside the database when not given. */
   readonly signer?: Signer;
+  /** All is kept when not given; secrets never are. */
+  readonly redaction?: RedactionPolicy;
 }
 
 export interface InclusionAnswer {
@@ -92,7 +96,10 @@ interface Parts {
 }
 
 /** Opens (or makes) the daemon's database at `path`. One process only: the caller holds the state directory's lock. */
-export function openAudit(path: string, { now, host = unknownHost, signer }: AuditOptions): Audit {
+export function openAudit(
+  path: string,
+  { now, host = unknownHost, signer, redaction = keepAll }: AuditOptions,
+): Audit {
   const db = openDatabase(path);
   const key = signer ?? softwareSigner(`${path}.key`);
   const headFile = `${path}.head`;
@@ -100,12 +107,13 @@ export function openAudit(path: string, { now, host = unknownHost, signer }: Aud
   const registry = new Registry(db);
   const contexts = new EventContexts(registry, host);
   const checkpoints = new Checkpoints(db, log, key, headFile, now);
-  const first = { db, log, contexts, now };
-  if (broken === undefined) convertRecords(db, log, contexts);
+  const redact = redactor(redaction, `${path}.redaction-key`);
+  const first = { db, log, contexts, redact, now };
+  if (broken === undefined) convertRecords(first);
   const spool = new Spool(first);
   if (broken !== undefined) {
     spool.append(daemonStream, restartRecord(log, broken));
-    convertRecords(db, log, contexts);
+    convertRecords(first);
   }
   return auditOf({ db, log, checkpoints, now }, spool, registry);
 }

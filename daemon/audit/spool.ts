@@ -12,6 +12,7 @@ import { sortOut } from './intake.ts';
 import { JournalReader } from './journal-reader.ts';
 import { isDenial } from './log.ts';
 import type { Log } from './log.ts';
+import type { Redactor } from './redactor.ts';
 import { patience, Sequence } from './sequence.ts';
 
 /** Stream and session name of what the daemon itself records. */
@@ -38,6 +39,7 @@ export interface SpoolParts {
   readonly db: Database;
   readonly log: Log;
   readonly contexts: EventContexts;
+  readonly redact: Redactor;
   /** Unix time in milliseconds. */
   readonly now: () => number;
 }
@@ -46,6 +48,7 @@ export class Spool {
   readonly #db: Database;
   readonly #log: Log;
   readonly #contexts: EventContexts;
+  readonly #redact: Redactor;
   readonly #now: () => number;
   readonly #table: EntriesTable;
   readonly #journals = new Map<string, Journal>();
@@ -56,10 +59,11 @@ export class Spool {
   readonly #before: { readonly records: number; readonly denied: number };
   #daemonSeq: number;
 
-  constructor({ db, log, contexts, now }: SpoolParts) {
+  constructor({ db, log, contexts, redact, now }: SpoolParts) {
     this.#db = db;
     this.#log = log;
     this.#contexts = contexts;
+    this.#redact = redact;
     this.#now = now;
     this.#table = new EntriesTable(db);
     // The numbers of another log are others: what was lost with it may have been shipped under them.
@@ -232,7 +236,8 @@ export class Spool {
     this.#count.run(allowed, denied, session);
   }
 
-  #appendEvent(stream: string, subject: string, record: SessionRecord, part: 0 | 1): Told {
+  #appendEvent(stream: string, subject: string, given: SessionRecord, part: 0 | 1): Told {
+    const record = this.#redact(given);
     const { seq, time, disposition, outcome } = record;
     const text = eventText(record, this.#contexts.of(subject), part === 0 ? 'record' : 'outcome');
     const position = this.#log.append({

@@ -15,7 +15,9 @@ import type { Account, Accounts } from './accounts.ts';
 import { Attestation } from './attestation.ts';
 import { Closures } from './closures.ts';
 import { adminDoor, agentDoor, supervisorDoor } from './doors.ts';
+import { Foresight } from './foresight.ts';
 import { hostFacts } from './host-facts.ts';
+import { launchBody, makeSessionDirectories, planRequest } from './launch-body.ts';
 import { pathsOf } from './paths.ts';
 import type { Paths } from './paths.ts';
 import { updatePolicy } from './policy-update.ts';
@@ -58,6 +60,7 @@ export class Daemon {
   readonly launchStop: LaunchStop;
   readonly sessions: Sessions;
   readonly pool: SupervisorPool;
+  readonly foresight: Foresight;
   readonly closures: Closures;
   /** The doctor that is at work, if any. */
   doctor: Promise<DoctorCheck[]> | undefined;
@@ -67,6 +70,8 @@ export class Daemon {
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #listening: Listening[] = [];
   readonly #draining = new Set<string>();
+  /** A supervisor was ended that may have left something. */
+  #untidy = false;
 
   constructor({ settings, profiles, version, supervisorScript, now }: DaemonOptions) {
     this.settings = settings;
@@ -93,11 +98,23 @@ export class Daemon {
     this.closures = new Closures((record) => this.note(daemonStream, record));
     const { runDir, stateDir, pool } = settings;
     const program = { script: supervisorScript, runDir, stateDir, logFile: paths.supervisorLog };
+    this.foresight = this.#foresee();
     this.pool = new SupervisorPool({
       size: pool,
       spawn: () => spawnSupervisor(program),
       mountTable: mountTableDigest,
       lastWords: () => lastWords(paths.supervisorLog),
+      spare: this.foresight,
+    });
+  }
+
+  #foresee(): Foresight {
+    return new Foresight({
+      plan: (actor, run) => this.profiles.plan(planRequest(this, actor, run)),
+      reserve: () => makeSessionDirectories(this),
+      directory: (session) => this.paths.session(session),
+      body: (actor, run, session) => launchBody(this, actor, run, session),
+      retired: () => (this.#untidy = true),
     });
   }
 
@@ -121,6 +138,7 @@ export class Daemon {
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
     for (const listening of this.#listening.splice(0)) listening.close();
     this.pool.stop();
+    this.foresight.stop();
     this.profiles.close();
     for (const session of this.sessions.all) session.release();
     this.attestation.close();
@@ -173,6 +191,7 @@ export class Daemon {
 
   async #reloaded(problem: string | undefined): Promise<void> {
     this.policyProblem = problem;
+    this.foresight.recheck();
     this.note(daemonStream, {
       kind: 'admin',
       operation: 'policy-reload',
@@ -193,8 +212,11 @@ export class Daemon {
 
   #lookAfterPool(): void {
     this.pool.dropStale();
+    this.foresight.recheck(mountTableDigest());
     this.pool.fill();
-    if (this.sessions.takeDeaths() > 0) removeStrays(this.paths.runDir);
+    if (this.sessions.takeDeaths() === 0 && !this.#untidy) return;
+    this.#untidy = false;
+    removeStrays(this.paths.runDir);
   }
 
   #complain(operation: string, session: string, error: unknown): void {

@@ -1,18 +1,18 @@
 // From a checked request to a running session. What can be done before the supervisor is asked has been done by then:
 // the profile is compiled, the directories and the agent's socket are there, the session is on record.
-import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { processes, procfs } from '../../native-bindings/linux/mod.ts';
 import { CordonError, toText } from '../model/mod.ts';
 import type { Plan } from '../model/mod.ts';
 import { asCordonError, message } from '../wire/mod.ts';
-import type { Bodies, LaunchAnswer, Message } from '../wire/mod.ts';
+import type { LaunchAnswer, Message } from '../wire/mod.ts';
 import type { Daemon } from './daemon.ts';
+import type { Foreseen } from './foresight.ts';
+import { launchBody, makeSessionDirectories, planRequest } from './launch-body.ts';
 import type { Actor } from './peer.ts';
-import type { PlanRequest } from './profiles.ts';
 import { checkMode } from './run-request.ts';
 import type { CheckedRun } from './run-request.ts';
 import { Session } from './session.ts';
+import { retire } from './supervisor-link.ts';
 import type { SupervisorLink } from './supervisor-link.ts';
 
 const maxSessions = 256;
@@ -20,33 +20,31 @@ const maxSessionsPerUser = 64;
 const launchDeadline = 30_000;
 const SIGKILL = 9;
 
-const alphabet = 'abcdefghijklmnopqrstuvwxyz234567';
-/** Eight characters, 40 random bits: short enough to type, and not to be guessed. */
-export const newSessionId = (): string => [...randomBytes(8)].map((byte) => alphabet[byte & 31]).join('');
-
-const bytes = (path: string): Buffer => Buffer.from(path, 'latin1');
-
 export async function launch(daemon: Daemon, actor: Actor, run: CheckedRun): Promise<Message> {
   refuseWhenStopped(daemon, actor, run);
   refuseWhenFull(daemon, actor);
   const request = planRequest(daemon, actor, run);
   if (run.mode !== undefined) checkMode(actor, run.mode, daemon.profiles.ownMode(request));
   const plan = daemon.profiles.plan(request);
-  const link = await daemon.pool.take();
-  const session = prepare(daemon, actor, run, plan, link);
+  const foreseen = daemon.foresight.take(actor, run, plan);
+  const link = foreseen?.link ?? (await daemon.pool.take());
+  const session = prepare(
+    daemon,
+    actor,
+    run,
+    plan,
+    link,
+    foreseen?.session ?? makeSessionDirectories(daemon),
+  );
   try {
-    session.agents = await daemon.openAgentSocket(session);
-    // Nothing is awaited between this look at the switch and the launch: a kill that comes later finds the session.
-    refuseWhenStopped(daemon, actor, run);
-    const asked = link.connection.askFor(
-      'launch',
-      launchBody(daemon, actor, run, plan, session),
-      'launchAnswer',
-      {
-        deadline: launchDeadline,
-      },
-    );
-    began(daemon, session, plan, await asked);
+    // Nobody can ask there before the command has started, which is long after the launch was ordered.
+    const [agents, answer] = await Promise.allSettled([
+      daemon.openAgentSocket(session),
+      order({ daemon, actor, run, plan, session }, link, foreseen),
+    ]);
+    session.agents = valueOf(agents);
+    began(daemon, session, plan, valueOf(answer));
+    daemon.foresight.note(actor, run);
   } catch (error) {
     const known = asCordonError(error);
     void daemon.sessions.end(session, { state: 'ended', exitCode: 125, reason: known.message });
@@ -59,21 +57,51 @@ export async function launch(daemon: Daemon, actor: Actor, run: CheckedRun): Pro
   return message('runAnswer', { session: session.id, attachPath: daemon.paths.attachSocket(session.id) });
 }
 
-function planRequest(
-  daemon: Daemon,
-  actor: Actor,
-  { account, profile, workspace, mode }: CheckedRun,
-): PlanRequest {
-  return {
-    profile,
-    user: account.name,
-    uid: account.uid,
-    home: daemon.homeOf(account),
-    workspace,
-    ...(mode === undefined ? {} : { mode }),
-    generation: 1,
-    trusted: actor.admin,
-  };
+function valueOf<T>(settled: PromiseSettledResult<T>): T {
+  if (settled.status === 'rejected') throw settled.reason;
+  return settled.value;
+}
+
+interface Launching {
+  readonly daemon: Daemon;
+  readonly actor: Actor;
+  readonly run: CheckedRun;
+  readonly plan: Plan;
+  readonly session: Session;
+}
+
+/** What was prepared is used when its supervisor finds that nothing has changed since; else the pool serves. */
+async function order(
+  launching: Launching,
+  link: SupervisorLink,
+  foreseen: Foreseen | undefined,
+): Promise<LaunchAnswer> {
+  if (foreseen === undefined) return ask(launching, link);
+  const { daemon, session } = launching;
+  try {
+    return await ask(launching, link, foreseen.digest);
+  } catch (error) {
+    if (asCordonError(error).code !== 'stale') throw error;
+  }
+  daemon.foresight.wasStale();
+  daemon.sessions.detach(session);
+  retire(link);
+  const other = await daemon.pool.take();
+  daemon.sessions.attach(session, other);
+  daemon.sessions.update(session, session.state, { supervisorPid: other.pid, supervisorStart: other.start });
+  if (session.ending || session.state === 'killed')
+    throw new CordonError('killed', `session ${session.id} was killed while it started`);
+  return ask(launching, other);
+}
+
+/** `prepared`: digest of the plan that the supervisor has already. */
+function ask(launching: Launching, link: SupervisorLink, prepared?: string): Promise<LaunchAnswer> {
+  const { daemon, actor, run, plan, session } = launching;
+  // Nothing is awaited between this look at the switch and the launch: a kill that comes later finds the session.
+  refuseWhenStopped(daemon, actor, run);
+  const known = prepared === undefined ? { plan: JSON.stringify(plan) } : { prepared };
+  const body = { ...launchBody(daemon, actor, run, session.id), ...known };
+  return link.connection.askFor('launch', body, 'launchAnswer', { deadline: launchDeadline });
 }
 
 function refuseWhenStopped({ launchStop }: Daemon, actor: Actor, run: CheckedRun): void {
@@ -89,8 +117,15 @@ function refuseWhenFull({ sessions }: Daemon, actor: Actor): void {
   });
 }
 
-function prepare(daemon: Daemon, actor: Actor, run: CheckedRun, plan: Plan, link: SupervisorLink): Session {
-  const id = newSessionId();
+/** On record, before anything of it runs. */
+function prepare(
+  daemon: Daemon,
+  actor: Actor,
+  run: CheckedRun,
+  plan: Plan,
+  link: SupervisorLink,
+  id: string,
+): Session {
   const { capabilitySet } = plan;
   const session = new Session({
     session: id,
@@ -123,42 +158,10 @@ function prepare(daemon: Daemon, actor: Actor, run: CheckedRun, plan: Plan, link
       frozenByAdmin: false,
     },
   });
-  mkdirSync(daemon.paths.session(id), { mode: 0o711 });
-  mkdirSync(`${daemon.paths.session(id)}/agent`, { mode: 0o755 });
   daemon.sessions.add(session);
   daemon.sessions.attach(session, link);
   session.capabilitySet = capabilitySet;
   return session;
-}
-
-function launchBody(
-  daemon: Daemon,
-  actor: Actor,
-  run: CheckedRun,
-  plan: Plan,
-  { id }: Session,
-): Partial<Bodies['launch']> {
-  return {
-    session: id,
-    plan: JSON.stringify(plan),
-    uid: run.account.uid,
-    gid: run.account.gid,
-    user: run.account.name,
-    home: bytes(daemon.homeOf(run.account)),
-    workspace: bytes(run.workspace),
-    cwd: bytes(run.cwd),
-    argv: run.argv,
-    environment: run.environment,
-    tty: run.tty,
-    rows: run.rows,
-    columns: run.columns,
-    journalPath: daemon.paths.journal(id),
-    attachPath: daemon.paths.attachSocket(id),
-    agentSocketPath: daemon.paths.agentSocket(id),
-    clientUid: actor.uid,
-    upstream: daemon.settings.upstream,
-    hosts: JSON.stringify(daemon.settings.hosts),
-  };
 }
 
 /** The supervisor says it runs: take hold of its first process, and see that no layer is missing. */

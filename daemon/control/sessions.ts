@@ -75,7 +75,16 @@ export class Sessions {
     session.link = link.connection;
     session.supervisorPidfd = link.pidfd;
     session.fanotifyFd ??= duplicateFanotify(link);
-    void link.connection.closed.then(() => this.#linkLost(session));
+    void link.connection.closed.then(() => {
+      if (session.link === link.connection) void this.#linkLost(session);
+    });
+  }
+
+  /** Its supervisor turned out not to be the one: nothing of the session has begun there. The link is the caller's again. */
+  detach(session: Session): void {
+    session.link = session.supervisorPidfd = undefined;
+    if (session.fanotifyFd !== undefined) closeSync(session.fanotifyFd);
+    session.fanotifyFd = undefined;
   }
 
   /** After a restart: what the last daemon left. Sessions whose supervisor is gone have ended. */

@@ -12,6 +12,8 @@ export interface PoolOptions {
   readonly mountTable: () => string;
   /** What to say of a supervisor that died before it was ready. */
   readonly lastWords: () => string;
+  /** Has use for one more than the pool keeps. */
+  readonly spare?: { readonly wanted: boolean; prepare(link: SupervisorLink): Promise<void> };
 }
 
 interface Waiter {
@@ -44,7 +46,8 @@ export class SupervisorPool {
   /** Starts what is missing. */
   fill(): void {
     if (this.#stopped || this.#retry !== undefined) return;
-    const wanted = this.#options.size + this.#waiters.length;
+    const { size, spare } = this.#options;
+    const wanted = size + this.#waiters.length + (size > 0 && spare?.wanted === true ? 1 : 0);
     for (let have = this.#ready.length + this.#starting.size; have < wanted; have++) this.#start();
   }
 
@@ -55,8 +58,9 @@ export class SupervisorPool {
     void link.connection.closed.then(() => this.#left(link));
     const waiter = this.#waiters.shift();
     if (waiter !== undefined) waiter.resolve(link);
-    else if (this.#stopped || this.#ready.length >= Math.max(this.#options.size, 1)) retire(link);
-    else this.#ready.push(link);
+    else if (!this.#stopped && this.#ready.length < Math.max(this.#options.size, 1)) this.#ready.push(link);
+    else if (!this.#stopped && this.#options.spare?.wanted === true) void this.#options.spare.prepare(link);
+    else retire(link);
   }
 
   /** The caller owns the link from then on, and calls `fill` when it has time. */

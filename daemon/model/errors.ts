@@ -11,6 +11,7 @@ export type CordonErrorCode =
   | 'protocol'
   | 'limit'
   | 'unavailable'
+  | 'stale'
   | 'internal';
 
 export interface CordonErrorFacts {

@@ -5,7 +5,7 @@ import type { Mode, Verdict } from './verdict.ts';
 /** Why the static filter asked: a line of the reviewed table. */
 export interface SyscallEntry {
   readonly name: string;
-  readonly kind: 'open' | 'mutate' | 'exec' | 'started' | 'connect' | 'bind' | 'send' | 'deny';
+  readonly kind: 'open' | 'mutate' | 'exec' | 'started' | 'connect' | 'bind' | 'send' | 'process' | 'deny';
   readonly errno: number;
   readonly reason: string;
 }

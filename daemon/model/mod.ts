@@ -4,6 +4,7 @@ export * from './errors.ts';
 export * from './path.ts';
 export * from './plan.ts';
 export * from './record.ts';
+export * from './redaction.ts';
 export * from './verdict.ts';
 export * from './decider.ts';
 export * from './mediation.ts';

@@ -7,5 +7,4 @@ export type { Part } from './event.ts';
 export { classOf } from './kinds.ts';
 export type { RecordClass } from './kinds.ts';
 export { recordOf } from './record.ts';
-export { keepAll, redact } from './redact.ts';
-export type { RedactionPolicy, Treatment } from './redact.ts';
+export { redact } from './redact.ts';

@@ -2,21 +2,7 @@
 // made, so that what is signed and shipped never held it.
 import { createHmac } from 'node:crypto';
 import { argumentsWithoutSecrets, withoutSecrets } from '../dlp/mod.ts';
-import type { ProcessInfo, SessionRecord } from '../model/mod.ts';
-
-/** keep: as it is. hash: HMAC-SHA-256 with the host's key, so that equal values stay equal. drop: only that it was there. */
-export type Treatment = 'keep' | 'hash' | 'drop';
-
-export interface RedactionPolicy {
-  /** Arguments of programs; the first, the program's name, counts as a path. */
-  readonly arguments: Treatment;
-  /** Files, programs and unix sockets. */
-  readonly paths: Treatment;
-  /** What people and models said: arguments and results of tool calls, justifications. */
-  readonly content: Treatment;
-}
-
-export const keepAll: RedactionPolicy = { arguments: 'keep', paths: 'keep', content: 'keep' };
+import type { ProcessInfo, RedactionPolicy, SessionRecord, Treatment } from '../model/mod.ts';
 
 type Detail = NonNullable<SessionRecord['detail']>;
 type Fact = Detail[string];

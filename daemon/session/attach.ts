@@ -13,6 +13,8 @@ export interface AttachOptions {
   readonly path: string;
   /** Who may attach besides root. */
   readonly uid: number;
+  /** There is a session to attach to. */
+  readonly isOpen: () => boolean;
   readonly onAttach: (client: Client) => void;
   /** The client's descriptors could not be taken over: there is nothing to start. */
   readonly onRefused: (reason: string) => void;
@@ -72,7 +74,7 @@ export class AttachSocket {
   private accept(socket: Socket): void {
     const { fd } = (socket as unknown as { _handle: { fd: number } })._handle;
     const peer = processes.peerCredentials(fd);
-    if (peer.uid !== 0 && peer.uid !== this.options.uid) {
+    if (!this.options.isOpen() || (peer.uid !== 0 && peer.uid !== this.options.uid)) {
       socket.destroy();
       return;
     }

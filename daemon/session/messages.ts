@@ -106,8 +106,8 @@ export interface BeginSession {
 export interface BeginOpen extends BeginSession {
   /** O_PATH descriptor of the sandbox's root. */
   readonly root: number;
-  readonly audit:
-    { readonly group: number; readonly mounts: readonly (readonly [string, number])[] } | undefined;
+  /** Reads are recorded from an audit group, by the main thread. */
+  readonly audited: boolean;
 }
 /** To the notify thread, before the session is known: the sandbox's tree is ready to be copied. */
 export interface Enter {
@@ -119,6 +119,8 @@ export interface BeginNotify extends BeginSession {
   readonly sealed: readonly string[];
   /** SessionCgroup.openJoin(): closed by the thread. */
   readonly joinCgroup: number;
+  /** cordond's run directory, resolved, and the sockets in it: not to be connected to. */
+  readonly control: { readonly directory: string; readonly ids: readonly ObjectId[] };
   /** As Confine.agentSocket, another descriptor. */
   readonly agentSocket: number;
   /** As Confine.hidden, with another descriptor. */
@@ -132,6 +134,8 @@ export interface BeginNotify extends BeginSession {
 export interface Serve {
   readonly type: 'serve';
   readonly listener: number;
+  /** Landlock is in force for the agent. */
+  readonly landlock: boolean;
 }
 export interface ReplacePolicy {
   readonly type: 'policy';
@@ -149,6 +153,10 @@ export interface ImageDigest {
   readonly key: string;
   readonly sha256: string;
 }
+export interface Begun {
+  readonly type: 'begun';
+  readonly tid: number;
+}
 export interface Stop {
   readonly type: 'stop';
 }
@@ -157,7 +165,7 @@ export type FromMediationThread =
   | { readonly type: 'ready' }
   | HashImage
   | { readonly type: 'entered' }
-  | { readonly type: 'begun' }
+  | Begun
   | { readonly type: 'policy-in-force'; readonly generation: number }
   | { readonly type: 'ended' }
   | Failed;

@@ -14,10 +14,12 @@ import {
 } from '../../native-bindings/linux/mod.ts';
 import { bringIn, isWithin, privateWritable } from '../launcher/mod.ts';
 import { judgeGitConfig } from '../decision/git-config.ts';
-import type { Decide, SyscallEntry } from '../model/mod.ts';
+import { normalise, type Decide, type SyscallEntry } from '../model/mod.ts';
 import { decide } from '../monitor/mod.ts';
 import { notifyLookup, seccompProgram } from '../policy/seccomp/mod.ts';
 import {
+  BoundSockets,
+  ControlSockets,
   EgressLink,
   ExecMediator,
   ImageDigests,
@@ -105,6 +107,36 @@ function joinOnce(files: Files, procs: number): (pid: number) => boolean {
   };
 }
 
+/** Where sockets are the sandbox's own, and where a name that the machine has may be missing. */
+const scratchPlaces = ['/tmp', '/var/tmp', '/dev/shm'];
+const hidingPlaces = [...scratchPlaces, '/dev', '/run', '/var/run', '/sys', '/proc'];
+const within = (path: string, places: readonly string[]): boolean =>
+  places.some((place) => isWithin(normalise(path), place));
+
+/** In our copy of the sandbox's tree, after the session's places were made. */
+function privateDevices(files: Files): Set<number> {
+  const stats = privateWritable.map((place) => files.fstatat(AT.FDCWD, place, 0));
+  return new Set(stats.filter((stat) => stat !== undefined).map(({ dev }) => dev));
+}
+
+/** By the root of the thread group's leader, which is the machine's, and with the agent's rights. Nothing is opened there. */
+function isOnlyOutside(files: Files, path: string): boolean {
+  if (!path.startsWith('/') || !within(path, hidingPlaces)) return false;
+  const there = files.fstatat(data.proc, `${process.pid}/root${normalise(path)}`, AT.SYMLINK_NOFOLLOW);
+  return there !== undefined && files.fstatat(AT.FDCWD, path, AT.SYMLINK_NOFOLLOW) === undefined;
+}
+
+const MAX_KEYS = 4096;
+function firstTime(): (key: string) => boolean {
+  const seen = new Set<string>();
+  return (key) => {
+    if (seen.has(key)) return false;
+    if (seen.size >= MAX_KEYS) seen.clear();
+    seen.add(key);
+    return true;
+  };
+}
+
 interface Session {
   readonly mediation: Mediation;
   readonly egress: Egress | undefined;
@@ -112,7 +144,7 @@ interface Session {
   readonly terminal: boolean;
 }
 
-function sessionOf(begin: BeginNotify, listenerFd: number): Session {
+function sessionOf(begin: BeginNotify, listenerFd: number, landlock: boolean): Session {
   const files = new Files(data.proc);
   const reader = new ProcessReader(files, data.proc);
   const journal = journalOf(begin);
@@ -138,7 +170,12 @@ function sessionOf(begin: BeginNotify, listenerFd: number): Session {
     neverExec: new Set(begin.neverExec),
     joinCgroup: joinOnce(files, begin.joinCgroup),
     images: new ImageDigests(files, (image) => say({ type: 'hash', ...image })),
-    boundHere: new Set(),
+    boundHere: new BoundSockets(files, privateDevices(files)),
+    controlSockets: new ControlSockets(begin.control.directory, begin.control.ids),
+    isScratch: (path) => within(path, scratchPlaces),
+    isNew: firstTime(),
+    landlock,
+    onlyOutside: (path) => isOnlyOutside(files, path),
     uid: begin.uid,
     gid: begin.gid,
     decide: decideIfWaiting,
@@ -160,8 +197,8 @@ function replacePolicy(session: Session, message: Extract<ToMediationThread, { t
   say({ type: 'policy-in-force', generation: capabilitySet.generation });
 }
 
-function serve(begin: BeginNotify, listenerFd: number): void {
-  const session = sessionOf(begin, listenerFd);
+function serve(begin: BeginNotify, listenerFd: number, landlock: boolean): void {
+  const session = sessionOf(begin, listenerFd, landlock);
   serveNotifications({
     mediation: session.mediation,
     mediators: { exec: new ExecMediator(session.mediation), egress: session.egress },
@@ -190,9 +227,9 @@ port.on('message', (message: ToMediationThread) => {
     } else if (message.type === 'begin') {
       begun = message as BeginNotify;
       moveIn(begun, new Files(data.proc));
-      say({ type: 'begun' });
+      say({ type: 'begun', tid: processes.gettid() });
     } else if (message.type === 'serve' && begun !== undefined) {
-      serve(begun, message.listener);
+      serve(begun, message.listener, message.landlock);
       say({ type: 'ended' });
       port.close();
     } else if (message.type === 'stop') port.close();

@@ -1,15 +1,9 @@
 // Entry of the open thread: fanotify permission events of one session.
 import { workerData } from 'node:worker_threads';
-import { AuditGroup, Files, PermissionGroup } from '../../native-bindings/linux/mod.ts';
+import { AuditGroup, Files, PermissionGroup, processes } from '../../native-bindings/linux/mod.ts';
 import type { Decider, Journal } from '../model/mod.ts';
 import { decide } from '../monitor/mod.ts';
-import {
-  OpenMediator,
-  ProcessReader,
-  ReadAudit,
-  type JournalWriter,
-  type OpenMediation,
-} from '../supervisor/mod.ts';
+import { OpenMediator, ProcessReader, type JournalWriter, type OpenMediation } from '../supervisor/mod.ts';
 import { deciderOf, journalOf, portOfWorker, sayTo, waiting } from './mediation-thread.ts';
 import type { BeginOpen, MediationThreadData, ToMediationThread } from './messages.ts';
 
@@ -47,7 +41,7 @@ const state = {
   root: -1,
   decide,
   ownPid: process.pid,
-  audit: undefined,
+  audited: false,
   names: new AuditGroup(),
   wake: data.wake,
   onWake: () => {
@@ -67,21 +61,10 @@ function begin(message: BeginOpen): void {
   state.neverExec = new Set(message.neverExec);
   state.neverHasNames = message.neverHasNames;
   state.root = message.root;
-  if (message.audit !== undefined) {
-    const { group, mounts } = message.audit;
-    state.audit = new ReadAudit({
-      group: new AuditGroup(group),
-      files,
-      reader: state.reader,
-      mounts: new Map(mounts),
-      ownPid: process.pid,
-      now: Date.now,
-      elapsed: () => performance.now(),
-    });
-  }
+  state.audited = message.audited;
   mediator.replacePolicy(deciderOf(message.capabilitySet, terminal), message.capabilitySet.mode);
   mediator.active = true;
-  say({ type: 'begun' });
+  say({ type: 'begun', tid: processes.gettid() });
 }
 
 function handle(message: ToMediationThread): boolean {

@@ -6,6 +6,8 @@ import { judgeGitConfig } from '../decision/git-config.ts';
 import type { CapabilitySet, RuleInfo } from '../model/mod.ts';
 import { decide } from '../monitor/mod.ts';
 import {
+  BoundSockets,
+  ControlSockets,
   ExecMediator,
   ImageDigests,
   JournalWriter,
@@ -77,7 +79,12 @@ export function rehearse(proc: number): void {
     neverExec: new Set(),
     joinCgroup: () => true,
     images: new ImageDigests(files, ({ fd }) => files.close(fd)),
-    boundHere: new Set(),
+    boundHere: new BoundSockets(files, new Set()),
+    controlSockets: new ControlSockets('/run/cordon', []),
+    isScratch: () => false,
+    isNew: () => true,
+    landlock: true,
+    onlyOutside: () => false,
     uid: 0,
     gid: 0,
     decide,

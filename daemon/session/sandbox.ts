@@ -10,6 +10,7 @@ import {
 } from '../../native-bindings/linux/mod.ts';
 import { SessionCgroup, findHierarchy, parseMountInfo } from '../launcher/mod.ts';
 import type { CapabilitySet, Layer } from '../model/mod.ts';
+import type { AuditSource } from './audit-loop.ts';
 import type {
   BeginNotify,
   BeginOpen,
@@ -144,6 +145,7 @@ export class Sandbox {
   private readonly stage: string;
   private initPidfd = -1;
   prepared: Prepared | undefined;
+  private notifyTid = 0;
   exited: Promise<Exited> | undefined;
 
   constructor(options: SandboxOptions) {
@@ -207,27 +209,38 @@ export class Sandbox {
     return this.prepared;
   }
 
+  /** Where opens are told of; undefined when some file system cannot be audited by handle. */
+  get auditSource(): AuditSource | undefined {
+    return this.auditMounts.length === 0 ? undefined : { group: this.audit, mounts: this.auditMounts };
+  }
+
   /** The sandbox takes on the session: mounts, decisions, confinement. Afterwards only `spawn` is left to do. */
   async begin(
     confine: Omit<Confine, 'type'>,
-    open: Omit<BeginOpen, 'type' | 'root' | 'audit'>,
+    open: Omit<BeginOpen, 'type' | 'root' | 'audited'>,
     notify: Omit<BeginNotify, 'type'>,
   ): Promise<Confined> {
     const { tid } = this.preparedOrThrow;
     this.cgroup.limit(confine.limits);
     const root = openSync(`/proc/self/task/${tid}/root`, O_PATH);
-    const audit = this.auditMounts.length === 0 ? undefined : { group: this.audit, mounts: this.auditMounts };
-    this.open.say({ ...open, type: 'begin', root, audit } satisfies BeginOpen);
+    const audited = this.auditSource !== undefined;
+    this.open.say({ ...open, type: 'begin', root, audited } satisfies BeginOpen);
     signalEvent(this.wakeOpen);
     this.notify.say({ ...notify, type: 'begin' } satisfies BeginNotify);
     this.launch.say({ ...confine, type: 'confine' });
-    const [confined] = await Promise.all([
+    const [confined, { tid: notifyTid }] = await Promise.all([
       this.launch.next('confined'),
       this.notify.next('begun'),
       this.open.next('begun'),
     ]);
-    this.notify.say({ type: 'serve', listener: confined.listener });
+    this.notifyTid = notifyTid;
+    this.notify.say({ type: 'serve', listener: confined.listener, landlock: confined.landlock });
     return confined;
+  }
+
+  /** Threads whose mount namespaces are the sandbox's: the agent's tree, and the mediator's. */
+  get confinedThreads(): readonly [number, number] {
+    return [this.preparedOrThrow.tid, this.notifyTid];
   }
 
   async spawn(order: Omit<Spawn, 'type'>): Promise<Spawned | NotStarted> {
@@ -286,10 +299,14 @@ export class Sandbox {
     ];
   }
 
+  /** So that the cgroup can be removed. Slow where it is version 1: when nobody waits any more. */
+  leaveCgroup(): void {
+    if (this.prepared !== undefined) this.cgroup.releaseThread(this.prepared.tid);
+  }
+
   /** After the last process is gone: the mediation threads take what still waits, and end. */
   async stop(): Promise<void> {
     this.kill();
-    if (this.prepared !== undefined) this.cgroup.releaseThread(this.prepared.tid);
     const ends = [
       [this.open, this.wakeOpen],
       [this.notify, this.wakeNotify],

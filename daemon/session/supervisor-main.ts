@@ -35,8 +35,10 @@ const supervisor = new Supervisor({
 async function leave(status: number): Promise<void> {
   await connection?.drained();
   connection?.end();
+  supervisor.sandbox.kill();
+  supervisor.sandbox.leaveCgroup();
   removeCgroup();
-  process.exit(status);
+  processes.exitNow(status); // process.exit() would wait for threads that wait for the kernel
 }
 
 /** Tasks leave their cgroup a moment after they died; what cannot be removed now is removed by the daemon's next start. */

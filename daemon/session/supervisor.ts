@@ -1,19 +1,23 @@
 // One session from the supervisor's side: prepared idle, launched on order, mediated until its command ends, and
 // independent of the daemon all the while.
 import { createHash } from 'node:crypto';
-import { closeSync, constants, createReadStream, openSync, statSync } from 'node:fs';
-import { mounts, processes } from '../../native-bindings/linux/mod.ts';
-import { hiddenBelow, type Hidden } from '../launcher/mod.ts';
+import { closeSync, createReadStream } from 'node:fs';
+import { processes } from '../../native-bindings/linux/mod.ts';
+import { resizeTerminal } from '../launcher/mod.ts';
 import { CordonError, toText, type CapabilitySet, type Plan } from '../model/mod.ts';
 import { JournalWriter, SHARED } from '../supervisor/mod.ts';
 import type { Bodies, Connection, Incoming } from '../wire/mod.ts';
 import { AttachSocket, type Client } from './attach.ts';
+import { AuditLoop } from './audit-loop.ts';
 import { EgressProcess } from './egress-process.ts';
 import { buildEnvironment } from './environment.ts';
 import { blockedActions, exitCode } from './exit-status.ts';
+import { Ground } from './ground.ts';
+import { journalPlace, openJournal } from './journal-place.ts';
 import type { Confined, EffectiveLayer, HashImage, NotStarted } from './messages.ts';
-import { findNeverObjects } from './never-objects.ts';
+import { fits, planDigest, type PreparedOrder } from './prepared-order.ts';
 import { Sandbox } from './sandbox.ts';
+import { confineSession, groundOf, latin1 } from './session-confinement.ts';
 import { actAfter } from './wall-time.ts';
 
 export interface SupervisorOptions {
@@ -38,10 +42,16 @@ export class Supervisor {
   private readonly counters = new BigInt64Array(this.shared);
   private order: LaunchOrder | undefined;
   private plan: Plan | undefined;
+  private readonly journalFd = journalPlace();
   private journal: JournalWriter | undefined;
+  /** The launch that was prepared ahead, until it comes. */
+  private prepared: PreparedOrder | undefined;
   private attachSocket: AttachSocket | undefined;
   private egress: EgressProcess | undefined;
   private confined: Confined | undefined;
+  private ground: Ground | undefined;
+  private audit: AuditLoop | undefined;
+  private unattended: NodeJS.Timeout | undefined;
   private layers: EffectiveLayer[] = [];
   private agent: { readonly pid: number; readonly pidfd: number } | undefined;
   private hinted = 0n;
@@ -80,6 +90,9 @@ export class Supervisor {
       case 'launch':
         await this.launch(message.body);
         return 'launchAnswer';
+      case 'prepare':
+        await this.prepareFor(message.body);
+        return 'ack';
       case 'policyUpdate':
         await this.replacePolicy(JSON.parse(message.body.capabilitySet) as CapabilitySet);
         return 'ack';
@@ -100,97 +113,99 @@ export class Supervisor {
 
   private async launch(order: LaunchOrder): Promise<void> {
     if (this.order !== undefined) throw new CordonError('protocol', 'this supervisor has a session already');
+    if (order.prepared === '') {
+      const plan = this.planOf(order);
+      this.order = order;
+      await this.orEnd(() => this.takeOn(order, plan));
+    } else {
+      this.takeUp(order);
+      this.order = order;
+    }
+    await this.orEnd(() => this.begin(order));
+  }
+
+  private planOf(order: LaunchOrder): Plan {
+    if (this.prepared !== undefined) throw new CordonError('protocol', 'this supervisor was prepared');
     if (order.uid === 0)
       throw new CordonError('not-permitted', 'agents are not run as root', {
         fix: 'name a user: cordon run --user NAME',
       });
-    this.order = order;
-    this.plan = JSON.parse(order.plan) as Plan;
+    return JSON.parse(order.plan) as Plan;
+  }
+
+  private async orEnd(work: () => Promise<void> | void): Promise<void> {
     try {
-      await this.begin(order, this.plan);
+      await work();
     } catch (error) {
       this.end(125, '', `the launch failed: ${error instanceof Error ? error.message : String(error)}`);
       throw error;
     }
   }
 
-  private openJournal(order: LaunchOrder, plan: Plan): number {
-    const { O_APPEND, O_CREAT, O_WRONLY, O_NOFOLLOW } = constants;
-    const fd = openSync(order.journalPath, O_APPEND | O_CREAT | O_WRONLY | O_NOFOLLOW, 0o600);
-    this.journal = new JournalWriter(
-      { fd, session: order.session, shared: this.shared },
-      plan.capabilitySet.mode,
-      plan.capabilitySet.generation,
-    );
-    return fd;
+  /** The whole sandbox for a launch that is likely: all but the journal and the command. */
+  private async prepareFor(order: LaunchOrder): Promise<void> {
+    if (this.order !== undefined) throw new CordonError('protocol', 'this supervisor has a session already');
+    const plan = this.planOf(order);
+    this.prepared = { order, digest: planDigest(order.plan) };
+    await this.takeOn(order, plan);
   }
 
-  private async begin(order: LaunchOrder, plan: Plan): Promise<void> {
-    const { capabilitySet } = plan;
-    const journal = this.openJournal(order, plan);
-    const never =
-      capabilitySet.mode === 'monitor'
-        ? findNeverObjects([])
-        : findNeverObjects(plan.masks, neverImages(capabilitySet));
-    const terminal = order.tty;
-    this.startEgress(order, plan);
-    const common = {
-      session: order.session,
-      journal,
-      shared: this.shared,
-      capabilitySet,
-      never: never.ids,
-      neverExec: never.execIds,
-      neverHasNames: never.haveNames,
-      terminal,
-    };
-    const agentSocket = this.agentDirectory(order);
-    const agentSocketOfMediator = this.agentDirectory(order);
-    const [hidden, hiddenFromMediator] = [this.hiddenWorkspace(order), this.hiddenWorkspace(order)];
-    const { uid, gid } = order;
-    const writable = capabilitySet.mode === 'monitor' ? ['/'] : plan.writable;
-    this.confined = await this.sandbox.begin(
-      {
-        uid,
-        gid,
-        masks: never.masks,
-        agentSocket,
-        hidden,
-        fifos: ['/tmp', ...plan.writable.filter(isThere)],
-        terminal: terminal ? { rows: order.rows, columns: order.columns } : undefined,
-        limits: plan.limits,
-      },
-      common,
-      {
-        ...common,
-        uid,
-        gid,
-        writable,
-        sealed: never.masks.map((mask) => mask.path),
-        agentSocket: agentSocketOfMediator,
-        joinCgroup: this.sandbox.cgroup.openJoin(),
-        hidden: hiddenFromMediator,
-        egress: this.egressForMediator(),
-      },
+  /** Throws `stale` when the launch is not the one that was prepared, or anything has changed since; nothing of it has begun then. */
+  private takeUp(order: LaunchOrder): void {
+    const why = this.unfit(order);
+    if (why === undefined) return;
+    this.attachSocket?.close();
+    throw new CordonError('stale', `what was prepared cannot be used: ${why} is different now`);
+  }
+
+  private unfit(order: LaunchOrder): string | undefined {
+    const { prepared, ground, plan } = this;
+    if (prepared === undefined || ground === undefined || plan === undefined) return 'what was asked for';
+    if (this.counters.some((count) => count !== 0n)) return 'the journal, which was written to,';
+    return (
+      fits(prepared, order) ??
+      ground.change() ??
+      (this.missingLayers(plan).length > 0 ? 'a layer' : undefined)
     );
-    for (const fd of [agentSocket, agentSocketOfMediator, hidden?.mount, hiddenFromMediator?.mount])
-      if (fd !== undefined && fd >= 0) closeSync(fd);
+  }
+
+  /** Mounts, decisions, confinement, layers: the sandbox as this session is to have it. */
+  private async takeOn(order: LaunchOrder, plan: Plan): Promise<void> {
+    const { capabilitySet } = plan;
+    this.plan = plan;
+    this.journal = new JournalWriter(
+      { fd: this.journalFd, session: order.session, shared: this.shared },
+      capabilitySet.mode,
+      capabilitySet.generation,
+    );
+    this.ground = new Ground(groundOf(order, plan, this.sandbox.mountTable));
+    this.startEgress(order, plan);
+    this.confined = await confineSession(this.sandbox, {
+      order,
+      plan,
+      never: this.ground.never,
+      journal: this.journalFd,
+      shared: this.shared,
+      egress: this.egressForMediator(),
+      runDir: this.options.runDir,
+    });
+    const source = this.sandbox.auditSource;
+    this.audit = source === undefined ? undefined : new AuditLoop(source, this.journal, capabilitySet);
+    this.ground.settle(this.sandbox.confinedThreads);
     this.checkLayers(plan);
     await this.listen(order);
+  }
+
+  /** From here on there is a session: it is recorded, and waits for its client. */
+  private begin(order: LaunchOrder): void {
+    if (this.plan === undefined) throw new CordonError('internal', 'no plan');
+    openJournal(this.journalFd, order.journalPath);
+    this.ground?.release();
+    this.audit?.start();
+    if (this.confined?.terminal !== undefined && order.rows > 0)
+      resizeTerminal(this.confined.terminal.master, order.columns, order.rows);
+    this.unattended = setTimeout(() => this.end(125, '', 'nobody attached to the session'), ATTACH_MS);
     setInterval(() => this.hint(), HINT_MS).unref();
-  }
-
-  /** A detached mount of the directory with the session's agent socket; -1 when there is none. */
-  private agentDirectory(order: LaunchOrder): number {
-    return order.agentSocketPath === ''
-      ? -1
-      : mounts.cloneTree(order.agentSocketPath.replace(/\/[^/]*$/, ''), false);
-  }
-
-  /** The workspace when the sandbox has a private place around it; a detached mount each for its tree and the mediator's. */
-  private hiddenWorkspace(order: LaunchOrder): Hidden | undefined {
-    const path = Buffer.from(order.workspace).toString('latin1');
-    return hiddenBelow(path) === undefined ? undefined : { path, mount: mounts.cloneTree(path, false) };
   }
 
   private egressForMediator(): { port4: number; port6: number; flows: number } | undefined {
@@ -224,9 +239,7 @@ export class Supervisor {
 
   /** A layer that did not take hold is an error that names it, unless the profile says it may be missing. */
   private checkLayers(plan: Plan): void {
-    if (this.confined === undefined) throw new CordonError('internal', 'not confined');
-    this.layers = this.sandbox.layers(this.confined);
-    const missing = this.layers.filter((l) => !l.effective && !plan.mayLack.includes(l.layer));
+    const missing = this.missingLayers(plan);
     if (missing.length > 0)
       throw new CordonError(
         'layer-missing',
@@ -237,17 +250,25 @@ export class Supervisor {
       );
   }
 
-  private async listen(order: LaunchOrder): Promise<void> {
-    const timer = setTimeout(() => this.end(125, '', 'nobody attached to the session'), ATTACH_MS);
+  /** Read back from the kernel, as they are now. */
+  private missingLayers(plan: Plan): EffectiveLayer[] {
+    if (this.confined === undefined) throw new CordonError('internal', 'not confined');
+    this.layers = this.sandbox.layers(this.confined);
+    return this.layers.filter((l) => !l.effective && !plan.mayLack.includes(l.layer));
+  }
+
+  /** Nobody is let in before the session begins. */
+  private async listen({ attachPath, clientUid }: LaunchOrder): Promise<void> {
     this.attachSocket = new AttachSocket({
-      path: order.attachPath,
-      uid: order.clientUid,
+      path: attachPath,
+      uid: clientUid,
+      isOpen: () => this.order !== undefined,
       onAttach: (client) => {
-        clearTimeout(timer);
-        void this.start(order, client);
+        clearTimeout(this.unattended);
+        if (this.order !== undefined) void this.start(this.order, client);
       },
       onRefused: (reason) => {
-        clearTimeout(timer);
+        clearTimeout(this.unattended);
         this.end(125, '', reason);
       },
       onSignal: (signal) => this.signal(signal),
@@ -256,7 +277,6 @@ export class Supervisor {
   }
 
   private async start(order: LaunchOrder, client: Client): Promise<void> {
-    const latin1 = (b: Uint8Array): string => Buffer.from(b).toString('latin1');
     const terminal = this.confined?.terminal;
     const { plan } = this;
     if (plan === undefined) return;
@@ -348,9 +368,10 @@ export class Supervisor {
   }
 
   private async replacePolicy(capabilitySet: CapabilitySet): Promise<void> {
-    if (this.plan === undefined)
+    if (this.plan === undefined || this.order === undefined)
       throw new CordonError('protocol', 'there is no session whose policy could change');
     await this.sandbox.replacePolicy(capabilitySet);
+    this.audit?.replacePolicy(capabilitySet);
     await this.egress?.replacePolicy(capabilitySet);
     this.plan = { ...this.plan, capabilitySet };
     if (this.journal !== undefined) {
@@ -410,10 +431,10 @@ export class Supervisor {
     this.sandbox.kill();
     this.egress?.stop();
     await this.sandbox.stop();
+    this.audit?.stop();
     for (const hit of this.sandbox.cgroup.hits())
       this.record('limit', hit, 'a limit of the profile was reached');
     this.record('exit', String(code), this.reason === '' ? 'the command ended' : this.reason);
-    if (this.confined?.terminal !== undefined) closeSync(this.confined.terminal.slave);
     const denied = Number(this.counters[SHARED.denied]);
     const blocks = denied > 0 && this.order !== undefined ? blockedActions(this.order.journalPath) : [];
     this.hint();
@@ -423,14 +444,6 @@ export class Supervisor {
   }
 }
 
-/** Images named literally by `never` exec rules. */
-const neverImages = ({ exec, rules }: CapabilitySet): string[] =>
-  exec
-    .filter(({ effect, glob, rule }) => effect === 'deny' && glob === '' && rules[rule]?.never === true)
-    .map(({ base }) => base);
-
-const isThere = (path: string): boolean =>
-  statSync(Buffer.from(path, 'latin1'), { throwIfNoEntry: false }) !== undefined;
 const signalNumbers: Partial<Record<NodeJS.Signals, number>> = {
   SIGINT: 2,
   SIGTERM: 15,

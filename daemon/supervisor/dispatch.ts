@@ -4,10 +4,15 @@ import { AT, E, O, type seccomp } from '../../native-bindings/linux/mod.ts';
 import type { SyscallEntry } from '../model/mod.ts';
 import type { ExecMediator } from './exec.ts';
 import { fails, refusal, type Answer, type Mediation } from './mediation.ts';
+import * as attributes from './attributes.ts';
 import * as mutations from './mutations.ts';
-import { mediateBind, mediateConnect, mediateSend, readAddress, type Egress } from './network.ts';
-import { mediateOpen } from './open.ts';
+import type { Mutation } from './permit.ts';
+import { mediateConnect, mediateSend, type Egress } from './network.ts';
+import { mediateOpen, mediateOpenHow } from './open.ts';
+import { aimsAt, asksForNamespaces } from './processes.ts';
 import { mediateAccess } from './access.ts';
+import { readAddress } from './socket-call.ts';
+import { mediateBind } from './unix-sockets.ts';
 
 const PATH_MAX = 4095;
 
@@ -60,6 +65,13 @@ const open =
     mediateOpen(c.m, { pid: c.pid, dirfd: dirfd(c), path: c.path(path), flags: flags(c), mode: c.int(mode) });
 const cwd = (): number => AT.FDCWD;
 
+/** struct open_how (openat2(2)): flags u64, mode u64, resolve u64. Copied once. */
+function openHow(c: Call): { readonly flags: number; readonly mode: number } {
+  if (c.number(3) < 24) throw new Unreadable(E.INVAL);
+  const how = c.bytes(2, 24);
+  return { flags: how.readInt32LE(0), mode: how.readInt32LE(8) };
+}
+
 /** timespec[2] from timeval[2] (microseconds) at argument `index`; undefined for NULL. */
 function timevals(c: Call, index: number): Uint8Array | undefined {
   if (c.number(index) === 0) return undefined;
@@ -80,7 +92,7 @@ function utimbuf(c: Call, index: number): Uint8Array | undefined {
 const timespecs = (c: Call, index: number): Uint8Array | undefined =>
   c.number(index) === 0 ? undefined : c.bytes(index, 32);
 
-const mutation = (c: Call, operation: string): mutations.Mutation => ({ pid: c.pid, operation });
+const mutation = (c: Call, operation: string): Mutation => ({ pid: c.pid, operation });
 /** Path of an *at call that may be empty with AT_EMPTY_PATH (then the descriptor itself is meant). */
 function atPath(c: Call, path: number, flags: number): string {
   const text = c.path(path);
@@ -90,30 +102,25 @@ function atPath(c: Call, path: number, flags: number): string {
 const XATTR_NAME_MAX = 255;
 const XATTR_SIZE_MAX = 65536;
 
-function attribute(c: Call, follow: boolean): Answer {
+type Named = (c: Call) => { readonly dirfd: number; readonly path: string };
+const byName: Named = (c) => ({ dirfd: AT.FDCWD, path: c.path(0) });
+const byDescriptor: Named = (c) => ({ dirfd: c.int(0), path: '' });
+
+function attribute(c: Call, follow: boolean, named: Named = byName): Answer {
   const size = c.number(3);
   if (size > XATTR_SIZE_MAX) return fails(7); // E2BIG
   const value = size === 0 ? Buffer.alloc(0) : c.bytes(2, size);
-  return mutations.changeAttribute(
-    c.m,
-    mutation(c, 'setxattr'),
-    c.path(0),
-    c.text(1, XATTR_NAME_MAX),
-    value,
-    c.int(4),
-    follow,
-  );
+  const change = { name: c.text(1, XATTR_NAME_MAX), value, flags: c.int(4) };
+  const { dirfd, path } = named(c);
+  return attributes.changeAttribute(c.m, mutation(c, 'setxattr'), dirfd, path, change, follow);
 }
-const removeAttribute = (c: Call, follow: boolean): Answer =>
-  mutations.changeAttribute(
-    c.m,
-    mutation(c, 'removexattr'),
-    c.path(0),
-    c.text(1, XATTR_NAME_MAX),
-    undefined,
-    0,
-    follow,
-  );
+function removeAttribute(c: Call, follow: boolean, named: Named = byName): Answer {
+  const change = { name: c.text(1, XATTR_NAME_MAX), value: undefined, flags: 0 };
+  const { dirfd, path } = named(c);
+  return attributes.changeAttribute(c.m, mutation(c, 'removexattr'), dirfd, path, change, follow);
+}
+/** futimens(3) is utimensat(2) with a NULL path. */
+const timesPath = (c: Call): string => (c.number(1) === 0 ? '' : atPath(c, 1, c.int(3)));
 
 const rename = (c: Call, od: number, o: string, nd: number, n: string, flags: number): Answer =>
   mutations.rename(c.m, mutation(c, 'rename'), [od, o], [nd, n], flags);
@@ -134,6 +141,7 @@ const handlers: Readonly<Record<string, Handler>> = {
   access: (c) => asks(c, AT.FDCWD, c.path(0), c.int(1), 0),
   faccessat: (c) => asks(c, c.int(0), c.path(1), c.int(2), 0),
   faccessat2: (c) => asks(c, c.int(0), atPath(c, 1, c.int(3)), c.int(2), c.int(3)),
+  openat2: (c) => mediateOpenHow(c.m, { pid: c.pid, dirfd: c.int(0), path: c.path(1), ...openHow(c) }),
   creat: open(cwd, 0, () => O.WRONLY | O.CREAT | O.TRUNC, 1),
   mkdir: (c) => mutations.makeDirectory(c.m, mutation(c, 'mkdir'), AT.FDCWD, c.path(0), c.int(1)),
   mkdirat: (c) => mutations.makeDirectory(c.m, mutation(c, 'mkdir'), c.int(0), c.path(1), c.int(2)),
@@ -164,10 +172,10 @@ const handlers: Readonly<Record<string, Handler>> = {
   mknod: (c) => mutations.makeNode(c.m, mutation(c, 'mknod'), AT.FDCWD, c.path(0), c.int(1)),
   mknodat: (c) => mutations.makeNode(c.m, mutation(c, 'mknod'), c.int(0), c.path(1), c.int(2)),
   truncate: (c) => mutations.truncate(c.m, mutation(c, 'truncate'), c.path(0), c.listener.argBig(1)),
-  chmod: (c) => mutations.changeMode(c.m, mutation(c, 'chmod'), AT.FDCWD, c.path(0), c.int(1), true),
-  fchmodat: (c) => mutations.changeMode(c.m, mutation(c, 'chmod'), c.int(0), c.path(1), c.int(2), true),
+  chmod: (c) => attributes.changeMode(c.m, mutation(c, 'chmod'), AT.FDCWD, c.path(0), c.int(1), true),
+  fchmodat: (c) => attributes.changeMode(c.m, mutation(c, 'chmod'), c.int(0), c.path(1), c.int(2), true),
   fchmodat2: (c) =>
-    mutations.changeMode(
+    attributes.changeMode(
       c.m,
       mutation(c, 'chmod'),
       c.int(0),
@@ -176,11 +184,11 @@ const handlers: Readonly<Record<string, Handler>> = {
       (c.int(3) & AT.SYMLINK_NOFOLLOW) === 0,
     ),
   chown: (c) =>
-    mutations.changeOwner(c.m, mutation(c, 'chown'), AT.FDCWD, c.path(0), c.int(1), c.int(2), true),
+    attributes.changeOwner(c.m, mutation(c, 'chown'), AT.FDCWD, c.path(0), c.int(1), c.int(2), true),
   lchown: (c) =>
-    mutations.changeOwner(c.m, mutation(c, 'chown'), AT.FDCWD, c.path(0), c.int(1), c.int(2), false),
+    attributes.changeOwner(c.m, mutation(c, 'chown'), AT.FDCWD, c.path(0), c.int(1), c.int(2), false),
   fchownat: (c) =>
-    mutations.changeOwner(
+    attributes.changeOwner(
       c.m,
       mutation(c, 'chown'),
       c.int(0),
@@ -189,16 +197,16 @@ const handlers: Readonly<Record<string, Handler>> = {
       c.int(3),
       (c.int(4) & AT.SYMLINK_NOFOLLOW) === 0,
     ),
-  utime: (c) => mutations.changeTimes(c.m, mutation(c, 'utime'), AT.FDCWD, c.path(0), utimbuf(c, 1), true),
-  utimes: (c) => mutations.changeTimes(c.m, mutation(c, 'utime'), AT.FDCWD, c.path(0), timevals(c, 1), true),
+  utime: (c) => attributes.changeTimes(c.m, mutation(c, 'utime'), AT.FDCWD, c.path(0), utimbuf(c, 1), true),
+  utimes: (c) => attributes.changeTimes(c.m, mutation(c, 'utime'), AT.FDCWD, c.path(0), timevals(c, 1), true),
   futimesat: (c) =>
-    mutations.changeTimes(c.m, mutation(c, 'utime'), c.int(0), c.path(1), timevals(c, 2), true),
+    attributes.changeTimes(c.m, mutation(c, 'utime'), c.int(0), c.path(1), timevals(c, 2), true),
   utimensat: (c) =>
-    mutations.changeTimes(
+    attributes.changeTimes(
       c.m,
       mutation(c, 'utime'),
       c.int(0),
-      atPath(c, 1, c.int(3)),
+      timesPath(c),
       timespecs(c, 2),
       (c.int(3) & AT.SYMLINK_NOFOLLOW) === 0,
     ),
@@ -206,6 +214,11 @@ const handlers: Readonly<Record<string, Handler>> = {
   lsetxattr: (c) => attribute(c, false),
   removexattr: (c) => removeAttribute(c, true),
   lremovexattr: (c) => removeAttribute(c, false),
+  // By descriptor, whatever it was opened for: the sandbox's own mounts are read-only, the judged object is changed on ours.
+  fchmod: (c) => attributes.changeMode(c.m, mutation(c, 'chmod'), c.int(0), '', c.int(1), true),
+  fchown: (c) => attributes.changeOwner(c.m, mutation(c, 'chown'), c.int(0), '', c.int(1), c.int(2), true),
+  fsetxattr: (c) => attribute(c, true, byDescriptor),
+  fremovexattr: (c) => removeAttribute(c, true, byDescriptor),
 };
 
 export interface Mediators {
@@ -254,6 +267,19 @@ function refuse(c: Call, entry: SyscallEntry): Answer {
   return fails(entry.errno);
 }
 
+/** A call that names a process, or clone3(2), whose answer is ENOSYS whatever it asks for. */
+function processCall(c: Call, name: string): Answer {
+  switch (name) {
+    case 'clone3':
+      return asksForNamespaces(c.m, c.pid, c.bytes(0, 8));
+    case 'kill':
+    case 'pidfd_open':
+      return aimsAt(c.m, c.pid, name, c.int(0));
+    default:
+      return aimsAt(c.m, c.pid, name, c.int(1));
+  }
+}
+
 /** Throws Unreadable. What is in no table is refused. */
 export function dispatch(m: Mediation, mediators: Mediators, entry: SyscallEntry): Answer {
   const c = new Call(m);
@@ -275,6 +301,8 @@ export function dispatch(m: Mediation, mediators: Mediators, entry: SyscallEntry
       return socketCall(c, readAddress(m, c.pid, c.number(1), c.int(2)), (call) => mediateBind(m, call));
     case 'send':
       return socketCall(c, sendAddress(c, entry.name), (call) => mediateSend(m, call));
+    case 'process':
+      return processCall(c, entry.name);
     case 'deny':
       return refuse(c, entry);
   }

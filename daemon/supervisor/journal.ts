@@ -14,6 +14,8 @@ export interface JournalState {
 }
 
 const HEADER = 8;
+/** Records in one write(2) at most, when many are written at once. */
+const CHUNK = 64;
 /** A record longer than this is cut in its long fields: paths are at most 4 KiB, argv is bounded by its reader. */
 const MAX_JSON = 256 * 1024;
 
@@ -39,8 +41,20 @@ export class JournalWriter implements Journal {
 
   append(record: NewRecord): SessionRecord | undefined {
     const seq = Number(Atomics.add(this.counters, SHARED.seq, 1n)) + 1;
+    const whole = this.numbered(record, seq);
+    if (!this.write(whole)) {
+      // Gives the number back when nobody took the next one meanwhile, so that a full disk leaves no hole.
+      Atomics.compareExchange(this.counters, SHARED.seq, BigInt(seq), BigInt(seq - 1));
+      return undefined;
+    }
+    this.reportLost();
+    this.count(record);
+    return whole;
+  }
+
+  private numbered(record: NewRecord, seq: number): SessionRecord {
     const { session } = this.state;
-    const whole: SessionRecord = {
+    return {
       id: `${session}-${seq}`,
       session,
       seq,
@@ -49,15 +63,32 @@ export class JournalWriter implements Journal {
       generation: this.generation,
       ...record,
     };
-    if (!this.write(whole)) {
-      // Gives the number back when nobody took the next one meanwhile, so that a full disk leaves no hole.
-      Atomics.compareExchange(this.counters, SHARED.seq, BigInt(seq), BigInt(seq - 1));
-      return undefined;
-    }
-    this.reportLost();
-    const denied = record.disposition === 'denied' || record.disposition === 'would-deny';
+  }
+
+  private count({ disposition }: NewRecord): void {
+    const denied = disposition === 'denied' || disposition === 'would-deny';
     Atomics.add(this.counters, denied ? SHARED.denied : SHARED.allowed, 1n);
-    return whole;
+  }
+
+  /** Records of what has happened already, and waits for nothing: many with one write(2). What cannot be written is counted as lost. */
+  appendAll(records: readonly NewRecord[]): void {
+    for (let next = 0; next < records.length;) next = this.appendSome(records, next);
+  }
+
+  /** From `first` on, as many as fit; returns the index of the one after. */
+  private appendSome(records: readonly NewRecord[], first: number): number {
+    const chunk = records.slice(first, first + CHUNK);
+    const count = BigInt(chunk.length);
+    const seq = Number(Atomics.add(this.counters, SHARED.seq, count));
+    let end = 0;
+    const texts = chunk.map((record, i) => JSON.stringify(this.numbered(record, seq + 1 + i)));
+    const buffer = this.appender.buffer(texts.reduce((sum, { length }) => sum + length * 3 + HEADER, 0));
+    for (const text of texts) end = encode(buffer, end, text);
+    if (this.put(end, chunk.length)) {
+      for (const record of chunk) this.count(record);
+      this.reportLost();
+    } else Atomics.compareExchange(this.counters, SHARED.seq, BigInt(seq) + count, BigInt(seq));
+    return first + chunk.length;
   }
 
   /** Once records can be written again, one of them says how many could not be. */
@@ -74,22 +105,33 @@ export class JournalWriter implements Journal {
     const json = JSON.stringify(record);
     if (json.length > MAX_JSON) return this.failed('record too long');
     const buffer = this.appender.buffer(json.length * 3 + HEADER);
-    const length = buffer.utf8Write(json, HEADER);
-    buffer.writeUInt32LE(length, 0);
-    buffer.writeUInt32LE(crc32(buffer.subarray(HEADER, HEADER + length)), 4);
-    const result = this.appender.append(HEADER + length);
-    if (result < 0) return this.failed(errnoName(-result));
+    return this.put(encode(buffer, 0, json), 1);
+  }
+
+  /** One write(2) of the first `size` bytes of the buffer, which are `records` whole frames. */
+  private put(size: number, records: number): boolean {
+    const result = this.appender.append(size);
+    if (result < 0) return this.failed(errnoName(-result), records);
     this.failure = '';
-    Atomics.add(this.counters, SHARED.bytes, BigInt(HEADER + length));
+    Atomics.add(this.counters, SHARED.bytes, BigInt(size));
     return true;
   }
 
-  private failed(why: string): false {
+  private failed(why: string, records = 1): false {
     this.failure = why;
     this.lastFailure = why;
-    Atomics.add(this.counters, SHARED.failed, 1n);
+    Atomics.add(this.counters, SHARED.failed, BigInt(records));
     return false;
   }
+}
+
+/** One frame at `start`; returns its end. */
+function encode(buffer: Buffer, start: number, json: string): number {
+  const payload = start + HEADER;
+  const length = buffer.utf8Write(json, payload);
+  buffer.writeUInt32LE(length, start);
+  buffer.writeUInt32LE(crc32(buffer.subarray(payload, payload + length)), start + 4);
+  return payload + length;
 }
 
 const lostRecord = (count: number, why: string): NewRecord => ({

@@ -11,6 +11,8 @@ import type {
   RuleInfo,
   Verdict,
 } from '../model/mod.ts';
+import type { BoundSockets } from './bound-sockets.ts';
+import type { ControlSockets } from './control-sockets.ts';
 import type { ImageDigests } from './images.ts';
 import type { ProcessReader } from './process-info.ts';
 import type { Resolver } from './resolver.ts';
@@ -34,8 +36,17 @@ export interface Mediation {
   readonly images: ImageDigests;
   /** Puts the agent's first process under its limits, where it is not born there. False: it could not be. */
   readonly joinCgroup: (pid: number) => boolean;
-  /** Sockets that the sandbox itself bound, by identity: only those, and granted ones, can be connected to. */
-  readonly boundHere: Set<ObjectId>;
+  /** Sockets that the sandbox itself bound: only those, and granted ones, can be connected to. */
+  readonly boundHere: BoundSockets;
+  readonly controlSockets: ControlSockets;
+  /** True for names below the sandbox's own scratch places. */
+  readonly isScratch: (path: string) => boolean;
+  /** Says true once for each key: what repeats itself harmlessly is recorded once. */
+  readonly isNew: (key: string) => boolean;
+  /** Landlock is in force for the agent. */
+  readonly landlock: boolean;
+  /** True when the machine has something of this name that the sandbox's own places hide. */
+  readonly onlyOutside: (path: string) => boolean;
   readonly uid: number;
   readonly gid: number;
   readonly decide: Decide;

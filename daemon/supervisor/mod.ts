@@ -1,3 +1,5 @@
+export * from './bound-sockets.ts';
+export * from './control-sockets.ts';
 export { dispatch } from './dispatch.ts';
 export * from './exec.ts';
 export * from './images.ts';

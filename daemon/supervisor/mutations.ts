@@ -1,17 +1,12 @@
-// Every other call that changes the tree: carried out on behalf, in pinned directories, on judged objects.
+// Calls that change the tree: carried out on behalf, in pinned directories, on judged objects.
 import { readdirSync } from 'node:fs';
-import { AT, E, O, S, type Files } from '../../native-bindings/linux/mod.ts';
-import { strictest, toText, type BytePath, type Verdict } from '../model/mod.ts';
-import { answerOf, fails, outcomeOf, refusal, type Answer, type Mediation, refused } from './mediation.ts';
+import { AT, E, O, S } from '../../native-bindings/linux/mod.ts';
+import { strictest, type BytePath, type Verdict } from '../model/mod.ts';
+import { fails, refusal, type Answer, type Mediation } from './mediation.ts';
 import { installGitConfig, isGitConfigRename } from './git-config.ts';
 import { applyUmask, judge } from './open.ts';
-import { isPlaceless, isUnresolved, join, type Located, type Slot } from './resolver.ts';
-
-/** One call of a task; `detail` goes into the record. */
-export interface Mutation {
-  readonly pid: number;
-  readonly operation: string;
-}
+import { isDots, permit, sparing, withObject, withOpen, withSlot, write, type Mutation } from './permit.ts';
+import { join, type Slot } from './resolver.ts';
 
 const SETID = 0o6000;
 /** Directories whose contents act on the host: a link in their place would lead around the rules below them. */
@@ -38,105 +33,12 @@ const isTakeoverLink = (path: string): boolean =>
 /** Entries looked at before a directory may change its name. */
 const MAX_SCAN = 50_000;
 
-function permit(
-  m: Mediation,
-  call: Mutation,
-  verdict: Verdict,
-  object: string,
-  object2: string | undefined,
-  effect: () => number,
-): Answer {
-  const permission = m.decide(
-    m.journal,
-    m.mode,
-    {
-      kind: 'file',
-      operation: call.operation,
-      object: toText(object),
-      ...(object2 === undefined ? {} : { object2: toText(object2) }),
-      layer: 'seccomp-notify',
-      process: m.reader.brief(call.pid),
-    },
-    verdict,
-    () => m.reader.tree(call.pid),
-  );
-  if (!permission.granted) return refused(permission);
-  const result = effect();
-  m.journal.complete(permission.record, outcomeOf(result));
-  return answerOf(result);
-}
-
-const write = (m: Mediation, path: BytePath): Verdict => m.decider.file({ access: 'write', path });
-
-const harmlessOnGitConfig: Verdict = {
-  effect: 'allow',
-  rule: {
-    id: 'builtin/git-config-harmless',
-    source: { file: 'built in', line: 0, key: 'git-config' },
-    never: false,
-  },
-  reason: 'removing a git configuration, or changing its mode, gives it no content',
-  obligations: [],
-};
-/** A repository can be removed, and `git init` tries the mode bits of its configuration: neither says what git runs. */
-const sparing = (verdict: Verdict): Verdict =>
-  verdict.effect !== 'allow' && verdict.rule.id === 'builtin/protected/git-config'
-    ? harmlessOnGitConfig
-    : verdict;
-
 /** Writable at both names, and not readable at the new one unless it was at the old one. */
 function moved(m: Mediation, from: BytePath, to: BytePath): Verdict {
   const hidden = m.decider.file({ access: 'read', path: from });
   const shown = hidden.effect !== 'allow' && m.decider.file({ access: 'read', path: to }).effect === 'allow';
   return strictest([...(shown ? [hidden] : []), write(m, from), write(m, to)]);
 }
-
-/** Runs `use` on the directory and name of `path`, and closes what was pinned. */
-function withSlot(
-  m: Mediation,
-  pid: number,
-  dirfd: number,
-  path: string,
-  use: (slot: Slot) => Answer,
-): Answer {
-  const slot = m.resolver.slot(pid, dirfd, path);
-  if (isUnresolved(slot)) return fails(slot.errno);
-  try {
-    return use(slot);
-  } finally {
-    m.resolver.close(slot);
-  }
-}
-
-function withObject(
-  m: Mediation,
-  pid: number,
-  dirfd: number,
-  path: string,
-  follow: boolean,
-  use: (object: Located) => Answer,
-): Answer {
-  const found = m.resolver.object(pid, dirfd, path, follow);
-  if (isUnresolved(found)) return found.errno === E.STALE ? hidden(m, pid, path) : fails(found.errno);
-  try {
-    return isPlaceless(found) || found.path.startsWith('/proc/') ? fails(E.PERM) : use(found);
-  } finally {
-    m.resolver.close(found);
-  }
-}
-
-/** The task's descriptor leads to a decoy: there is nothing of that kind in the mediator's tree. */
-const hidden = (m: Mediation, pid: number, path: string): Answer =>
-  permit(
-    m,
-    { pid, operation: 'access' },
-    refusal('hidden', 'what is behind this descriptor is hidden from the sandbox'),
-    path,
-    undefined,
-    () => -E.ACCES,
-  );
-
-const isDots = (name: string): boolean => name === '' || name === '.' || name === '..';
 
 export function makeDirectory(
   m: Mediation,
@@ -339,96 +241,7 @@ export function truncate(m: Mediation, call: Mutation, path: string, length: big
     // Opening anything else could wait for ever, or act on a device; truncate(2) refuses them too.
     if (kind !== S.IFREG) return fails(kind === S.IFDIR ? E.ISDIR : E.INVAL);
     return permit(m, call, judge(m, object.path, object.stat, ['write']), object.path, undefined, () =>
-      withOpen(m.files, m.proc, object, O.WRONLY, (fd) => m.files.ftruncate(fd, length)),
+      withOpen(m.files, m.proc, object.fd, O.WRONLY, (fd) => m.files.ftruncate(fd, length)),
     );
   });
-}
-
-export function changeMode(
-  m: Mediation,
-  call: Mutation,
-  dirfd: number,
-  path: string,
-  mode: number,
-  follow: boolean,
-): Answer {
-  return withObject(m, call.pid, dirfd, path, follow, (object) => {
-    const verdict =
-      (mode & SETID) === 0
-        ? sparing(judge(m, object.path, object.stat, ['write']))
-        : refusal('no-setuid', 'set-user-ID and set-group-ID bits cannot be given');
-    if ((object.stat.mode & S.IFMT) === S.IFLNK) return fails(E.OPNOTSUPP);
-    return permit(m, call, verdict, object.path, undefined, () =>
-      m.files.fchmodat(m.proc, m.files.selfPath(object.fd), mode & 0o1777),
-    );
-  });
-}
-
-export function changeOwner(
-  m: Mediation,
-  call: Mutation,
-  dirfd: number,
-  path: string,
-  uid: number,
-  gid: number,
-  follow: boolean,
-): Answer {
-  return withObject(m, call.pid, dirfd, path, follow, (object) =>
-    permit(m, call, judge(m, object.path, object.stat, ['write']), object.path, undefined, () =>
-      m.files.fchownat(m.proc, m.files.selfPath(object.fd), uid, gid, 0),
-    ),
-  );
-}
-
-/** `times`: two struct timespec, or undefined for now. */
-export function changeTimes(
-  m: Mediation,
-  call: Mutation,
-  dirfd: number,
-  path: string,
-  times: Uint8Array | undefined,
-  follow: boolean,
-): Answer {
-  return withObject(m, call.pid, dirfd, path, follow, (object) =>
-    permit(m, call, judge(m, object.path, object.stat, ['write']), object.path, undefined, () =>
-      m.files.utimensat(m.proc, m.files.selfPath(object.fd), times, 0),
-    ),
-  );
-}
-
-/** Extended attributes of the `user.` namespace; others need rights that no agent has. */
-export function changeAttribute(
-  m: Mediation,
-  call: Mutation,
-  path: string,
-  name: string,
-  value: Uint8Array | undefined,
-  flags: number,
-  follow: boolean,
-): Answer {
-  return withObject(m, call.pid, AT.FDCWD, path, follow, (object) => {
-    const verdict =
-      name.startsWith('user.') || name.startsWith('system.posix_acl_')
-        ? judge(m, object.path, object.stat, ['write'])
-        : refusal('xattr', 'only user.* attributes and ACLs can be set');
-    return permit(m, call, verdict, object.path, undefined, () =>
-      withOpen(m.files, m.proc, object, O.RDONLY | O.NONBLOCK, (fd) =>
-        value === undefined ? m.files.fremovexattr(fd, name) : m.files.fsetxattr(fd, name, value, flags),
-      ),
-    );
-  });
-}
-
-function withOpen(
-  files: Files,
-  proc: number,
-  object: Located,
-  flags: number,
-  use: (fd: number) => number,
-): number {
-  const fd = files.openat(proc, files.selfPath(object.fd), flags | O.CLOEXEC | O.NOCTTY);
-  if (fd < 0) return fd;
-  const result = use(fd);
-  files.close(fd);
-  return result;
 }

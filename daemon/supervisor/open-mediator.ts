@@ -31,7 +31,6 @@ import {
 } from '../model/mod.ts';
 import { refusal } from './mediation.ts';
 import type { ProcessReader } from './process-info.ts';
-import type { ReadAudit } from './read-audit.ts';
 
 export interface OpenMediation {
   readonly group: PermissionGroup;
@@ -50,16 +49,14 @@ export interface OpenMediation {
   readonly decide: Decide;
   /** Our own process: what the mediator or the launch thread opens was decided by them. */
   readonly ownPid: number;
-  readonly audit: ReadAudit | undefined;
+  /** Every open is reported to an audit group: reads are recorded from there, also those never asked about. */
+  readonly audited: boolean;
   /** Tells of names that appear in cached directories. */
   readonly names: AuditGroup;
   readonly wake: number;
   readonly onWake: () => boolean;
 }
 
-/** How long audit events may wait, in milliseconds: they are read in batches, and nothing waits for them. */
-const BUSY_MS = 20;
-const IDLE_MS = 250;
 const EXEC_PERM = Number(FAN.OPEN_EXEC_PERM);
 /** Directories whose cacheability was worked out; cleared with every change of policy. */
 const MAX_KNOWN = 20_000;
@@ -94,16 +91,11 @@ export class OpenMediator {
 
   serve(): void {
     const poller = new Poller([this.m.group.fd, this.m.wake, this.m.names.fd]);
-    for (let busy = false; ;) {
-      const ready = poller.wait(busy ? BUSY_MS : IDLE_MS);
-      if (this.active) busy = this.m.audit?.drain(this.m.journal, this.m.decider) ?? false;
-      if (ready === 0) continue;
+    for (;;) {
+      if (poller.wait(-1) === 0) continue;
       if (poller.events(1) !== 0) {
         drainEvent(this.m.wake);
-        if (!this.m.onWake()) {
-          this.m.audit?.drain(this.m.journal, this.m.decider, true);
-          return;
-        }
+        if (!this.m.onWake()) return;
       }
       if (poller.events(2) !== 0) this.appeared();
       if (poller.events(0) !== 0) this.batch();
@@ -163,7 +155,7 @@ export class OpenMediator {
     if (verdict.effect === 'allow') {
       const cached = this.cache(fd, path, stat, exec);
       // Execs are recorded by the notify thread, with their arguments; reads by the audit, also those never asked about.
-      if (!exec && this.m.audit === undefined) this.recordRead(pid, path, verdict, cached);
+      if (!exec && !this.m.audited) this.recordRead(pid, path, verdict, cached);
       return true;
     }
     return this.permission(pid, path, exec, verdict);

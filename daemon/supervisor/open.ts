@@ -9,6 +9,7 @@ import {
   type Verdict,
 } from '../model/mod.ts';
 import { continues, fails, outcomeOf, refusal, type Answer, type Mediation, refused } from './mediation.ts';
+import { write } from './permit.ts';
 import { isPlaceless, isUnresolved, type Located, type Slot } from './resolver.ts';
 
 export interface OpenCall {
@@ -36,8 +37,10 @@ function tryOpen(m: Mediation, call: OpenCall): Answer | 'again' {
   const exclusive = (call.flags & (O.CREAT | O.EXCL)) === (O.CREAT | O.EXCL);
   const follow = (call.flags & O.NOFOLLOW) === 0 && !exclusive;
   const found = m.resolver.object(call.pid, call.dirfd, call.path, follow);
-  if (isUnresolved(found))
-    return found.errno === E.NOENT && (call.flags & O.CREAT) !== 0 ? create(m, call) : fails(found.errno);
+  if (isUnresolved(found)) {
+    if (found.errno === E.NOENT && (call.flags & O.CREAT) !== 0) return create(m, call);
+    return found.errno === E.NOENT ? absent(m, call) : fails(found.errno);
+  }
   try {
     if (exclusive) return fails(E.EXIST);
     // A pipe or socket of the task's own, reopened through /proc: the kernel gives what the task already has.
@@ -46,6 +49,61 @@ function tryOpen(m: Mediation, call: OpenCall): Answer | 'again' {
   } finally {
     m.resolver.close(found);
   }
+}
+
+/** What the machine has and the sandbox has not (a device, /sys, another process) is not there; that it was tried is recorded. */
+function absent(m: Mediation, call: OpenCall): Answer {
+  if (!m.onlyOutside(call.path)) return fails(E.NOENT);
+  const verdict = refusal('not-in-sandbox', "this is the machine's, and not in the sandbox's own tree");
+  m.decide(m.journal, 'enforce', intentOf(m, call, call.path, 'open'), verdict, () =>
+    m.reader.tree(call.pid),
+  );
+  return fails(E.NOENT);
+}
+
+/**
+ * openat2(2): `flags` and `mode` are copies of what lies in the task's memory, so the kernel must not run the call with what
+ * may be there later. What policy denies is refused and recorded here; the rest answers ENOSYS, as a kernel before 5.6 does,
+ * and the program asks again with openat(2), which is decided and recorded as ever.
+ */
+export function mediateOpenHow(m: Mediation, call: OpenCall): Answer {
+  if ((call.flags & O.PATH) !== 0) return fails(E.NOSYS);
+  const asked = askedFor(m, call);
+  if (asked === undefined || asked.verdict.effect === 'allow') return fails(E.NOSYS);
+  const writes = accessesOf(call.flags).includes('write');
+  const permission = m.decide(
+    m.journal,
+    m.mode,
+    intentOf(m, call, asked.path, writes ? 'open' : 'read'),
+    asked.verdict,
+    () => m.reader.tree(call.pid),
+  );
+  return permission.granted ? fails(E.NOSYS) : refused(permission);
+}
+
+/** undefined: nothing that a rule could name; openat(2) will say so. */
+function askedFor(
+  m: Mediation,
+  call: OpenCall,
+): { readonly path: string; readonly verdict: Verdict } | undefined {
+  const found = m.resolver.object(call.pid, call.dirfd, call.path, (call.flags & O.NOFOLLOW) === 0);
+  if (isUnresolved(found)) return (call.flags & O.CREAT) === 0 ? undefined : newName(m, call);
+  try {
+    if (isPlaceless(found)) return undefined;
+    return { path: found.path, verdict: judge(m, found.path, found.stat, accessesOf(call.flags)) };
+  } finally {
+    m.resolver.close(found);
+  }
+}
+
+function newName(
+  m: Mediation,
+  call: OpenCall,
+): { readonly path: string; readonly verdict: Verdict } | undefined {
+  const slot = m.resolver.slot(call.pid, call.dirfd, call.path);
+  if (isUnresolved(slot)) return undefined;
+  m.resolver.close(slot);
+  return { path: slot.path, verdict: write(m, slot.path) };
 }
 
 function accessesOf(flags: number): FileAccess[] {
@@ -81,6 +139,14 @@ function openFound(m: Mediation, call: OpenCall, found: Located): Answer {
 
 /** Devices of the private /dev, named pipes, /proc: opened by the task itself with its own rights, since opening them acts on the opener. */
 function openSpecial(m: Mediation, call: OpenCall, found: Located, verdict: Verdict): Answer {
+  // Landlock, which no policy loosens, lets the agent write to devices and named pipes only.
+  if (verdict.effect === 'allow' && m.landlock && found.path.startsWith('/proc/'))
+    return refuseOpen(
+      m,
+      call,
+      refusal('proc-write', 'nothing below /proc can be opened for writing'),
+      found.path,
+    );
   if (verdict.effect === 'allow') return continues;
   const permission = m.decide(m.journal, m.mode, intentOf(m, call, found.path, 'open'), verdict, () =>
     m.reader.tree(call.pid),
@@ -90,8 +156,9 @@ function openSpecial(m: Mediation, call: OpenCall, found: Located, verdict: Verd
 
 function openDirectory(m: Mediation, call: OpenCall, found: Located): Answer {
   if ((call.flags & O.TMPFILE_BIT) === 0) return fails(E.ISDIR);
+  if ((call.mode & SETID) !== 0) return refuseOpen(m, call, noSetId, found.path, 'tmpfile');
   const probe = `${found.path === '/' ? '' : found.path}/#tmpfile` as BytePath;
-  const verdict = m.decider.file({ access: 'write', path: probe });
+  const verdict = write(m, probe);
   const permission = m.decide(m.journal, m.mode, intentOf(m, call, found.path, 'tmpfile'), verdict, () =>
     m.reader.tree(call.pid),
   );
@@ -130,13 +197,18 @@ function create(m: Mediation, call: OpenCall): Answer | 'again' {
   }
 }
 
+const noSetId = refusal('no-setuid', 'files with set-user-ID or set-group-ID cannot be made');
+
 function createIn(m: Mediation, call: OpenCall, slot: Slot): Answer | 'again' {
   if (slot.name === '' || slot.name === '.' || slot.name === '..') return fails(E.ISDIR);
   if (m.files.fstatat(slot.fd, slot.name, AT.SYMLINK_NOFOLLOW) !== undefined) return 'again';
-  if ((call.mode & SETID) !== 0)
-    return refuseOpen(m, call, refusal('no-setuid', 'files with set-user-ID or set-group-ID cannot be made'));
+  if ((call.mode & SETID) !== 0) return refuseOpen(m, call, noSetId, slot.path);
   const accesses = [...new Set<FileAccess>(['write', ...accessesOf(call.flags)])];
-  const verdict = strictest(accesses.map((access) => m.decider.file({ access, path: slot.path })));
+  const verdict = strictest(
+    accesses.map((access) =>
+      access === 'write' ? write(m, slot.path) : m.decider.file({ access, path: slot.path }),
+    ),
+  );
   const permission = m.decide(m.journal, m.mode, intentOf(m, call, slot.path, 'create'), verdict, () =>
     m.reader.tree(call.pid),
   );
@@ -158,7 +230,11 @@ export function judge(m: Mediation, path: BytePath, stat: Stat, accesses: readon
   if (m.never.has(`${stat.dev}:${stat.ino}`))
     return refusal('never-object', 'another name of an object that may never be touched');
   const place = stat.nlink === 0 ? (path.replace(/ \(deleted\)$/, '') as BytePath) : path;
-  return strictest(accesses.map((access) => m.decider.file({ access, path: place })));
+  return strictest(
+    accesses.map((access) =>
+      access === 'write' ? write(m, place) : m.decider.file({ access, path: place }),
+    ),
+  );
 }
 
 /** The mediator takes on the task's umask: the kernel then applies it, or a default ACL, as it would have. */
@@ -189,9 +265,13 @@ function intentOf(
   };
 }
 
-function refuseOpen(m: Mediation, call: OpenCall, verdict: Verdict): Answer {
-  m.decide(m.journal, 'enforce', intentOf(m, call, call.path, 'open'), verdict, () =>
-    m.reader.tree(call.pid),
-  );
+function refuseOpen(
+  m: Mediation,
+  call: OpenCall,
+  verdict: Verdict,
+  path: string = call.path,
+  operation = 'open',
+): Answer {
+  m.decide(m.journal, 'enforce', intentOf(m, call, path, operation), verdict, () => m.reader.tree(call.pid));
   return fails(E.ACCES);
 }

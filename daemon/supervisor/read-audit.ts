@@ -2,14 +2,15 @@
 // task image, and written to the journal every second. Repeats cost a count, never a record of their own; what was read
 // is not lost.
 import type { AuditGroup, Files, Opened } from '../../native-bindings/linux/mod.ts';
-import { toText, type BytePath, type Decider, type Journal, type ProcessInfo } from '../model/mod.ts';
+import { toText, type BytePath, type Decider, type NewRecord, type ProcessInfo } from '../model/mod.ts';
+import type { JournalWriter } from './journal.ts';
+
+type Writing = Pick<JournalWriter, 'appendAll'>;
 import type { ProcessReader } from './process-info.ts';
 
 /** Objects kept before they are written, whatever the time. */
 const MAX_FOLDED = 4096;
 const FLUSH_MS = 1000;
-/** Batches taken in one go, so that a storm of opens does not keep questions waiting. */
-const MAX_BATCHES = 4;
 
 interface Folded {
   readonly object: string;
@@ -46,19 +47,20 @@ export class ReadAudit {
     this.flushed = options.elapsed();
   }
 
-  /** Takes what waits, and writes what is due. True when something came. */
-  drain(journal: Journal, decider: Decider, force = false): boolean {
-    let came = false;
-    for (let batch = 0; batch < MAX_BATCHES || force; batch++) {
-      const { events, lost } = this.o.group.read();
-      this.lost += lost;
-      for (const event of events) this.take(event);
-      came ||= events.length > 0;
-      if (events.length === 0) break;
-    }
+  /** Takes one batch of what waits (with `force` everything), and writes what is due. True when something came. */
+  drain(journal: Writing, decider: Decider, force = false): boolean {
+    let came = this.takeBatch();
+    while (force && this.takeBatch()) came = true;
     if (force || this.folded.size >= MAX_FOLDED || this.o.elapsed() - this.flushed >= FLUSH_MS)
       this.flush(journal, decider);
     return came;
+  }
+
+  private takeBatch(): boolean {
+    const { events, lost } = this.o.group.read();
+    this.lost += lost;
+    for (const event of events) this.take(event);
+    return events.length > 0;
   }
 
   private take(event: Opened): void {
@@ -105,9 +107,9 @@ export class ReadAudit {
   }
 
   /** Directories may be renamed and pids reused: what was learned of both holds for one period. */
-  private flush(journal: Journal, decider: Decider): void {
-    for (const entry of this.folded.values()) journal.append(recordOf(entry, decider));
-    if (this.lost > 0) journal.append(lostRecord(this.lost));
+  private flush(journal: Writing, decider: Decider): void {
+    const records = Array.from(this.folded.values(), (entry) => recordOf(entry, decider));
+    journal.appendAll(this.lost > 0 ? [...records, lostRecord(this.lost)] : records);
     this.lost = 0;
     this.folded.clear();
     this.directories.clear();
@@ -116,7 +118,7 @@ export class ReadAudit {
   }
 }
 
-function recordOf(entry: Folded, decider: Decider): Parameters<Journal['append']>[0] {
+function recordOf(entry: Folded, decider: Decider): NewRecord {
   const verdict = decider.file({ access: 'read', path: entry.path });
   return {
     kind: 'file',
@@ -135,7 +137,7 @@ function recordOf(entry: Folded, decider: Decider): Parameters<Journal['append']
   };
 }
 
-const lostRecord = (count: number): Parameters<Journal['append']>[0] => ({
+const lostRecord = (count: number): NewRecord => ({
   kind: 'file',
   operation: 'read',
   object: 'objects that were gone when the audit looked',

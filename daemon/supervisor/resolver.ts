@@ -198,7 +198,7 @@ export class Resolver {
     const stat = this.files.fstat(fd);
     const path = this.files.pathOf(fd);
     if (stat === undefined || path === '') return this.give(fd, E.IO);
-    if (!path.startsWith('/')) return { placeless: path, fd, stat };
+    if (!path.startsWith('/') || isMemoryFile(path, stat)) return { placeless: path, fd, stat };
     return { fd, path: path as BytePath, stat };
   }
 
@@ -207,3 +207,7 @@ export class Resolver {
     return { errno };
   }
 }
+
+/** memfd_create(2): the kernel shows it as a deleted file below its own root. */
+const isMemoryFile = (path: string, { nlink }: Stat): boolean =>
+  nlink === 0 && /^\/memfd:.* \(deleted\)$/s.test(path);

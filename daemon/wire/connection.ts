@@ -308,6 +308,7 @@ const codes: ReadonlySet<string> = new Set<CordonErrorCode>([
   'protocol',
   'limit',
   'unavailable',
+  'stale',
   'internal',
 ]);
 const isCode = (code: string): code is CordonErrorCode => codes.has(code);

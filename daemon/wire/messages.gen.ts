@@ -178,6 +178,7 @@ export interface Launch {
   readonly clientUid: number;
   readonly upstream: readonly string[];
   readonly hosts: string;
+  readonly prepared: string;
 }
 
 export interface LaunchAnswer {
@@ -294,6 +295,7 @@ export interface Bodies {
   readonly sessionControl: SessionControl;
   readonly journalHint: JournalHint;
   readonly sessionEnded: SessionEnded;
+  readonly prepare: Launch;
   readonly attach: Attach;
   readonly terminalInput: TerminalInput;
   readonly terminalOutput: TerminalOutput;
@@ -452,6 +454,7 @@ export const fieldTables: Readonly<Record<string, readonly FieldRow[]>> = {
     { no: 17, name: 'clientUid', type: 'uint32', repeated: false },
     { no: 18, name: 'upstream', type: 'string', repeated: true },
     { no: 19, name: 'hosts', type: 'string', repeated: false },
+    { no: 20, name: 'prepared', type: 'string', repeated: false },
   ],
   LaunchAnswer: [
     { no: 1, name: 'layers', type: 'LayerState', repeated: true },
@@ -554,6 +557,7 @@ export const bodyTable: readonly BodyRow[] = [
   { no: 44, kind: 'sessionControl', type: 'SessionControl' },
   { no: 45, kind: 'journalHint', type: 'JournalHint' },
   { no: 46, kind: 'sessionEnded', type: 'SessionEnded' },
+  { no: 47, kind: 'prepare', type: 'Launch' },
   { no: 60, kind: 'attach', type: 'Attach' },
   { no: 61, kind: 'terminalInput', type: 'TerminalInput' },
   { no: 62, kind: 'terminalOutput', type: 'TerminalOutput' },

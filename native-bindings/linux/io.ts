@@ -100,3 +100,9 @@ export const isPathOnly = (fd: number): boolean =>
 const F_SETFD = 2;
 /** Clears FD_CLOEXEC, which Node sets on what it inherits. */
 export const keepAcrossExec = (fd: number): void => void check(libc.fcntl(fd, F_SETFD, 0), 'fcntl F_SETFD');
+
+/** Makes number `to` mean what `from` means, at once for every thread, and closes `from`. Close-on-exec. */
+export function replaceDescriptor(from: number, to: number): void {
+  check(libc.dup3(from, to, 0o2000000), 'dup3');
+  libc.close(from);
+}

@@ -21,6 +21,7 @@ export const libc = {
   eventfd: fn('int eventfd(unsigned int initial, int flags)'),
   pipe2: fn('int pipe2(void *fds, int flags)'),
   dup2: fn('int dup2(int from, int to)'),
+  dup3: fn('int dup3(int from, int to, int flags)'),
   readlinkat: fn('long readlinkat(int dirfd, void *path, void *buf, size_t n)'),
   fstat: fn('int fstat(int fd, void *st)'),
   fstatat: fn('int fstatat(int dirfd, void *path, void *st, int flags)'),
@@ -68,6 +69,7 @@ export const libc = {
   prlimit: fn('int prlimit64(int pid, int resource, void *next, void *previous)'),
   kill: fn('int kill(int pid, int signal)'),
   getuid: fn('unsigned int getuid()'),
+  exit: fn('void _exit(int status)'),
 };
 
 /** syscall(2) with typed arguments; the name says them: n = long, p = pointer, after the number. */

@@ -21,6 +21,8 @@ export const close = (fd: number): void => void libc.close(fd);
 /** close_range(2) with CLOSE_RANGE_CLOEXEC (5.11): no descriptor from `first` on outlives an exec of this process. */
 export const closeOnExecFrom = (first: number): void =>
   void check(raw.n4(NR.closeRange, first, 0x7fff_ffff, 4, 0), 'close_range');
+/** _exit(2): at once, with every thread, also those that block in a call of ours; nothing is flushed. */
+export const exitNow = (status: number): void => void libc.exit(status);
 export const gettid = (): number => raw.n4(NR.gettid, 0, 0, 0, 0);
 
 const scratch = new Arena(128);

@@ -48,6 +48,13 @@ export function sendTimeout(fd: number, milliseconds: number): void {
   scratch.view.setBigInt64(8, BigInt((milliseconds % 1000) * 1000), true);
   libc.setsockopt(fd, SOL_SOCKET, SO.SNDTIMEO, scratch.at(0), 16);
 }
+const POLLERR = 8;
+/** True when a connect in progress has failed already. The error stays for its owner to read. */
+export function hasFailed(fd: number): boolean {
+  scratch.view.setInt32(0, fd, true);
+  scratch.view.setInt32(4, 0, true);
+  return libc.poll(scratch.at(0), 1, 0) > 0 && (scratch.view.getInt16(6, true) & POLLERR) !== 0;
+}
 /** Port a socket is bound to (host order), or -errno. */
 export function localPort(fd: number): number {
   scratch.view.setUint32(32, 28, true);

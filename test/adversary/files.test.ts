@@ -23,22 +23,13 @@ const changesOutside = (name: string, title: string, operation?: RegExp): Attack
   }),
 });
 
-/** Descriptors opened for reading lie on a mount that is read-only for the agent: the kernel says EROFS by itself. */
-const byDescriptor = (name: string, title: string): Attack => ({
-  case: name,
-  title: `outside the workspace nothing is ${title}`,
+/** Inode flags are refused whatever the descriptor: the record has the call, not the object. */
+const setFlags: Attack = {
+  case: 'outside-setflags',
+  title: 'outside the workspace nothing is changed in inode flags',
   native: 'succeeds',
-  unrecorded:
-    'the mount is read-only and the descriptor was granted for reading: the kernel refuses without asking',
-});
-
-/** openat2 answers ENOSYS, and programs fall back to openat, which is judged. */
-const byOpenat2 = (name: string, title: string): Attack => ({
-  case: name,
-  title,
-  native: 'succeeds',
-  unrecorded: 'openat2 answers ENOSYS so that programs fall back to openat, which is judged',
-});
+  record: () => ({ kind: 'syscall', operation: /^ioctl$/ }),
+};
 
 const dotenv = (name: string, title: string, changes = false): Attack => ({
   case: name,
@@ -61,7 +52,7 @@ const attacks: readonly Attack[] = [
   readsSecret('secret-read-dev-fd', 'through /dev/fd'),
   readsSecret('secret-read-dirfd', 'relative to a directory descriptor'),
   readsSecret('secret-read-fchdir', 'relative to a working directory'),
-  byOpenat2('secret-read-openat2', 'a file under never is not read by openat2'),
+  readsSecret('secret-read-openat2', 'by openat2'),
   readsSecret('secret-read-o-path-reopen', 'by reopening an O_PATH descriptor'),
   readsSecret('secret-read-noatime-nofollow', 'with O_NOATIME and O_NOFOLLOW'),
   readsSecret('secret-read-by-cat', 'by another program'),
@@ -123,8 +114,8 @@ const attacks: readonly Attack[] = [
   changesOutside('outside-truncate', 'truncated', /truncate/),
   changesOutside('outside-open-trunc', 'truncated by O_TRUNC'),
   changesOutside('outside-rdonly-trunc', 'truncated by O_RDONLY|O_TRUNC'),
-  byOpenat2('outside-openat2-create', 'outside the workspace nothing is created by openat2'),
-  byOpenat2('outside-openat2-write', 'outside the workspace nothing is written by openat2'),
+  changesOutside('outside-openat2-create', 'created by openat2'),
+  changesOutside('outside-openat2-write', 'written by openat2'),
   changesOutside('outside-dirfd-create', 'created relative to a directory descriptor'),
   changesOutside('outside-proc-self-root-write', 'written through /proc/self/root'),
   changesOutside('outside-proc-thread-self-root-write', 'written through /proc/thread-self/root'),
@@ -156,17 +147,17 @@ const attacks: readonly Attack[] = [
   changesOutside('outside-rename-exchange', 'exchanged with a file of the workspace', /rename|exchange/),
   changesOutside('outside-rename-noreplace', 'created by renameat2', /rename/),
   changesOutside('outside-chmod', 'changed in mode', /chmod/),
-  byDescriptor('outside-fchmod', 'changed in mode through a descriptor'),
+  changesOutside('outside-fchmod', 'changed in mode through a descriptor', /chmod/),
   changesOutside('outside-fchmodat', 'changed in mode by fchmodat', /chmod/),
   changesOutside('outside-fchmodat2', 'changed in mode by fchmodat2', /chmod/),
   changesOutside('outside-chown', 'changed in owner', /chown/),
-  byDescriptor('outside-fchown', 'changed in owner through a descriptor'),
+  changesOutside('outside-fchown', 'changed in owner through a descriptor', /chown/),
   changesOutside('outside-utimensat', 'changed in times', /utime/),
   changesOutside('outside-utimes', 'changed in times by utimes', /utime/),
-  byDescriptor('outside-futimens', 'changed in times through a descriptor'),
+  changesOutside('outside-futimens', 'changed in times through a descriptor', /utime/),
   changesOutside('outside-setxattr', 'given an extended attribute', /xattr/),
-  byDescriptor('outside-fsetxattr', 'given an extended attribute through a descriptor'),
-  byDescriptor('outside-setflags', 'changed in inode flags'),
+  changesOutside('outside-fsetxattr', 'given an extended attribute through a descriptor', /xattr/),
+  setFlags,
   changesOutside('outside-tmpfile-link', 'created as an unnamed file and linked'),
   changesOutside('workspace-tmpfile-link-outside', 'created by linking an unnamed file of the workspace'),
   changesOutside('outside-bind-socket', 'created by binding a socket', /bind/),

@@ -44,12 +44,17 @@ const tcp = (name: string, title: string, object: string, native: Attack['native
   record: () => ({ kind: networkKinds, object }),
   happened: arrived,
 });
-/** Without a grant, loopback is the sandbox's own: there is nobody to reach and nothing to refuse. */
-const loopback = (name: string, title: string, native: Attack['native'] = 'succeeds'): Attack => ({
+/** Without a grant, loopback is the sandbox's own, where nobody listens: that the machine's was meant is on record. */
+const loopback = (
+  name: string,
+  title: string,
+  object: string,
+  native: Attack['native'] = 'succeeds',
+): Attack => ({
   case: name,
   title,
   native,
-  unrecorded: "loopback is the sandbox's own, where nobody listens",
+  record: () => ({ kind: networkKinds, object }),
   happened: arrived,
 });
 const udp = (name: string, title: string, object = '93.184.216.53'): Attack => ({
@@ -102,13 +107,21 @@ const attacks: readonly Attack[] = [
     '93.184.216.66',
   ),
   tcp('tcp-granted-host-other-port', 'a granted host is not reached on another port', ':22'),
-  loopback('tcp-host-loopback', "the host's loopback is not reached"),
-  loopback('tcp-host-loopback-127.0.0.2', "the host's loopback is not reached at 127.0.0.2"),
-  loopback('tcp-address-zero', "the host's loopback is not reached at 0.0.0.0"),
-  loopback('tcp-ipv6-loopback', "the host's loopback is not reached at ::1"),
+  loopback('tcp-host-loopback', "the host's loopback is not reached", '127.0.0.1:8443'),
+  loopback(
+    'tcp-host-loopback-127.0.0.2',
+    "the host's loopback is not reached at 127.0.0.2",
+    '127.0.0.2:8443',
+  ),
+  loopback('tcp-address-zero', "the host's loopback is not reached at 0.0.0.0", '0.0.0.0:8443'),
+  loopback('tcp-ipv6-loopback', "the host's loopback is not reached at ::1", '[::1]:8443'),
   tcp('tcp-ipv6-denied', 'an IPv6 address that is not granted is not reached', '2606:2800:220:1::66'),
   tcp('tcp-v4-mapped-denied', 'a v4-mapped address is judged as the IPv4 address', '93.184.216.66'),
-  loopback('tcp-v4-mapped-loopback', "the host's loopback is not reached by a v4-mapped address"),
+  loopback(
+    'tcp-v4-mapped-loopback',
+    "the host's loopback is not reached by a v4-mapped address",
+    '127.0.0.1:8443',
+  ),
   tcp('tcp-private-address', 'a private address is not reached', '10.9.8.7'),
   tcp('tcp-nonblocking', 'a non-blocking connect is judged like any other', '93.184.216.66'),
   tcp('tcp-fast-open-sendto', 'sendto with MSG_FASTOPEN does not connect', '93.184.216.66'),
@@ -144,7 +157,7 @@ const attacks: readonly Attack[] = [
   spelled('metadata-two-parts', 'in two parts', '169.254.169.254'),
   spelled('metadata-name', 'by its name', 'metadata.google.internal'),
   spelled('metadata-in-a-name', 'by a granted name that holds it', '169.254.169.254'),
-  loopback('localhost-name', "the host's loopback is not reached as localhost", 'refused'),
+  loopback('localhost-name', "the host's loopback is not reached as localhost", '127.0.0.1:', 'refused'),
   rebinds('rebind-to-loopback', 'a granted name that resolves to loopback is not dialled', 'rebind.example'),
   rebinds(
     'rebind-to-metadata',
@@ -209,7 +222,7 @@ const attacks: readonly Attack[] = [
     case: 'bind-resolver-port',
     title: "the resolver's place is not taken",
     native: 'refused',
-    unrecorded: 'the kernel refuses: the port is taken, and privileged',
+    record: () => ({ kind: 'connect', operation: /^bind$/, object: 'port 53' }),
     happened: (_site, outcome) => outcome.result === 'succeeded',
   },
   {

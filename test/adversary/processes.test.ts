@@ -23,12 +23,22 @@ const call = (
   happened: reported,
 });
 
+/** What only reads is not asked about where it finds nothing: that the process is not there is a fact (LIMITATIONS). */
 const unseen = (name: string, title: string, happened: Attack['happened'] = reported): Attack => ({
   case: name,
   title,
   native: 'succeeds',
-  unrecorded: 'there is nothing to refuse: the process is in another pid namespace',
+  unrecorded: 'there is nothing to read: the process is in another pid namespace',
   happened,
+});
+const outOfReach = (
+  name: string,
+  operation: RegExp,
+  title: string,
+  happened: Attack['happened'],
+): Attack => ({
+  ...unseen(name, title, happened),
+  record: (site) => ({ kind: 'syscall', operation, object: `process ${victimOf(site).pid}` }),
 });
 
 // --- set-id bits: what the harness sees on disk
@@ -152,18 +162,28 @@ const attacks: readonly Attack[] = [
     case: 'proc-1-comm-write',
     title: 'what the policy lets a process say about itself it does not say about pid 1',
     native: 'refused',
-    unrecorded: "the kernel refuses: the file is root's",
+    record: () => ({ kind: 'file', object: '/proc/1/comm' }),
     happened: reported,
   },
   call('process-vm-readv', /^process_vm_readv$/, "another process's memory is not read"),
   call('process-vm-writev', /^process_vm_writev$/, "another process's memory is not written"),
   call('pidfd-getfd', /^pidfd_getfd$/, "another process's descriptor is not taken"),
   unseen('host-process-visible', 'a process outside is not visible'),
-  unseen('host-process-kill', 'a process outside is not signalled', wasSignalled),
-  unseen('host-process-pidfd', 'a process outside is not signalled by pidfd', wasSignalled),
-  unseen('host-process-priority', 'the priority of a process outside does not change', (site, outcome) => {
-    return outcome.result === 'succeeded' && getPriority(victimOf(site).pid) === 19;
-  }),
+  outOfReach('host-process-kill', /^kill$/, 'a process outside is not signalled', wasSignalled),
+  outOfReach(
+    'host-process-pidfd',
+    /^pidfd_open$/,
+    'a process outside is not signalled by pidfd',
+    wasSignalled,
+  ),
+  outOfReach(
+    'host-process-priority',
+    /^setpriority$/,
+    'the priority of a process outside does not change',
+    (site, outcome) => {
+      return outcome.result === 'succeeded' && getPriority(victimOf(site).pid) === 19;
+    },
+  ),
   unseen('host-process-environ', 'the environment of a process outside is not read'),
   call('tiocsti', /^ioctl$/, 'nothing is typed into the terminal by TIOCSTI'),
   call('tiocsti-high-bits', /^ioctl$/, 'TIOCSTI is seen whatever the high half of the request says'),
@@ -187,17 +207,12 @@ const attacks: readonly Attack[] = [
   setId('setuid-mknod', 'by mknod'),
   {
     ...setId('setuid-tmpfile', 'by the mode of an unnamed file'),
-    record: undefined,
-    unrecorded: 'the file is made, without the bits',
+    record: (site) => ({ kind: 'file', operation: /tmpfile|open/, object: join(site.ws, 'setuid-tmpfile') }),
   },
   setId('setgid-directory', 'on a directory'),
   newNamespace('clone-newuser', /^clone$/, 'clone with CLONE_NEWUSER is refused'),
   newNamespace('clone-newuser-newns', /^clone$/, 'clone with CLONE_NEWUSER and CLONE_NEWNS is refused'),
-  {
-    ...newNamespace('clone3-newuser', /^clone3$/, 'clone3 with CLONE_NEWUSER is refused'),
-    record: undefined,
-    unrecorded: 'clone3 answers ENOSYS so that programs fall back to clone, whose flags are judged',
-  },
+  newNamespace('clone3-newuser', /^clone3$/, 'clone3 with CLONE_NEWUSER is refused'),
   newNamespace('unshare-newuser', /^unshare$/, 'unshare(CLONE_NEWUSER) is refused'),
   { ...newNamespace('unshare-newns', /^unshare$/, 'unshare(CLONE_NEWNS) is refused'), native: 'refused' },
   newNamespace('unshare-newuser-newnet', /^unshare$/, 'unshare of user and network namespace is refused'),

@@ -29,7 +29,7 @@ const abstract = (name: string, title: string): Attack => ({
   case: name,
   title,
   native: 'succeeds',
-  unrecorded: "abstract names end at the sandbox's network namespace, where nobody listens",
+  record: (site) => ({ kind: 'connect', object: `@${abstractOf(site)}` }),
   happened: arrived,
 });
 /** Datagram sockets of the unix family are refused whole: each message could name another receiver. */
@@ -97,7 +97,7 @@ const attacks: readonly Attack[] = [
     case: 'tmux-host',
     title: "the user's tmux server outside runs nothing",
     native: 'succeeds',
-    unrecorded: 'the sandbox has a /tmp of its own: the socket is not there',
+    record: (site) => ({ kind: 'socket', object: tmuxOf(site) }),
     happened: (site) => existsSync(join(site.outside, 'tmux-host/created')),
   },
   fixed('admin-socket', 'admin.sock', "cordond's admin socket is out of reach"),
@@ -167,5 +167,13 @@ t.test('sockets', async (t) => {
       `tmux=${tmuxOf(site)}`,
       `rundir=${runDir}`,
     ],
+  });
+});
+
+t.test("Cordon's own sockets, though a profile grants them", async (t) => {
+  await attackAll(t, {
+    attacks: attacks.filter(({ case: name }) => name === 'admin-socket' || name === 'supervisor-socket'),
+    profile: () => 'sockets:\n  - { allow: ["/**"] }\n',
+    more: (_site, runDir) => [`rundir=${runDir}`],
   });
 });

@@ -71,6 +71,8 @@ function mediate(shared: Int32Array): Map<number, string> {
     );
     asked.set(Atomics.load(shared, 2), `${entry.kind} ${entry.name}`);
     if (entry.kind === 'deny') listener.fails(entry.errno);
+    else if (entry.kind === 'process' || entry.name === 'openat2')
+      listener.fails(38); // ENOSYS, as the mediator
     else listener.continues();
   }
   // From here on whatever the thread is still asked about fails with ENOSYS, so that it can end.

@@ -4,7 +4,7 @@ import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { Closures } from '../../daemon/control/closures.ts';
-import type { Decider, Journal, NewRecord } from '../../daemon/model/mod.ts';
+import type { Decider, NewRecord } from '../../daemon/model/mod.ts';
 import { EgressLink } from '../../daemon/supervisor/pins.ts';
 import { ReadAudit, type ReadAuditOptions } from '../../daemon/supervisor/read-audit.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
@@ -34,7 +34,7 @@ function readAudit(clock: { wall: number; elapsed: number }, opens: string[]): R
 
 t.test('reads are written every second though the clock was put back by a day', async (t) => {
   const written: NewRecord[] = [];
-  const journal = { append: (record: NewRecord) => written.push(record) } as unknown as Journal;
+  const journal = { appendAll: (records: readonly NewRecord[]) => void written.push(...records) };
   const allowed = { effect: 'allow', reason: '', rule: { id: 'r', source: { file: '', line: 0 } } };
   const decider = { file: () => allowed } as unknown as Decider;
   const clock = { wall: 1000 * day, elapsed: 0 };

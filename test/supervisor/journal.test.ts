@@ -59,6 +59,19 @@ t.test('two writers on one journal number their records without a hole', async (
   );
 });
 
+t.test('many at once are whole records, numbered on', async (t) => {
+  const journal = journalIn(temporaryDirectory(t));
+  const [one, two] = [journal.writer(), journal.writer()];
+  one.append(record('/first'));
+  two.appendAll(Array.from({ length: 300 }, (_, i) => record(`/é${i}`)));
+  one.append(record('/last'));
+  t.same(
+    journal.read().map(({ seq, object }) => [seq, object]),
+    ['/first', ...Array.from({ length: 300 }, (_, i) => `/é${i}`), '/last'].map((o, i) => [i + 1, o]),
+  );
+  t.equal(Number(new BigInt64Array(journal.shared)[SHARED.allowed]), 302);
+});
+
 t.test('a completed record supersedes the first with the same number', async (t) => {
   const journal = journalIn(temporaryDirectory(t));
   const writer = journal.writer();

@@ -16,7 +16,7 @@ export const status: AdminHandler<'status'> = ({ daemon, actor }) => {
     denied,
     json: JSON.stringify({
       launchStop: stop ?? null,
-      pool: daemon.pool.counts,
+      pool: { ...daemon.pool.counts, ...daemon.foresight.counts },
       policyProblem: daemon.policyProblem ?? null,
       memory: { rss, heapUsed },
       runDir: daemon.settings.runDir,

@@ -9,7 +9,7 @@ type Group = 'mediated' | 'by-argument' | 'refused' | 'unavailable' | 'allowed';
 const titles: Readonly<Record<Group, readonly [title: string, text: string]>> = {
   mediated: [
     'Decided by the mediator, each time',
-    'The call is held. `open`, `mutate`, `connect`, `bind` and `send` are carried out on behalf of the caller, on the object that was judged; `exec` and `started` go on in the kernel, where fanotify judges the image that is really opened.',
+    'The call is held. `open`, `mutate`, `connect`, `bind` and `send` are carried out on behalf of the caller, on the object that was judged; `exec` and `started` go on in the kernel, where fanotify judges the image that is really opened. `process` goes on in the kernel too, or is refused: what aims beyond the namespaces is recorded.',
   ],
   'by-argument': [
     'Decided by an argument',
@@ -27,6 +27,7 @@ const errorNames: Readonly<Record<number, string>> = {
   1: 'EPERM',
   22: 'EINVAL',
   38: 'ENOSYS',
+  95: 'EOPNOTSUPP',
   97: 'EAFNOSUPPORT',
 };
 const errorName = (value: number): string => errorNames[value] ?? String(value);

@@ -10,6 +10,8 @@ export type NotifyKind =
   | 'connect'
   | 'bind'
   | 'send'
+  /** Names a process, or makes one: the kernel's namespaces bound it, and what aims beyond them is recorded. */
+  | 'process'
   /** Refused always, with a reason, and recorded. */
   | 'deny';
 
@@ -42,6 +44,7 @@ export type Rule = Leaf | Branch;
 export const EPERM = 1;
 export const EINVAL = 22;
 export const ENOSYS = 38;
+export const EOPNOTSUPP = 95;
 export const EAFNOSUPPORT = 97;
 
 export const allow: Leaf = { do: 'allow' };

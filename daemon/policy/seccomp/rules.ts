@@ -2,6 +2,7 @@
 import {
   EAFNOSUPPORT,
   EINVAL,
+  EOPNOTSUPP,
   EPERM,
   allow,
   anyBit,
@@ -33,13 +34,16 @@ const askingToWrite = (mode: number): Rule => when(anyBit(mode, 2), notify('muta
 export const accessRule: Rule = askingToWrite(1);
 export const faccessatRule: Rule = askingToWrite(2);
 
-/** utimensat(2) with a NULL path is futimens(3): a descriptor. */
-export const utimensatRule: Rule = when(isNull(1), allow, notify('mutate'));
-
-/** S_ISUID | S_ISGID. The kernel reads 16 bits of the mode. */
-export const fchmodRule: Rule = when(
-  anyBit(1, 0o6000),
-  deny(undefined, 'set-user-id and set-group-id bits may not be set'),
+/** kill(2) of one process, by its number. 0 and negative numbers name groups, which end at the pid namespace. */
+export const killRule: Rule = when(
+  anyBit(0, 0x8000_0000),
+  allow,
+  when(oneOf(0, [0]), allow, notify('process')),
+);
+/** setpriority(2) of PRIO_PROCESS (0) for another than the caller. */
+export const setpriorityRule: Rule = when(
+  oneOf(0, [0]),
+  when(oneOf(1, [0]), allow, notify('process')),
   allow,
 );
 
@@ -97,6 +101,14 @@ export const memfdRule: Rule = when(
   allow,
 );
 
+/**
+ * ioctls that change an inode through a descriptor that may be open for reading only: FS_IOC_SETFLAGS, its 32-bit form,
+ * FS_IOC_SETVERSION, FS_IOC_FSSETXATTR, FAT_IOCTL_SET_ATTRIBUTES, FS_IOC_ENABLE_VERITY, FS_IOC_SET_ENCRYPTION_POLICY.
+ */
+const inodeFlags = [
+  0x4008_6602, 0x4004_6602, 0x4008_7602, 0x401c_5820, 0x4004_7211, 0x4080_6685, 0x800c_6613,
+];
+
 /** ioctl(2): the kernel's command is 32 bits. Device ioctls need a device node, and the sandbox's /dev has few. */
 export const ioctlRule: Rule = when(
   oneOf(1, [0x5412, 0x541c]),
@@ -104,7 +116,11 @@ export const ioctlRule: Rule = when(
   when(
     oneOf(1, [0x541d, 0x5423]),
     deny(undefined, 'TIOCCONS and TIOCSETD redirect the console or load line disciplines'),
-    allow,
+    when(
+      oneOf(1, inodeFlags),
+      deny(EOPNOTSUPP, 'inode flags and other attributes of a file system cannot be changed'),
+      allow,
+    ),
   ),
 );
 

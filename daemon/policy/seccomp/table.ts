@@ -3,15 +3,15 @@
 // until somebody has read its manual page and added a line.
 //
 // Numbers: arch/x86/entry/syscalls/syscall_64.tbl and scripts/syscall.tbl of Linux 6.18 (471: Linux 7.0).
-import { ENOSYS, allow, deny, errno, notify } from './rule.ts';
+import { ENOSYS, allow, deny, notify } from './rule.ts';
 import type { Rule } from './rule.ts';
 import {
   accessRule,
   archPrctlRule,
   cloneRule,
   faccessatRule,
-  fchmodRule,
   ioctlRule,
+  killRule,
   memfdRule,
   openRule,
   openatRule,
@@ -19,10 +19,10 @@ import {
   prctlRule,
   seccompRule,
   sendtoRule,
+  setpriorityRule,
   socketRule,
   socketpairRule,
   unshareRule,
-  utimensatRule,
 } from './rules.ts';
 
 export type Row = readonly [
@@ -102,16 +102,16 @@ export const table: readonly Row[] = [
   ['io_cancel', 210, 3, allow, 'old AIO: reads and writes of open descriptors only'],
   ['io_getevents', 208, 4, allow, 'old AIO: reads and writes of open descriptors only'],
   ['io_pgetevents', 333, 292, allow, 'old AIO: reads and writes of open descriptors only'],
-  ['ioctl', 16, 29, ioctlRule, 'terminal injection refused, see rules.ts'],
-  ['fchmod', 91, 52, fchmodRule, 'set-id bits refused; else needs a descriptor on a writable mount'],
-  ['fchown', 93, 55, allow, 'needs a descriptor on a writable mount'],
-  ['fsetxattr', 190, 7, allow, 'needs a descriptor on a writable mount'],
-  ['fremovexattr', 199, 16, allow, 'needs a descriptor on a writable mount'],
+  ['ioctl', 16, 29, ioctlRule, 'terminal injection and inode flags refused, see rules.ts'],
+  ['fchmod', 91, 52, mutate, 'changes an inode by descriptor, whatever it was opened for'],
+  ['fchown', 93, 55, mutate, 'changes an inode by descriptor, whatever it was opened for'],
+  ['fsetxattr', 190, 7, mutate, 'changes an inode by descriptor, whatever it was opened for'],
+  ['fremovexattr', 199, 16, mutate, 'changes an inode by descriptor, whatever it was opened for'],
 
   // Paths, reading: opens for reading are judged by fanotify; metadata is not mediated.
   ['open', 2, none, openRule, 'flags in argument 1'],
   ['openat', 257, 56, openatRule, 'flags in argument 2'],
-  ['openat2', 437, 437, errno(ENOSYS), 'flags are behind a pointer; programs fall back to openat'],
+  ['openat2', 437, 437, notify('open'), 'judged; what is allowed answers ENOSYS, and programs fall back to openat'],
   ['stat', 4, none, allow, 'metadata'],
   ['lstat', 6, none, allow, 'metadata'],
   ['fstat', 5, 80, allow, 'metadata'],
@@ -165,7 +165,7 @@ export const table: readonly Row[] = [
   ['utime', 132, none, mutate, 'changes times by name'],
   ['utimes', 235, none, mutate, 'changes times by name'],
   ['futimesat', 261, none, mutate, 'changes times by name'],
-  ['utimensat', 280, 88, utimensatRule, 'by name unless the path is NULL'],
+  ['utimensat', 280, 88, mutate, 'changes times by name, or by descriptor when the path is NULL'],
   ['setxattr', 188, 5, mutate, 'changes attributes by name'],
   ['lsetxattr', 189, 6, mutate, 'changes attributes by name'],
   ['removexattr', 197, 14, mutate, 'changes attributes by name'],
@@ -183,7 +183,7 @@ export const table: readonly Row[] = [
   ['fork', 57, none, allow, 'inherits every layer'],
   ['vfork', 58, none, allow, 'inherits every layer'],
   ['clone', 56, 220, cloneRule, 'flags in argument 0; no new namespaces'],
-  ['clone3', 435, 435, errno(ENOSYS), 'flags are behind a pointer; libc falls back to clone'],
+  ['clone3', 435, 435, notify('process'), 'always ENOSYS, so that libc falls back to clone; namespaces asked for are recorded'],
   ['unshare', 272, 97, unshareRule, 'no new namespaces'],
   ['exit', 60, 93, allow, 'own life cycle'],
   ['exit_group', 231, 94, allow, 'own life cycle'],
@@ -198,12 +198,12 @@ export const table: readonly Row[] = [
   ['setpgid', 109, 154, allow, 'process groups and sessions'],
   ['getsid', 124, 156, allow, 'process groups and sessions'],
   ['setsid', 112, 157, allow, 'process groups and sessions'],
-  ['kill', 62, 129, allow, 'the pid namespace bounds who can be reached'],
+  ['kill', 62, 129, killRule, 'the pid namespace bounds who can be reached; aims outside are recorded'],
   ['tkill', 200, 130, allow, 'the pid namespace bounds who can be reached'],
   ['tgkill', 234, 131, allow, 'the pid namespace bounds who can be reached'],
   ['rt_sigqueueinfo', 129, 138, allow, 'the pid namespace bounds who can be reached'],
   ['rt_tgsigqueueinfo', 297, 240, allow, 'the pid namespace bounds who can be reached'],
-  ['pidfd_open', 434, 434, allow, 'the pid namespace bounds who can be reached'],
+  ['pidfd_open', 434, 434, notify('process'), 'the pid namespace bounds who can be reached; aims outside are recorded'],
   ['pidfd_send_signal', 424, 424, allow, 'the pid namespace bounds who can be reached'],
   ['rt_sigaction', 13, 134, allow, 'own signals'],
   ['rt_sigprocmask', 14, 135, allow, 'own signals'],
@@ -243,7 +243,7 @@ export const table: readonly Row[] = [
   ['getrusage', 98, 165, allow, 'own limits'],
   ['times', 100, 153, allow, 'own limits'],
   ['getpriority', 140, 141, allow, 'own limits'],
-  ['setpriority', 141, 140, allow, 'own limits'],
+  ['setpriority', 141, 140, setpriorityRule, 'the pid namespace bounds who can be reached; aims outside are recorded'],
   ['ioprio_get', 252, 31, allow, 'own limits'],
   ['ioprio_set', 251, 30, allow, 'own limits'],
   ['sched_yield', 24, 124, allow, 'own scheduling, bounded by RLIMIT_RTPRIO'],

@@ -20,12 +20,13 @@ export class Client {
     return new Client(await connect(stage.cordon.socket), stage);
   }
 
-  /** Resolves when a supervisor waits in the daemon's pool: what a warm daemon is. */
+  /** Resolves when supervisors wait, one of them with what is likely to come next: what a warm daemon is. */
   async warm(): Promise<void> {
     await until('a supervisor waits in the pool', async () => {
       const { json } = await this.#admin.askFor('status', {}, 'statusAnswer');
-      const { pool } = JSON.parse(json) as { pool: { ready: number; starting: number } };
-      return pool.ready > 0 && pool.starting === 0;
+      const { pool } = JSON.parse(json) as { pool: Record<string, number> };
+      const { ready = 0, starting, preparing } = pool;
+      return ready > 0 && starting === 0 && preparing === 0;
     });
   }
 

@@ -1,0 +1,26 @@
+// Every record passes here before it is an event: what policy or good sense keeps out of the log never gets into it.
+import { randomBytes } from 'node:crypto';
+import { CordonError } from '../model/mod.ts';
+import type { RedactionPolicy, SessionRecord } from '../model/mod.ts';
+import { redact } from '../ocsf/mod.ts';
+import { readIfThere, writeDurably } from './durable-file.ts';
+
+export type Redactor = (record: SessionRecord) => SessionRecord;
+
+const keySize = 32;
+
+/** The host's key is made in `keyFile` (hexadecimal) when something is to be hashed for the first time. */
+export function redactor(policy: RedactionPolicy, keyFile: string): Redactor {
+  const hashes = Object.values(policy).includes('hash');
+  const key = hashes ? keyIn(keyFile) : Buffer.alloc(0);
+  return (record) => redact(record, policy, key);
+}
+
+function keyIn(file: string): Buffer {
+  if (readIfThere(file) === undefined) writeDurably(file, `${randomBytes(keySize).toString('hex')}\n`);
+  const key = Buffer.from((readIfThere(file) ?? '').trim(), 'hex');
+  if (key.length === keySize) return key;
+  throw new CordonError('unavailable', `${file} holds no key of ${keySize} bytes`, {
+    fix: 'restore it, or move it away: hashes made from then on differ from those before',
+  });
+}

@@ -1,0 +1,76 @@
+// What every socket call works with: the task's address and socket, and how an attempt is recorded.
+import { E, processes, sockets } from '../../native-bindings/linux/mod.ts';
+import { MAX_ADDRESS } from './addresses.ts';
+import { fails, refusal, type Answer, type Mediation } from './mediation.ts';
+
+export interface SocketCall {
+  readonly pid: number;
+  readonly fd: number;
+  readonly bytes: Buffer;
+}
+
+/** A unix or loopback listener whose backlog is full must not stall the mediator longer than this. */
+const CONNECT_MS = 1000;
+
+export function readAddress(m: Mediation, pid: number, address: number, length: number): Buffer | undefined {
+  if (length < 0 || length > MAX_ADDRESS) return undefined;
+  return length === 0 ? Buffer.alloc(0) : m.memory.read(pid, address, length);
+}
+
+/** A duplicate of the task's socket; the caller closes it. -errno on failure. */
+export function borrow(m: Mediation, pid: number, fd: number, threads = true): number {
+  // The task may be a thread: PIDFD_THREAD needs Linux 6.9.
+  let pidfd = threads ? processes.pidfdOpen(pid, true) : -E.INVAL;
+  if (pidfd === -E.INVAL) pidfd = processes.pidfdOpen(m.reader.leaderOf(pid) ?? pid);
+  if (pidfd < 0) return pidfd;
+  const socket = processes.pidfdGetfd(pidfd, fd);
+  processes.close(pidfd);
+  if (socket < 0) return socket;
+  // By way of the leader: its descriptor of that number is the thread's only when they share their table.
+  const [ours, theirs] = [m.files.fstat(socket), m.files.fstatat(m.proc, `${pid}/fd/${fd}`, 0)];
+  if (ours !== undefined && ours.dev === theirs?.dev && ours.ino === theirs.ino) return socket;
+  processes.close(socket);
+  return -E.BADF;
+}
+
+/** A blocking socket waits at most CONNECT_MS; a non-blocking one answers EINPROGRESS as ever. */
+export function connectBounded(socket: number, address: Uint8Array): number {
+  sockets.sendTimeout(socket, CONNECT_MS);
+  const result = sockets.connectTo(socket, address);
+  sockets.sendTimeout(socket, 0);
+  return result === -E.AGAIN ? -E.CONNREFUSED : result;
+}
+
+export function intentOf(
+  m: Mediation,
+  call: SocketCall,
+  object: string,
+  address?: string,
+): Parameters<Mediation['decide']>[2] {
+  return {
+    kind: 'connect',
+    operation: 'connect',
+    object,
+    ...(address === undefined ? {} : { object2: address }),
+    layer: 'seccomp-notify',
+    process: m.reader.brief(call.pid),
+  };
+}
+
+export function refuse(
+  m: Mediation,
+  call: SocketCall,
+  object: string,
+  reason: string,
+  errno: number = E.ACCES,
+  operation = 'connect',
+): Answer {
+  m.decide(
+    m.journal,
+    'enforce',
+    { ...intentOf(m, call, object), operation },
+    refusal('unmediated-socket', reason),
+    () => m.reader.tree(call.pid),
+  );
+  return fails(errno);
+}
