@@ -50,6 +50,7 @@ async function start(): Promise<void> {
   // Beside this file, as source in the repository and bundled in dist/.
   const bundled = import.meta.url.endsWith('.js');
   const supervisor = bundled ? './supervisor.js' : './session/supervisor-main.ts';
+  const uploader = bundled ? './uploader.js' : './control/uploader-main.ts';
   const { managedFile, ...given } = commandLine();
   const raised = raiseFanotifyGroups();
   if (raised !== undefined) process.stderr.write(`cordond: ${raised}\n`);
@@ -63,6 +64,7 @@ async function start(): Promise<void> {
     profiles,
     version,
     supervisorScript: fileURLToPath(new URL(supervisor, import.meta.url)),
+    uploaderScript: fileURLToPath(new URL(uploader, import.meta.url)),
     now: () => performance.timeOrigin + performance.now(),
   });
   daemon.policyProblem = profiles.problem;

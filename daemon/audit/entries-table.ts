@@ -112,6 +112,13 @@ export class EntriesTable {
     return row === undefined ? undefined : kept(row);
   }
 
+  /** Those of these positions that are there and not pruned, newest first. */
+  at(positions: readonly number[]): KeptRecord[] {
+    const sql = `SELECT ${completed} WHERE e.position IN (SELECT value FROM json_each(?))
+      AND e.part = 0 AND e.event IS NOT NULL ORDER BY e.position DESC`;
+    return this.#db.prepare<[string], Row>(sql).all(JSON.stringify(positions)).map(kept);
+  }
+
   /** Position of the first record of the answer: the oldest of the latest `limit` that match. */
   first({ limit, ...filter }: RecordsQuery): number | undefined {
     const sql = `SELECT min(position) FROM

@@ -6,7 +6,10 @@ export interface LogEntry {
   readonly position: number;
   /** `metadata.uid` of the event. */
   readonly uid: string;
+  /** Session it is about; 'daemon' when about none. */
+  readonly subject: string;
   readonly class: string;
+  readonly disposition: string;
   /** Unix ms. */
   readonly time: number;
   /** Canonical text of the event; undefined when it was pruned. */
@@ -30,14 +33,16 @@ interface Row {
   readonly stream: string;
   readonly seq: number;
   readonly part: number;
+  readonly subject: string;
   readonly time: number;
   readonly class: string;
+  readonly disposition: string;
   readonly leaf: Buffer;
   readonly chain: Buffer;
   readonly event: string | null;
 }
 
-const columns = 'position, stream, seq, part, time, class, leaf, chain, event';
+const columns = 'position, stream, seq, part, subject, time, class, disposition, leaf, chain, event';
 
 export const uidOf = ({ stream, seq, part }: Pick<Row, 'stream' | 'seq' | 'part'>): string =>
   `${stream}-${seq}${part === 1 ? '.outcome' : ''}`;
@@ -62,7 +67,9 @@ export class EntrySource {
     return rows.map((row) => ({
       position: row.position,
       uid: uidOf(row),
+      subject: row.subject,
       class: row.class,
+      disposition: row.disposition,
       time: row.time,
       text: row.event ?? undefined,
       leaf: base64Of(hashOf(row.leaf)),

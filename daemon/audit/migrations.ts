@@ -68,6 +68,8 @@ export const migrations: readonly string[] = [
   CREATE INDEX entries_by_time ON entries (time);
   CREATE INDEX entries_denied ON entries (position) WHERE disposition IN ('denied', 'would-deny');
 
+  CREATE INDEX entries_gaps ON entries (position) WHERE class = 'gap';
+
   -- One log after the other; more than one only after what was signed and what is kept did not agree.
   CREATE TABLE logs (
     number INTEGER PRIMARY KEY,
@@ -105,6 +107,20 @@ export const migrations: readonly string[] = [
     sink TEXT PRIMARY KEY,
     position INTEGER NOT NULL,   -- entries up to and with this one
     time REAL NOT NULL
+  ) WITHOUT ROWID;
+  `,
+  `
+  -- The index of the log (segments.ts): made of it, and made again when it is missing.
+  CREATE TABLE segments (
+    segment INTEGER PRIMARY KEY,
+    earliest REAL NOT NULL,      -- unix ms, of its records
+    latest REAL NOT NULL
+  );
+  CREATE TABLE postings (
+    segment INTEGER NOT NULL,
+    term INTEGER NOT NULL,       -- 53 bits of a hash
+    offsets BLOB NOT NULL,       -- in the segment: a list of u16 LE, or 2,048 bytes of bits
+    PRIMARY KEY (segment, term)
   ) WITHOUT ROWID;
   `,
 ];

@@ -1,8 +1,18 @@
 import { keepAll } from '../model/mod.ts';
 import type { NewRecord, RedactionPolicy } from '../model/mod.ts';
 import type { HostFacts } from '../ocsf/mod.ts';
-import { base64Of, consistencyProof, inclusionProof, parseCheckpoint, parseNote } from '../proof/mod.ts';
+import {
+  base64Of,
+  consistencyProof,
+  formatVerifierKey,
+  inclusionProof,
+  noteVerifier,
+  parseCheckpoint,
+  parseNote,
+  rootOf,
+} from '../proof/mod.ts';
 import { Checkpoints } from './checkpoints.ts';
+import type { CheckpointRow } from './checkpoints.ts';
 import { convertRecords } from './convert.ts';
 import { openDatabase } from './database.ts';
 import type { Database } from './database.ts';
@@ -11,8 +21,13 @@ import type { EntriesRequest, LogEntry } from './entry-source.ts';
 import { EventContexts } from './event-contexts.ts';
 import type { Log, LogHead } from './log.ts';
 import { startLog } from './log-start.ts';
+import { exportFrame } from './export-frame.ts';
+import type { ExportFrame, ExportRequest } from './export-frame.ts';
 import { redactor } from './redactor.ts';
 import { Registry } from './registry.ts';
+import { EntriesTable } from './entries-table.ts';
+import { Search } from './search.ts';
+import { Segments } from './segments.ts';
 import { settingsTable } from './settings-table.ts';
 import type { SettingsTable } from './settings-table.ts';
 import { softwareSigner } from './signer.ts';
@@ -25,8 +40,9 @@ export type { Follower } from './spool.ts';
 export type { Spool };
 export type { Registry, SessionFacts, SessionRow, SessionState } from './registry.ts';
 export type { KeptRecord, RecordsQuery } from './entries-table.ts';
-export type { EntriesRequest, LogEntry, LogHead, SettingsTable, Signer };
+export type { EntriesRequest, ExportFrame, ExportRequest, LogEntry, LogHead, SettingsTable, Signer };
 export { keyNameOf, softwareSigner } from './signer.ts';
+export type { Search, SearchRequest } from './search.ts';
 export type { SinkRow } from './sinks.ts';
 export type { Sinks };
 
@@ -59,15 +75,24 @@ export interface Audit {
   readonly sinks: Sinks;
   /** Of the log that grows. */
   head(): LogHead;
+  /** Verifier key of its checkpoints (C2SP signed-note). */
+  verifierKey(): string;
   /** A signed note over all that is there now; undefined for an empty log. Throws when the disk takes nothing. */
   checkpoint(): string | undefined;
+  /** The latest that was signed, which may be behind the log. */
+  readonly latestCheckpoint: CheckpointRow | undefined;
   /** To be called now and then: signs what is due. */
   tend(): void;
-  /** Proof that the event with this uid is in the log, against a checkpoint over all of it. Undefined: no such event. */
+  /** Proof that the event with this uid is in the log, against a checkpoint. Undefined: no such event in the log that grows. */
   inclusion(uid: string): InclusionAnswer | undefined;
   /** Base64 hashes. Throws RangeError for sizes the log does not have. */
   consistency(first: number, second: number): string[];
+  /** Base64 roots of the log at two of its sizes. */
+  roots(first: number, second: number): { readonly firstRoot: string; readonly secondRoot: string };
   entries(request: EntriesRequest): LogEntry[];
+  readonly search: Search;
+  /** What makes a file of exported entries prove itself. Throws RangeError for positions that are not there. */
+  exportFrame(request: ExportRequest): ExportFrame;
   /** A sink has everything up to and with this position. `cosignatures`: lines of witnesses on the checkpoint of `size`. */
   acknowledge(
     sink: string,
@@ -76,6 +101,9 @@ export interface Audit {
   ): void;
   close(): void;
 }
+
+/** Each takes a thousand entries into the index, when it is behind. */
+const catchUpSteps = 4;
 
 /** Milliseconds after which entries without a checkpoint get one. */
 const checkpointInterval = 60_000;
@@ -92,6 +120,8 @@ interface Parts {
   readonly db: Database;
   readonly log: Log;
   readonly checkpoints: Checkpoints;
+  readonly search: Search;
+  readonly publicKey: Uint8Array;
   readonly now: () => number;
 }
 
@@ -108,18 +138,20 @@ export function openAudit(
   const contexts = new EventContexts(registry, host);
   const checkpoints = new Checkpoints(db, log, key, headFile, now);
   const redact = redactor(redaction, `${path}.redaction-key`);
-  const first = { db, log, contexts, redact, now };
+  const segments = new Segments(db);
+  const first = { db, log, contexts, redact, segments, now };
   if (broken === undefined) convertRecords(first);
   const spool = new Spool(first);
   if (broken !== undefined) {
     spool.append(daemonStream, restartRecord(log, broken));
     convertRecords(first);
   }
-  return auditOf({ db, log, checkpoints, now }, spool, registry);
+  const search = new Search(db, segments, new EntriesTable(db));
+  return auditOf({ db, log, checkpoints, search, publicKey: key.publicKey, now }, spool, registry);
 }
 
 function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
-  const { db, log, checkpoints, now } = parts;
+  const { db, log, checkpoints, now, search } = parts;
   const source = new EntrySource(db);
   const sinks = new Sinks(db, now);
   const checkpoint = (): string | undefined => checkpoints.sign()?.note;
@@ -135,14 +167,25 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
     settings: settingsTable(db),
     sinks,
     head: () => log.head(),
+    verifierKey: () => formatVerifierKey(noteVerifier(log.identity.origin, parts.publicKey)),
     checkpoint,
+    get latestCheckpoint() {
+      return checkpoints.latest;
+    },
     tend: () => {
       const late = checkpoints.behind && now() - checkpoints.time >= checkpointInterval;
       if (late || log.due.length > 0) tryToSign(checkpoints);
+      for (let step = 0; step < catchUpSteps && search.catchUp(); step++);
     },
+    search,
     inclusion: (uid) => inclusion(parts, uid),
     consistency: (a, b) => consistencyProof(log.nodes, a, b).map(base64Of),
+    roots: (a, b) => ({
+      firstRoot: base64Of(rootOf(log.nodes, a)),
+      secondRoot: base64Of(rootOf(log.nodes, b)),
+    }),
     entries: (request) => source.read(request),
+    exportFrame: (request) => exportFrame(parts, request),
     acknowledge: (sink, position, cosignatures) => {
       sinks.acknowledge(sink, position);
       if (cosignatures !== undefined) checkpoints.cosigned(cosignatures.size, cosignatures.lines);
@@ -170,8 +213,9 @@ function inclusion({ db, log, checkpoints }: Parts, uid: string): InclusionAnswe
       'SELECT position, event, leaf FROM entries WHERE stream = ? AND seq = ? AND part = ?',
     )
     .get(stream, Number(seq), outcome === undefined ? 0 : 1);
-  const note = checkpoints.sign()?.note;
   const index = (row?.position ?? 0) - log.identity.base;
+  const covered = (checkpoints.latest?.size ?? 0) > index;
+  const note = (covered ? checkpoints.latest : checkpoints.sign())?.note;
   if (row === undefined || note === undefined || index < 0) return undefined;
   const { size } = parseCheckpoint(parseNote(note).text);
   return {

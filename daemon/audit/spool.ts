@@ -2,7 +2,7 @@
 // record is there exactly once however often the daemon is killed. Also keeps the daemon's own records (stream
 // `daemon`), which are on the disk before the act they record is acknowledged.
 import type { NewRecord, SessionRecord } from '../model/mod.ts';
-import { classOf, eventText, recordOf } from '../ocsf/mod.ts';
+import { classOf, eventText, recordOf, termsOf } from '../ocsf/mod.ts';
 import type { JournalDamage } from '../wire/mod.ts';
 import type { Database, Statement } from './database.ts';
 import { EntriesTable } from './entries-table.ts';
@@ -13,6 +13,7 @@ import { JournalReader } from './journal-reader.ts';
 import { isDenial } from './log.ts';
 import type { Log } from './log.ts';
 import type { Redactor } from './redactor.ts';
+import type { Indexed, Segments } from './segments.ts';
 import { patience, Sequence } from './sequence.ts';
 
 /** Stream and session name of what the daemon itself records. */
@@ -40,6 +41,7 @@ export interface SpoolParts {
   readonly log: Log;
   readonly contexts: EventContexts;
   readonly redact: Redactor;
+  readonly segments: Segments;
   /** Unix time in milliseconds. */
   readonly now: () => number;
 }
@@ -49,6 +51,7 @@ export class Spool {
   readonly #log: Log;
   readonly #contexts: EventContexts;
   readonly #redact: Redactor;
+  readonly #segments: Segments;
   readonly #now: () => number;
   readonly #table: EntriesTable;
   readonly #journals = new Map<string, Journal>();
@@ -58,12 +61,15 @@ export class Spool {
   readonly #count: Statement<[number, number, string]>;
   readonly #before: { readonly records: number; readonly denied: number };
   #daemonSeq: number;
+  /** Entries of the transaction that runs. */
+  #staged: Indexed[] = [];
 
-  constructor({ db, log, contexts, redact, now }: SpoolParts) {
+  constructor({ db, log, contexts, redact, segments, now }: SpoolParts) {
     this.#db = db;
     this.#log = log;
     this.#contexts = contexts;
     this.#redact = redact;
+    this.#segments = segments;
     this.#now = now;
     this.#table = new EntriesTable(db);
     // The numbers of another log are others: what was lost with it may have been shipped under them.
@@ -208,11 +214,23 @@ export class Spool {
   /** All or nothing, the daemon's own numbering included. */
   #commit<T>(work: () => T, durable = false): T {
     const before = this.#daemonSeq;
+    this.#staged = [];
     try {
-      return this.#log.commit(work, durable);
+      const result = this.#log.commit(work, durable);
+      this.#index(this.#staged);
+      return result;
     } catch (error) {
       this.#daemonSeq = before;
       throw error;
+    }
+  }
+
+  /** What cannot be indexed now is found in the log later. */
+  #index(staged: readonly Indexed[]): void {
+    try {
+      this.#segments.take(staged);
+    } catch (error) {
+      process.stderr.write(`cordond: the index of the log waits: ${String(error)}\n`);
     }
   }
 
@@ -251,6 +269,7 @@ export class Spool {
       disposition,
       text,
     });
+    this.#staged.push({ position, time, terms: part === 0 ? termsOf(record) : [] });
     return { position, subject, denied: isDenial(disposition), time, text };
   }
 

@@ -24,7 +24,7 @@ export const verbs: readonly Verb[] = [
     options: [
       { flags: '--profile <name>', summary: 'a profile by name, or a file' },
       { flags: '--workspace <dir>', summary: 'where the agent works; the current directory when not given' },
-      { flags: '--mode <mode>', summary: 'enforce, monitor or dry-run' },
+      { flags: '--mode <mode>', summary: 'enforce or monitor' },
       { flags: '--user <name>', summary: 'whose rights the agent gets (administrators only)' },
       { flags: '-q, --quiet', summary: 'no summary of what was blocked' },
     ],
@@ -201,6 +201,36 @@ export const verbs: readonly Verb[] = [
       { flags: '--issuer <name>', summary: 'iss of its results' },
     ],
     load: async () => (await import('./verbs/verifier-serve.ts')).verifierServe,
+  },
+  {
+    name: 'audit verify',
+    summary: 'check that nothing in the log was changed, or an exported file',
+    operands: [],
+    options: [
+      { flags: '--file <export>', summary: 'an export; needs no daemon' },
+      { flags: '--key <vkey>', summary: 'with --file: the log’s key, as audit prove shows it' },
+      { flags: '--witness <vkey...>', summary: 'keys of witnesses whose cosignatures count' },
+      { flags: '--checkpoint <file>', summary: 'one that was kept elsewhere: the log must go on from it' },
+      { flags: '--database <path>', summary: 'read the database itself (as root)' },
+    ],
+    load: async () => (await import('./verbs/audit-verify.ts')).auditVerify,
+  },
+  {
+    name: 'audit prove',
+    summary: 'prove that an event is in the log, or that the log only grew',
+    operands: ['[id]'],
+    options: [
+      { flags: '--from <size>', summary: 'that the log of this size is the beginning of' },
+      { flags: '--to <size>', summary: 'the log of that size; as it is now when not given' },
+    ],
+    load: async () => (await import('./verbs/audit-prove.ts')).auditProve,
+  },
+  {
+    name: 'audit sinks',
+    summary: 'where records are shipped to, and how far that is',
+    operands: [],
+    options: [],
+    load: async () => (await import('./verbs/audit-sinks.ts')).auditSinks,
   },
   {
     name: 'completion bash',

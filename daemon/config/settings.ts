@@ -5,6 +5,8 @@ import { isAbsolute } from 'node:path';
 import { CordonError } from '../model/mod.ts';
 import { attestationProblem, attestationSettings } from './attestation-settings.ts';
 import type { AttestationSettings } from './attestation-settings.ts';
+import type { RecordsSettings } from '../model/mod.ts';
+import { parseRecords } from './records.ts';
 import { hostEntries, resolvers } from './resolver-files.ts';
 import { invalid, mappingOf } from './yaml-document.ts';
 
@@ -25,6 +27,8 @@ export interface Settings {
   readonly hosts: Readonly<Record<string, readonly string[]>>;
   /** Undefined: the defaults of attestation-settings.ts. */
   readonly attestation?: AttestationSettings;
+  /** What becomes of records; absent: nothing is shipped. */
+  readonly records?: RecordsSettings;
 }
 
 export interface CommandLine {
@@ -100,10 +104,20 @@ const keys: Readonly<Record<string, Key>> = {
 /** Settings from the text of a configuration file. Every error names file, line and key. */
 export function parseSettings(file: string, text: string): FileSettings {
   const out: Record<string, unknown> = {};
-  for (const { key, value, line } of mappingOf(file, text)) {
+  for (const entry of mappingOf(file, text)) {
+    const { key, value, line } = entry;
+    if (key === 'records') {
+      out['records'] = parseRecords(file, entry);
+      continue;
+    }
     const known = Object.hasOwn(keys, key) ? keys[key] : undefined;
     if (known === undefined)
-      throw invalid(file, line, key, `no such setting; there are ${Object.keys(keys).join(', ')}`);
+      throw invalid(
+        file,
+        line,
+        key,
+        `no such setting; there are ${[...Object.keys(keys), 'records'].join(', ')}`,
+      );
     const wrong = known.check(value);
     if (wrong !== undefined) throw invalid(file, line, key, wrong);
     out[known.name] = known.read?.(value) ?? value;

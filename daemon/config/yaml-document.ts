@@ -1,11 +1,14 @@
 // A YAML mapping whose every complaint names file, line and key.
 import { isAlias, isMap, isNode, isScalar, LineCounter, parseDocument } from 'yaml';
+import type { Document, YAMLMap } from 'yaml';
 import { CordonError } from '../model/mod.ts';
 
 export interface Entry {
   readonly key: string;
   readonly value: unknown;
   readonly line: number;
+  /** The entries of the mapping that the value is; undefined when it is none. */
+  readonly entries: () => Entry[] | undefined;
 }
 
 export const invalid = (file: string, line: number, key: string, what: string): CordonError =>
@@ -25,11 +28,27 @@ export function mappingOf(file: string, text: string): Entry[] {
     throw invalid(file, problem.linePos?.[0].line ?? 1, '', problem.message.split('\n')[0] ?? problem.code);
   if (document.contents === null) return [];
   if (!isMap(document.contents)) throw invalid(file, 1, '', 'expected a mapping of settings');
-  return document.contents.items.map(({ key, value }) => {
-    if (!isScalar(key) || typeof key.value !== 'string') throw invalid(file, 1, '', 'a key is not text');
+  return entriesOf(file, document.contents, document, lines, '');
+}
+
+/** Keys of inner mappings are named from the top: `records.sinks.siem`. */
+function entriesOf(
+  file: string,
+  map: YAMLMap,
+  document: Document,
+  lines: LineCounter,
+  prefix: string,
+): Entry[] {
+  return map.items.map(({ key, value }) => {
+    if (!isScalar(key) || typeof key.value !== 'string' || !key.range)
+      throw invalid(file, 1, prefix, 'a key is not text');
     const line = lines.linePos(key.range[0]).line;
-    if (isAlias(value)) throw invalid(file, line, key.value, 'aliases are not used here');
+    const name = key.value;
+    const full = prefix === '' ? name : `${prefix}.${name}`;
+    if (isAlias(value)) throw invalid(file, line, full, 'aliases are not used here');
     const plain: unknown = isNode(value) ? value.toJS(document, { maxAliasCount: 0 }) : value;
-    return { key: key.value, value: plain, line };
+    const entries = (): Entry[] | undefined =>
+      isMap(value) ? entriesOf(file, value, document, lines, full) : undefined;
+    return { key: name, value: plain, line, entries };
   });
 }

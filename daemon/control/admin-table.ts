@@ -7,10 +7,13 @@ import { control } from './handlers/control.ts';
 import { doctor } from './handlers/doctor.ts';
 import { explain } from './handlers/explain.ts';
 import { policy } from './handlers/policy.ts';
+import { prove } from './handlers/prove.ts';
 import { records } from './handlers/records.ts';
 import { run } from './handlers/run.ts';
 import { sessions } from './handlers/sessions.ts';
+import { sinks } from './handlers/sinks.ts';
 import { status } from './handlers/status.ts';
+import { verify } from './handlers/verify.ts';
 import type { Actor } from './peer.ts';
 import { anyone } from './table.ts';
 import type { Reply, Row, Table } from './table.ts';
@@ -52,4 +55,7 @@ export const adminTable: Table<AdminContext, 'open'> = {
   policy: request(policy),
   doctor: request(doctor),
   attest: request(attest),
+  verify: request(verify),
+  prove: request(prove),
+  sinks: request(sinks),
 };

@@ -29,8 +29,11 @@ import type { Session } from './session.ts';
 import { imageDigest, statementFacts } from './statement-facts.ts';
 import { Sessions } from './sessions.ts';
 import { removeStrays } from './strays.ts';
+import { entryLogOf } from './entry-log.ts';
+import { powerOf } from './power.ts';
 import { SupervisorPool } from './supervisor-pool.ts';
 import { lastWords, rotateLog, spawnSupervisor } from './supervisor-process.ts';
+import { Uploads } from './uploads.ts';
 
 export interface DaemonOptions {
   readonly settings: Settings;
@@ -38,6 +41,8 @@ export interface DaemonOptions {
   readonly version: string;
   /** Script of a supervisor. */
   readonly supervisorScript: string;
+  /** Script of the uploader. */
+  readonly uploaderScript: string;
   /** Unix time in milliseconds. */
   readonly now: () => number;
 }
@@ -62,6 +67,7 @@ export class Daemon {
   readonly pool: SupervisorPool;
   readonly foresight: Foresight;
   readonly closures: Closures;
+  readonly uploads: Uploads;
   /** The doctor that is at work, if any. */
   doctor: Promise<DoctorCheck[]> | undefined;
   /** Why the latest reload of profiles did not take effect. */
@@ -73,7 +79,7 @@ export class Daemon {
   /** A supervisor was ended that may have left something. */
   #untidy = false;
 
-  constructor({ settings, profiles, version, supervisorScript, now }: DaemonOptions) {
+  constructor({ settings, profiles, version, supervisorScript, uploaderScript, now }: DaemonOptions) {
     this.settings = settings;
     this.profiles = profiles;
     this.version = version;
@@ -96,6 +102,19 @@ export class Daemon {
       now,
     });
     this.closures = new Closures((record) => this.note(daemonStream, record));
+    this.uploads = new Uploads({
+      sinks: settings.records?.sinks ?? [],
+      log: entryLogOf(this.audit),
+      script: uploaderScript,
+      logFile: paths.uploaderLog,
+      version,
+      upstream: settings.upstream,
+      hosts: settings.hosts,
+      now,
+      note: (record) => this.note(daemonStream, record),
+      power: () => powerOf('/sys/class/power_supply'),
+    });
+    this.audit.spool.follow(() => this.uploads.hint());
     const { runDir, stateDir, pool } = settings;
     const program = { script: supervisorScript, runDir, stateDir, logFile: paths.supervisorLog };
     this.foresight = this.#foresee();
@@ -123,6 +142,7 @@ export class Daemon {
     this.#removeStrayDirectories();
     removeStrays(this.paths.runDir);
     rotateLog(this.paths.supervisorLog);
+    rotateLog(this.paths.uploaderLog);
     this.#listening.push(await serve(supervisorDoor(this)), await serve(adminDoor(this)));
     for (const session of left) session.agents = await this.openAgentSocket(session);
     this.profiles.onReload((problem) => void this.#reloaded(problem));
@@ -131,10 +151,12 @@ export class Daemon {
       setInterval(() => this.#lookAfterPool(), poolInterval),
     );
     this.pool.fill();
+    this.uploads.start();
   }
 
   /** The sessions stay. */
   stop(): void {
+    this.uploads.stop();
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
     for (const listening of this.#listening.splice(0)) listening.close();
     this.pool.stop();

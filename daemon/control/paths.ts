@@ -12,6 +12,7 @@ export interface Paths {
   readonly journals: string;
   readonly sessions: string;
   readonly supervisorLog: string;
+  readonly uploaderLog: string;
   /** Directory of a session's sockets. */
   session(id: string): string;
   attachSocket(id: string): string;
@@ -34,6 +35,7 @@ export function pathsOf(runDir: string, stateDir: string): Paths {
     journals,
     sessions,
     supervisorLog: join(stateDir, 'log', 'supervisor.log'),
+    uploaderLog: join(stateDir, 'log', 'uploader.log'),
     session: (id) => join(sessions, id),
     attachSocket: (id) => join(sessions, id, 'attach.sock'),
     agentSocket: (id) => join(sessions, id, 'agent', 'agent.sock'),

@@ -110,13 +110,14 @@ export function profileName(given: string, fallback: string): string {
 
 /** Undefined for a word that is no mode. */
 export function modeNamed(word: string): Mode | undefined {
-  return word === 'enforce' || word === 'monitor' || word === 'dry-run' ? word : undefined;
+  return word === 'enforce' || word === 'monitor' ? word : undefined;
 }
 
 function requestedMode(word: string): Mode | undefined {
   const mode = modeNamed(word);
   if (mode !== undefined || word === '') return mode;
-  throw bad(`there is no mode ${JSON.stringify(word.slice(0, 20))}`, 'use enforce, monitor or dry-run');
+  if (word === 'dry-run') throw bad('the mode dry-run does not exist yet', 'use monitor or enforce');
+  throw bad(`there is no mode ${JSON.stringify(word.slice(0, 20))}`, 'use enforce or monitor');
 }
 
 /** `enforce` narrows and is anybody's; any other mode than the profile's own loosens and is an administrator's. */

@@ -1,5 +1,6 @@
 // The egress process locks itself up before it reads the first byte from a session: what it parses is hostile, and whoever
-// takes it over finds sockets and nothing else. Irreversible. Any step that fails is an error, and the caller exits.
+// takes it over finds sockets and nothing else. Irreversible. Any step that fails is an error, and the caller exits. The
+// uploader, which talks to sinks, needs no more and gets no more.
 import { readdirSync, readlinkSync } from 'node:fs';
 import { credentials, keepAcrossExec, landlock, seccomp } from '../../native-bindings/linux/mod.ts';
 import { CordonError, type Layer } from '../model/mod.ts';
@@ -8,7 +9,7 @@ import { filterProgram, noRingProgram } from './filter.ts';
 /** Calls that JavaScript makes lazily for the first time must have been made before: files cannot be opened any more. */
 export function confine(mayLack: readonly Layer[]): void {
   if (process.getuid?.() === 0)
-    throw new CordonError('not-permitted', 'the egress process runs as root', {
+    throw new CordonError('not-permitted', 'a process that talks to the network runs as root', {
       fix: 'start it as an unprivileged user',
     });
   requireNoRing();
@@ -36,7 +37,7 @@ export function execWithoutRing(argument: string, descriptors: readonly number[]
   const [script = '', ...rest] = process.argv.slice(1);
   const flags = [...process.execArgv, '--expose-gc'];
   process.execve?.(process.execPath, [process.execPath, ...flags, script, argument, ...rest]);
-  throw new CordonError('internal', 'the egress process could not replace itself');
+  throw new CordonError('internal', 'the process could not replace itself');
 }
 
 function requireNoRing(): void {
@@ -76,7 +77,7 @@ function step(layer: Layer, action: () => void): void {
 }
 
 function lacking(layer: Layer, why: string, cause?: unknown): never {
-  throw new CordonError('layer-missing', `the egress process cannot confine itself with ${layer}: ${why}`, {
+  throw new CordonError('layer-missing', `the process cannot confine itself with ${layer}: ${why}`, {
     fix: `see what \`cordon doctor\` says about ${layer}`,
     cause,
   });

@@ -8,4 +8,5 @@ export * from './redaction.ts';
 export * from './verdict.ts';
 export * from './decider.ts';
 export * from './mediation.ts';
+export * from './sink.ts';
 export * from './attestation.ts';

@@ -8,3 +8,5 @@ export { classOf } from './kinds.ts';
 export type { RecordClass } from './kinds.ts';
 export { recordOf } from './record.ts';
 export { redact } from './redact.ts';
+export { matches, termsOf, termsOfFilter } from './terms.ts';
+export type { RecordFilter, Term } from './terms.ts';

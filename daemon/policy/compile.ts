@@ -127,7 +127,8 @@ export function compileEffective(policy: EffectivePolicy, context: CompileContex
     capabilitySet: capabilitySet(compiler, policy, context),
     writable: writeCeiling(compiler.files),
     masks: masksOf(compiler.files, compiler.rules),
-    network: compiler.network.some((rule) => rule.effect !== 'deny'),
+    // In monitor mode what no rule grants is let through too.
+    network: policy.mode === 'monitor' || compiler.network.some((rule) => rule.effect !== 'deny'),
     environment: { pass: policy.pass, set: Object.fromEntries(set) },
     limits: policy.limits,
     mayLack: policy.mayLack,

@@ -92,6 +92,12 @@ export function parseProfile(file: string, text: string): Profile {
   const document = readDocument(file, text);
   validate(document, 'profile');
   const raw = document.value as RawProfile;
+  if (raw.mode === 'dry-run')
+    throw invalid(
+      document.place('mode'),
+      'the mode dry-run does not exist yet',
+      'use monitor, which allows and records what would be denied, or enforce',
+    );
   const set = raw.environment?.set ?? {};
   for (const [name, value] of Object.entries(set))
     checkVariables(value, document.place(`environment.set.${name}`));

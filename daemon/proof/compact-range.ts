@@ -22,27 +22,39 @@ export class CompactRange {
     return this.#size;
   }
 
+  /** Of `subtrees(size)`, in that order. */
+  get roots(): readonly Hash[] {
+    return [...this.#roots];
+  }
+
   copy(): CompactRange {
     return CompactRange.of(this.#size, this.#roots);
   }
 
-  append(leaf: Hash, completed?: Completed): void {
-    let hash = leaf;
-    let height = 0;
-    for (let left = this.#size; left % 2 === 1; left = (left - 1) / 2) {
+  /** A leaf, or the root of a whole subtree of height `at`, where the size is a multiple of its width. */
+  append(added: Hash, completed?: Completed, at = 0): void {
+    let hash = added;
+    let height = at;
+    const width = 2 ** at;
+    for (let left = this.#size / width; left % 2 === 1; left = (left - 1) / 2) {
       hash = nodeHash(this.#roots.pop() ?? '', hash);
       height += 1;
       completed?.(height, (left - 1) / 2, hash);
     }
     this.#roots.push(hash);
-    this.#size += 1;
+    this.#size += width;
   }
 
   root(): Hash {
-    const last = this.#roots.at(-1);
-    if (last === undefined) return emptyRoot;
-    return this.#roots.slice(0, -1).reduceRight((right, left) => nodeHash(left, right), last);
+    return foldRoots(this.#roots);
   }
+}
+
+/** The root of the tree whose whole subtrees, largest first, have these roots. */
+export function foldRoots(roots: readonly Hash[]): Hash {
+  const last = roots.at(-1);
+  if (last === undefined) return emptyRoot;
+  return roots.slice(0, -1).reduceRight((right, left) => nodeHash(left, right), last);
 }
 
 export interface Subtree {
@@ -59,6 +71,18 @@ export function subtrees(size: number): Subtree[] {
       found.push({ height: Math.log2(width), index: from / width });
       from += width;
     }
+  return found;
+}
+
+/** The whole subtrees that follow, in order, when a tree grows from one size to another. */
+export function subtreesBetween(from: number, to: number): Subtree[] {
+  const found: Subtree[] = [];
+  for (let at = from; at < to;) {
+    let [width, height] = [1, 0];
+    while (at % (width * 2) === 0 && at + width * 2 <= to) [width, height] = [width * 2, height + 1];
+    found.push({ height, index: at / width });
+    at += width;
+  }
   return found;
 }
 

@@ -1,5 +1,5 @@
 export * from './hash.ts';
-export { CompactRange, subtrees } from './compact-range.ts';
+export { CompactRange, foldRoots, subtrees, subtreesBetween } from './compact-range.ts';
 export type { Completed, Subtree } from './compact-range.ts';
 export { consistencyProof, inclusionProof, rootOf } from './tree.ts';
 export type { Nodes } from './tree.ts';
@@ -16,3 +16,9 @@ export type { Note, NoteSignature, NoteSigner, OpenedNote } from './note.ts';
 export { formatCheckpoint, parseCheckpoint } from './checkpoint.ts';
 export type { Checkpoint } from './checkpoint.ts';
 export { cosign, cosignatureTime, cosignatureVerifier } from './cosignature.ts';
+export { checkSegment, segmentSize } from './segment.ts';
+export type { ChainBreak, IndexRange, SegmentResult, SegmentTask, StoredEntry } from './segment.ts';
+export { explainBreaks } from './explain-breaks.ts';
+export type { BreakKind, ExplainedBreak } from './explain-breaks.ts';
+export { checkExport, entryLine, exportVersion, headerLine, trailerLine } from './export.ts';
+export type { ExportedEntry, ExportHeader, ExportProblem, ExportResult, ExportTrailer } from './export.ts';

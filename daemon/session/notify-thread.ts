@@ -1,6 +1,7 @@
 // Entry of the notify thread: seccomp user notifications of one session. Before it serves, the thread moves into a copy
 // of the sandbox's mount namespace in which only the plan's writable places are writable, takes on the agent's identity,
 // and gives up every capability but the one to look at the agent's processes.
+import { readFileSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import {
   AT,
@@ -12,7 +13,7 @@ import {
   processes,
   seccomp,
 } from '../../native-bindings/linux/mod.ts';
-import { bringIn, isWithin, privateWritable } from '../launcher/mod.ts';
+import { bringIn, isWithin, parseMountInfo, privateWritable } from '../launcher/mod.ts';
 import { judgeGitConfig } from '../decision/git-config.ts';
 import { normalise, type Decide, type SyscallEntry } from '../model/mod.ts';
 import { decide } from '../monitor/mod.ts';
@@ -47,12 +48,36 @@ const direct = new Map<number, SyscallEntry>(
 
 /** Writable places of the mediator's own tree; returns them. A place that is not there (yet) cannot be made writable. */
 function openWritable(files: Files, writable: readonly string[]): string[] {
+  if (writable.includes('/')) return openEverything();
   const places = writable.filter((place) => files.fstatat(-100, place, 0) !== undefined);
-  for (const place of places) if (place !== '/') mounts.bind(place, place, true);
+  for (const place of places) mounts.bind(place, place, true);
   const all = [...privateWritable, ...places];
   for (const place of all) mounts.setAttributes(place, 0, mounts.MOUNT_ATTR.RDONLY);
   return all;
 }
+
+/** Monitor mode: every mount of the tree but the kernel's own. What was read-only on the machine stays so. */
+function openEverything(): string[] {
+  // Our working directory is the machine's /proc, where this thread is to be seen.
+  const places = parseMountInfo(readFileSync('thread-self/mountinfo', 'latin1'))
+    .filter(({ target, type }) => !kernelTypes.has(type) && !isKernels(target))
+    .map(({ target }) => target);
+  for (const place of new Set(places)) mounts.setAttributes(place, 0, mounts.MOUNT_ATTR.RDONLY);
+  return [...new Set(places)];
+}
+const kernelTypes = new Set([
+  'proc',
+  'sysfs',
+  'devpts',
+  'devtmpfs',
+  'cgroup',
+  'cgroup2',
+  'mqueue',
+  'bpf',
+  'tracefs',
+]);
+const isKernels = (target: string): boolean =>
+  ['/proc', '/sys', '/run/cordon'].some((place) => isWithin(target, place)) || target === '/dev';
 
 /**
  * A descriptor that was handed over for writing lies on one of these mounts, and can be opened anew for reading through

@@ -34,8 +34,13 @@ const answers: ReadonlySet<Kind> = new Set<Kind>([
   'policyAnswer',
   'doctorAnswer',
   'attestAnswer',
+  'verifyAnswer',
+  'proveAnswer',
   'launchAnswer',
   'decisionAnswer',
+  'uploadAnswer',
+  'uploadProofAnswer',
+  'sinksAnswer',
 ]);
 
 /** Both ends number their own requests; the kind tells an answer from a request that has the same number. */

@@ -148,6 +148,22 @@ export interface AttestAnswer {
   readonly text: string;
 }
 
+export type VerifyRequest = Readonly<Record<string, never>>;
+
+export interface VerifyAnswer {
+  readonly json: string;
+}
+
+export interface ProveRequest {
+  readonly id: string;
+  readonly first: number;
+  readonly second: number;
+}
+
+export interface ProveAnswer {
+  readonly json: string;
+}
+
 export interface SupervisorHello {
   readonly pid: number;
   readonly version: string;
@@ -266,6 +282,115 @@ export interface Justify {
   readonly text: string;
 }
 
+export interface UploadSetup {
+  readonly version: string;
+  readonly origin: string;
+  readonly sinks: readonly UploadSink[];
+  readonly upstream: readonly string[];
+  readonly hosts: string;
+  readonly onBattery: boolean;
+  readonly battery: number;
+}
+
+export interface UploadSink {
+  readonly settings: string;
+  readonly ca: Uint8Array;
+  readonly certificate: Uint8Array;
+  readonly key: Uint8Array;
+  readonly token: Uint8Array;
+  readonly credentials: Uint8Array;
+  readonly next: number;
+}
+
+export interface UploadRequest {
+  readonly sink: string;
+  readonly from: number;
+  readonly limit: number;
+  readonly checkpoint: number;
+}
+
+export interface UploadAnswer {
+  readonly entries: readonly UploadEntry[];
+  readonly through: number;
+  readonly more: boolean;
+  readonly checkpointSize: number;
+  readonly checkpoint: string;
+}
+
+export interface UploadEntry {
+  readonly position: number;
+  readonly uid: string;
+  readonly session: string;
+  readonly recordClass: string;
+  readonly text: Uint8Array;
+  readonly leaf: Uint8Array;
+  readonly chain: Uint8Array;
+}
+
+export interface UploadAcknowledge {
+  readonly sink: string;
+  readonly through: number;
+  readonly records: number;
+  readonly duplicates: number;
+  readonly refused: number;
+  readonly refusal: string;
+  readonly bytes: number;
+  readonly checkpoint: number;
+  readonly cosignatures: string;
+}
+
+export interface UploadProof {
+  readonly from: number;
+  readonly to: number;
+}
+
+export interface UploadProofAnswer {
+  readonly hashes: readonly Uint8Array[];
+}
+
+export interface UploadState {
+  readonly sink: string;
+  readonly state: string;
+  readonly error: string;
+  readonly fix: string;
+  readonly nextTry: number;
+  readonly warning: string;
+}
+
+export interface UploadHint {
+  readonly onBattery: boolean;
+  readonly battery: number;
+}
+
+export type SinksRequest = Readonly<Record<string, never>>;
+
+export interface SinksAnswer {
+  readonly sinks: readonly SinkInfo[];
+  readonly running: boolean;
+}
+
+export interface SinkInfo {
+  readonly name: string;
+  readonly kind: string;
+  readonly target: string;
+  readonly state: string;
+  readonly next: number;
+  readonly lag: number;
+  readonly lagSeconds: number;
+  readonly sent: number;
+  readonly acknowledged: number;
+  readonly duplicates: number;
+  readonly refused: number;
+  readonly bytes: number;
+  readonly lastAcknowledged: number;
+  readonly error: string;
+  readonly errorTime: number;
+  readonly fix: string;
+  readonly nextTry: number;
+  readonly warning: string;
+  readonly cosigned: number;
+}
+
 /** Every message by the name it has in the envelope. */
 export interface Bodies {
   readonly failure: Failure;
@@ -306,6 +431,20 @@ export interface Bodies {
   readonly decisionAnswer: DecisionAnswer;
   readonly reportToolCall: ReportToolCall;
   readonly justify: Justify;
+  readonly uploadSetup: UploadSetup;
+  readonly uploadRequest: UploadRequest;
+  readonly uploadAnswer: UploadAnswer;
+  readonly uploadAcknowledge: UploadAcknowledge;
+  readonly uploadProof: UploadProof;
+  readonly uploadProofAnswer: UploadProofAnswer;
+  readonly uploadState: UploadState;
+  readonly uploadHint: UploadHint;
+  readonly sinks: SinksRequest;
+  readonly sinksAnswer: SinksAnswer;
+  readonly verify: VerifyRequest;
+  readonly verifyAnswer: VerifyAnswer;
+  readonly prove: ProveRequest;
+  readonly proveAnswer: ProveAnswer;
 }
 
 export interface FieldRow {
@@ -425,6 +564,14 @@ export const fieldTables: Readonly<Record<string, readonly FieldRow[]>> = {
     { no: 2, name: 'text', type: 'string', repeated: false },
   ],
   AttestAnswer: [{ no: 1, name: 'text', type: 'string', repeated: false }],
+  VerifyRequest: [],
+  VerifyAnswer: [{ no: 1, name: 'json', type: 'string', repeated: false }],
+  ProveRequest: [
+    { no: 1, name: 'id', type: 'string', repeated: false },
+    { no: 2, name: 'first', type: 'uint64', repeated: false },
+    { no: 3, name: 'second', type: 'uint64', repeated: false },
+  ],
+  ProveAnswer: [{ no: 1, name: 'json', type: 'string', repeated: false }],
   SupervisorHello: [
     { no: 1, name: 'pid', type: 'uint32', repeated: false },
     { no: 2, name: 'version', type: 'string', repeated: false },
@@ -520,6 +667,100 @@ export const fieldTables: Readonly<Record<string, readonly FieldRow[]>> = {
     { no: 1, name: 'recordId', type: 'string', repeated: false },
     { no: 2, name: 'text', type: 'string', repeated: false },
   ],
+  UploadSetup: [
+    { no: 1, name: 'version', type: 'string', repeated: false },
+    { no: 2, name: 'origin', type: 'string', repeated: false },
+    { no: 3, name: 'sinks', type: 'UploadSink', repeated: true },
+    { no: 4, name: 'upstream', type: 'string', repeated: true },
+    { no: 5, name: 'hosts', type: 'string', repeated: false },
+    { no: 6, name: 'onBattery', type: 'bool', repeated: false },
+    { no: 7, name: 'battery', type: 'uint32', repeated: false },
+  ],
+  UploadSink: [
+    { no: 1, name: 'settings', type: 'string', repeated: false },
+    { no: 2, name: 'ca', type: 'bytes', repeated: false },
+    { no: 3, name: 'certificate', type: 'bytes', repeated: false },
+    { no: 4, name: 'key', type: 'bytes', repeated: false },
+    { no: 5, name: 'token', type: 'bytes', repeated: false },
+    { no: 6, name: 'credentials', type: 'bytes', repeated: false },
+    { no: 7, name: 'next', type: 'uint64', repeated: false },
+  ],
+  UploadRequest: [
+    { no: 1, name: 'sink', type: 'string', repeated: false },
+    { no: 2, name: 'from', type: 'uint64', repeated: false },
+    { no: 3, name: 'limit', type: 'uint32', repeated: false },
+    { no: 4, name: 'checkpoint', type: 'uint64', repeated: false },
+  ],
+  UploadAnswer: [
+    { no: 1, name: 'entries', type: 'UploadEntry', repeated: true },
+    { no: 2, name: 'through', type: 'uint64', repeated: false },
+    { no: 3, name: 'more', type: 'bool', repeated: false },
+    { no: 4, name: 'checkpointSize', type: 'uint64', repeated: false },
+    { no: 5, name: 'checkpoint', type: 'string', repeated: false },
+  ],
+  UploadEntry: [
+    { no: 1, name: 'position', type: 'uint64', repeated: false },
+    { no: 2, name: 'uid', type: 'string', repeated: false },
+    { no: 3, name: 'session', type: 'string', repeated: false },
+    { no: 4, name: 'recordClass', type: 'string', repeated: false },
+    { no: 5, name: 'text', type: 'bytes', repeated: false },
+    { no: 6, name: 'leaf', type: 'bytes', repeated: false },
+    { no: 7, name: 'chain', type: 'bytes', repeated: false },
+  ],
+  UploadAcknowledge: [
+    { no: 1, name: 'sink', type: 'string', repeated: false },
+    { no: 2, name: 'through', type: 'uint64', repeated: false },
+    { no: 3, name: 'records', type: 'uint32', repeated: false },
+    { no: 4, name: 'duplicates', type: 'uint32', repeated: false },
+    { no: 5, name: 'refused', type: 'uint32', repeated: false },
+    { no: 6, name: 'refusal', type: 'string', repeated: false },
+    { no: 7, name: 'bytes', type: 'uint64', repeated: false },
+    { no: 8, name: 'checkpoint', type: 'uint64', repeated: false },
+    { no: 9, name: 'cosignatures', type: 'string', repeated: false },
+  ],
+  UploadProof: [
+    { no: 1, name: 'from', type: 'uint64', repeated: false },
+    { no: 2, name: 'to', type: 'uint64', repeated: false },
+  ],
+  UploadProofAnswer: [{ no: 1, name: 'hashes', type: 'bytes', repeated: true }],
+  UploadState: [
+    { no: 1, name: 'sink', type: 'string', repeated: false },
+    { no: 2, name: 'state', type: 'string', repeated: false },
+    { no: 3, name: 'error', type: 'string', repeated: false },
+    { no: 4, name: 'fix', type: 'string', repeated: false },
+    { no: 5, name: 'nextTry', type: 'double', repeated: false },
+    { no: 6, name: 'warning', type: 'string', repeated: false },
+  ],
+  UploadHint: [
+    { no: 1, name: 'onBattery', type: 'bool', repeated: false },
+    { no: 2, name: 'battery', type: 'uint32', repeated: false },
+  ],
+  SinksRequest: [],
+  SinksAnswer: [
+    { no: 1, name: 'sinks', type: 'SinkInfo', repeated: true },
+    { no: 2, name: 'running', type: 'bool', repeated: false },
+  ],
+  SinkInfo: [
+    { no: 1, name: 'name', type: 'string', repeated: false },
+    { no: 2, name: 'kind', type: 'string', repeated: false },
+    { no: 3, name: 'target', type: 'string', repeated: false },
+    { no: 4, name: 'state', type: 'string', repeated: false },
+    { no: 5, name: 'next', type: 'uint64', repeated: false },
+    { no: 6, name: 'lag', type: 'uint64', repeated: false },
+    { no: 7, name: 'lagSeconds', type: 'double', repeated: false },
+    { no: 8, name: 'sent', type: 'uint64', repeated: false },
+    { no: 9, name: 'acknowledged', type: 'uint64', repeated: false },
+    { no: 10, name: 'duplicates', type: 'uint64', repeated: false },
+    { no: 11, name: 'refused', type: 'uint64', repeated: false },
+    { no: 12, name: 'bytes', type: 'uint64', repeated: false },
+    { no: 13, name: 'lastAcknowledged', type: 'double', repeated: false },
+    { no: 14, name: 'error', type: 'string', repeated: false },
+    { no: 15, name: 'errorTime', type: 'double', repeated: false },
+    { no: 16, name: 'fix', type: 'string', repeated: false },
+    { no: 17, name: 'nextTry', type: 'double', repeated: false },
+    { no: 18, name: 'warning', type: 'string', repeated: false },
+    { no: 19, name: 'cosigned', type: 'uint64', repeated: false },
+  ],
 };
 
 /** Envelope field number and message type of a body. */
@@ -568,4 +809,18 @@ export const bodyTable: readonly BodyRow[] = [
   { no: 81, kind: 'decisionAnswer', type: 'DecisionAnswer' },
   { no: 82, kind: 'reportToolCall', type: 'ReportToolCall' },
   { no: 83, kind: 'justify', type: 'Justify' },
+  { no: 100, kind: 'uploadSetup', type: 'UploadSetup' },
+  { no: 101, kind: 'uploadRequest', type: 'UploadRequest' },
+  { no: 102, kind: 'uploadAnswer', type: 'UploadAnswer' },
+  { no: 103, kind: 'uploadAcknowledge', type: 'UploadAcknowledge' },
+  { no: 104, kind: 'uploadProof', type: 'UploadProof' },
+  { no: 105, kind: 'uploadProofAnswer', type: 'UploadProofAnswer' },
+  { no: 106, kind: 'uploadState', type: 'UploadState' },
+  { no: 107, kind: 'uploadHint', type: 'UploadHint' },
+  { no: 110, kind: 'sinks', type: 'SinksRequest' },
+  { no: 111, kind: 'sinksAnswer', type: 'SinksAnswer' },
+  { no: 140, kind: 'verify', type: 'VerifyRequest' },
+  { no: 141, kind: 'verifyAnswer', type: 'VerifyAnswer' },
+  { no: 142, kind: 'prove', type: 'ProveRequest' },
+  { no: 143, kind: 'proveAnswer', type: 'ProveAnswer' },
 ];

@@ -100,7 +100,8 @@ const packageHomes: ReadonlyMap<string, readonly string[]> = new Map([
   ['koffi', ['native-bindings']],
   ['node-pty', ['launcher']],
   ['better-sqlite3', ['audit', 'verifier-service']],
-  ['protobufjs', ['wire']],
+  // The uploader speaks OTLP, which is protobuf too: the few messages of it are its own.
+  ['protobufjs', ['wire', 'uploader']],
   ['commander', ['cli']],
   ['chokidar', ['config']],
   ['yaml', ['policy', 'config']],

@@ -257,7 +257,7 @@ t.test('bash completes verbs, options and modes', async (t) => {
     return replies.trim().split('\n');
   };
   t.strictSame(complete('st'), ['status']);
-  t.strictSame(complete('audit', ''), ['tail']);
+  t.ok(complete('audit', '').includes('sinks'));
   t.strictSame(complete('run', '--wor'), ['--workspace']);
   t.strictSame(complete('run', '--mode', 'mo'), ['monitor']);
   t.strictSame(complete('--socket', '/x', 'blo'), ['blocks']);

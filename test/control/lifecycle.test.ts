@@ -115,7 +115,14 @@ t.test('a second daemon on the same directories is refused, and the first goes o
     upstream: [],
     hosts: {},
   };
-  const options = { settings, profiles: fakeProfiles(), version: '', supervisorScript: '', now: () => 0 };
+  const options = {
+    settings,
+    profiles: fakeProfiles(),
+    version: '',
+    supervisorScript: '',
+    uploaderScript: '',
+    now: () => 0,
+  };
   t.throws(() => new Daemon(options), { code: 'unavailable', message: /another cordond/ });
   t.ok(await daemon.run());
 });

@@ -27,6 +27,10 @@ const cases: Readonly<Record<string, readonly [string, Expected]>> = {
     'filez: []\n',
     { line: 4, key: 'filez', message: /unknown key; expected one of/, fix: /files/ },
   ],
+  'a mode that does not exist yet': [
+    'mode: dry-run\n',
+    { line: 4, key: 'mode', message: /dry-run does not exist yet/, fix: /monitor/ },
+  ],
   'an unknown key in a rule': [
     'files:\n  - { allow: [read], in: [/x], becuase: y }\n',
     { line: 5, key: 'files[0].becuase', message: /unknown key/, fix: /because/ },

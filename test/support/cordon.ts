@@ -27,6 +27,8 @@ export interface CordonOptions {
   readonly profiles?: Readonly<Record<string, string>>;
   /** Where the state goes; made when absent. */
   readonly stateDir?: string;
+  /** Text of the settings file. */
+  readonly settings?: string;
 }
 
 export type { Ran } from './capture.ts';
@@ -81,6 +83,7 @@ export class TestCordon {
   readonly runDir: string;
   readonly stateDir: string;
   readonly profilesDir: string;
+  readonly settingsFile: string | undefined;
   #daemon: ChildProcess | undefined;
   #log = '';
   #stopped = false;
@@ -91,6 +94,8 @@ export class TestCordon {
     this.runDir = join(this.root, 'run');
     this.stateDir = options.stateDir ?? join(this.root, 'state');
     this.profilesDir = join(this.root, 'profiles');
+    this.settingsFile = options.settings === undefined ? undefined : join(this.root, 'config.yaml');
+    if (this.settingsFile !== undefined) writeFileSync(this.settingsFile, options.settings ?? '');
     mkdirSync(this.profilesDir, { mode: 0o755 });
     for (const [name, text] of Object.entries(options.profiles ?? {})) this.writeProfile(name, text);
   }
@@ -133,6 +138,7 @@ export class TestCordon {
         this.stateDir,
         '--profiles',
         this.profilesDir,
+        ...(this.settingsFile === undefined ? [] : ['--config', this.settingsFile]),
       ],
       { env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' } },
     );

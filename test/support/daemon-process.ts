@@ -20,6 +20,7 @@ const daemon = new Daemon({
   profiles,
   version: 'test',
   supervisorScript: fileURLToPath(new URL('./fake-supervisor.ts', import.meta.url)),
+  uploaderScript: fileURLToPath(new URL('../../daemon/control/uploader-main.ts', import.meta.url)),
   now: () => Date.now(),
 });
 await daemon.start();

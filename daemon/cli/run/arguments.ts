@@ -15,7 +15,7 @@ export interface RunOptions {
 }
 
 const valued = new Set(['--profile', '--workspace', '--mode', '--user', '--socket']);
-const modes = new Set(['enforce', 'monitor', 'dry-run']);
+const modes = new Set(['enforce', 'monitor']);
 
 const usage = (message: string): CordonError =>
   new CordonError('config-invalid', message, {
@@ -48,7 +48,8 @@ function scan(args: readonly string[]): Scan {
 export function parseRun(args: readonly string[]): RunOptions {
   const { values, flags, commandAt } = scan(args);
   const mode = values.get('--mode') ?? '';
-  if (mode !== '' && !modes.has(mode)) throw usage(`--mode ${mode} is not one of enforce, monitor, dry-run`);
+  if (mode === 'dry-run') throw usage('--mode dry-run does not exist yet: use monitor');
+  if (mode !== '' && !modes.has(mode)) throw usage(`--mode ${mode} is not one of enforce, monitor`);
   if (commandAt >= args.length) throw usage('no command was given');
   return {
     profile: values.get('--profile') ?? '',

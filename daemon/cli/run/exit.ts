@@ -54,13 +54,21 @@ export function readSessionExit(message: Buffer): SessionExit {
 export const exitStatus = (exit: SessionExit): number =>
   exit.code >= 0 && exit.code <= 255 ? exit.code : 125;
 
+/** In monitor mode what would be denied happens. */
+function whatBecame({ denied, blocks }: SessionExit): string {
+  const monitored = blocks.filter((block) => textIn(block.record, 'disposition') === 'would-deny').length;
+  if (monitored > 0 && monitored === blocks.length) return 'would have been blocked (monitor mode)';
+  const were = denied === 1 ? 'was' : 'were';
+  return monitored > 0 ? `${were} blocked or, in monitor mode, would have been` : `${were} blocked`;
+}
+
 /** Lines for stderr: why the command did not start, and what was blocked. Nothing when there is nothing to say. */
 export function summaryText(session: string, exit: SessionExit): string {
   const lines: string[] = [];
   if (exit.reason !== '') lines.push(`cordon: ${printable(exit.reason)}`);
   if (exit.denied > 0) {
-    const actions = exit.denied === 1 ? '1 action was' : `${exit.denied} actions were`;
-    lines.push(`cordon: ${actions} blocked in session ${printable(session)}:`);
+    const actions = exit.denied === 1 ? '1 action' : `${exit.denied} actions`;
+    lines.push(`cordon: ${actions} ${whatBecame(exit)} in session ${printable(session)}:`);
     const rows = exit.blocks.map((block) => [block.id, block.operation, block.object, block.rule]);
     lines.push(...columns([], rows).map((line) => `  ${line}`));
     const more = exit.denied - exit.blocks.length;

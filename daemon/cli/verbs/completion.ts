@@ -36,7 +36,7 @@ _cordon() {
     esac
   done
   case $previous in
-    --mode) COMPREPLY=($(compgen -W 'enforce monitor dry-run' -- "$current")); return ;;
+    --mode) COMPREPLY=($(compgen -W 'enforce monitor' -- "$current")); return ;;
     --user) COMPREPLY=($(compgen -u -- "$current")); return ;;
     --workspace|--profile|--profiles|--socket) COMPREPLY=($(compgen -f -- "$current")); return ;;
   esac

@@ -1,0 +1,112 @@
+// Looks for records in the log, newest first, in steps that are short however much there is to look through.
+import { matches, recordOf, termsOf, termsOfFilter } from '../ocsf/mod.ts';
+import type { RecordFilter } from '../ocsf/mod.ts';
+import type { SessionRecord } from '../model/mod.ts';
+import type { Database, Statement } from './database.ts';
+import type { EntriesTable, KeptRecord } from './entries-table.ts';
+import { positionsOf, segmentSize } from './segments.ts';
+import type { Indexed, Segments } from './segments.ts';
+
+export interface SearchRequest extends RecordFilter {
+  /** Unix ms; `since` included, `until` not. */
+  readonly since?: number;
+  readonly until?: number;
+  /** Only what was recorded before this position: where an earlier answer ended. */
+  readonly before?: number;
+  /** Undefined: of all sessions. */
+  readonly subjects?: ReadonlySet<string>;
+}
+
+/** Entries that are looked at, and segments, in one step. */
+const rowsAStep = 200;
+const segmentsAStep = 200;
+const rowsOfCatchUp = 1_000;
+
+/** The last millisecond of a Date. */
+const maxTime = 8_640_000_000_000_000;
+
+interface Row {
+  readonly position: number;
+  readonly part: number;
+  readonly time: number;
+  readonly event: string | null;
+}
+
+export class Search {
+  readonly #segments: Segments;
+  readonly #table: EntriesTable;
+  readonly #rows: Statement<[number, number], Row>;
+  readonly #times: Statement<[number, number, number, number], number>;
+
+  constructor(db: Database, segments: Segments, table: EntriesTable) {
+    this.#segments = segments;
+    this.#table = table;
+    this.#rows = db.prepare(
+      'SELECT position, part, time, event FROM entries WHERE position >= ? ORDER BY position LIMIT ?',
+    );
+    this.#times = db
+      .prepare<[number, number, number, number], number>(
+        'SELECT position FROM entries INDEXED BY entries_by_time WHERE time >= ? AND time < ? AND position >= ? AND position < ?',
+      )
+      .pluck();
+  }
+
+  /**
+   * One step of taking into the index what is in the log and not in it: after a restart, or when segments could not be
+   * written. True when more is to be done.
+   */
+  catchUp(): boolean {
+    const rows = this.#rows.all(this.#segments.next, rowsOfCatchUp);
+    this.#segments.take(rows.map(indexed));
+    return rows.length === rowsOfCatchUp;
+  }
+
+  /** Yields after every step what it found, newest first: often nothing. The caller lets others have their turn. */
+  *find(request: SearchRequest): Generator<readonly KeptRecord[], void> {
+    const { since = -Infinity, until = Infinity, before = Infinity } = request;
+    const terms = termsOfFilter(request);
+    let looked = 0;
+    for (const { number, earliest, latest } of this.#segments.all()) {
+      looked += 1;
+      if (looked % segmentsAStep === 0) yield [];
+      if (latest < since || earliest >= until) continue;
+      const offsets = this.#segments.having(number, terms);
+      if (offsets === undefined) continue;
+      const timely = earliest >= since && latest < until ? undefined : this.#between(number, since, until);
+      const positions = positionsOf(number, offsets).filter(
+        (position) => position < before && timely?.has(position) !== false,
+      );
+      for (let at = 0; at < positions.length; at += rowsAStep)
+        yield this.#read(positions.slice(at, at + rowsAStep), request);
+    }
+  }
+
+  /** Entries of a segment that only partly lies in this time. */
+  #between(segment: number, since: number, until: number): ReadonlySet<number> {
+    const from = segment * segmentSize;
+    const [after, before] = [Math.max(since, -maxTime), Math.min(until, maxTime)];
+    return new Set(this.#times.all(after, before, from, from + segmentSize));
+  }
+
+  #read(positions: readonly number[], request: SearchRequest): KeptRecord[] {
+    const { since = -Infinity, until = Infinity, subjects } = request;
+    return this.#table.at(positions).filter(
+      ({ time, subject, json }) =>
+        time >= since &&
+        time < until &&
+        (subjects === undefined || subjects.has(subject)) &&
+        // Terms are hashes: what they find is asked.
+        matches(JSON.parse(json) as SessionRecord, request),
+    );
+  }
+}
+
+/** An outcome that came later is found with its record; what was pruned, or is no event, is not found. */
+function indexed({ position, part, time, event }: Row): Indexed {
+  if (part !== 0 || event === null) return { position, time, terms: [] };
+  try {
+    return { position, time, terms: termsOf(recordOf(event)) };
+  } catch {
+    return { position, time, terms: [] };
+  }
+}

@@ -1,0 +1,171 @@
+// The index of the log, by segments of 16,384 entries: for each term of a segment, which of its entries have it. Segments
+// are written once, whole, behind the last one: appending costs the same however long the log is, and a look-up is one
+// short search a segment. The index is made of the log and can be made again; nothing is proved by it.
+import type { Term } from '../ocsf/mod.ts';
+import type { Database, Statement } from './database.ts';
+
+export const segmentSize = 16_384;
+const mapBytes = segmentSize / 8;
+
+/** Which entries of a segment: one bit each, by offset. */
+export type Offsets = Uint8Array;
+
+export interface Segment {
+  readonly number: number;
+  /** Unix ms, of its records. */
+  readonly earliest: number;
+  readonly latest: number;
+}
+
+export interface Indexed {
+  readonly position: number;
+  readonly time: number;
+  /** Empty for an outcome that came later: its record is what is found. */
+  readonly terms: readonly Term[];
+}
+
+/** Less than this many offsets are listed, two bytes each; more are a map of bits. */
+const most = mapBytes / 2 - 1;
+
+/** As they are stored. */
+export function pack(offsets: readonly number[]): Buffer {
+  if (offsets.length <= most) {
+    const list = Buffer.allocUnsafe(offsets.length * 2);
+    offsets.forEach((offset, i) => list.writeUInt16LE(offset, i * 2));
+    return list;
+  }
+  const map = Buffer.alloc(mapBytes);
+  for (const offset of offsets) map[offset >> 3] = (map[offset >> 3] ?? 0) | (1 << (offset & 7));
+  return map;
+}
+
+export function unpack(stored: Uint8Array): Offsets {
+  if (stored.length === mapBytes) return stored;
+  const map = new Uint8Array(mapBytes);
+  for (let i = 0; i + 1 < stored.length; i += 2) {
+    const offset = (stored[i] ?? 0) | ((stored[i + 1] ?? 0) << 8);
+    if (offset < segmentSize) map[offset >> 3] = (map[offset >> 3] ?? 0) | (1 << (offset & 7));
+  }
+  return map;
+}
+
+/** The segment that grows, in memory. */
+class Growing {
+  readonly number: number;
+  readonly terms = new Map<Term, number[]>();
+  earliest = Infinity;
+  latest = -Infinity;
+
+  constructor(number: number) {
+    this.number = number;
+  }
+
+  add({ position, time, terms }: Indexed): void {
+    if (terms.length === 0) return;
+    this.earliest = Math.min(this.earliest, time);
+    this.latest = Math.max(this.latest, time);
+    const offset = position % segmentSize;
+    for (const term of terms) {
+      const known = this.terms.get(term);
+      if (known === undefined) this.terms.set(term, [offset]);
+      else if (known.at(-1) !== offset) known.push(offset);
+    }
+  }
+}
+
+export class Segments {
+  readonly #db: Database;
+  readonly #insertSegment: Statement<[number, number, number]>;
+  readonly #insertPosting: Statement<[number, Term, Buffer]>;
+  readonly #posting: Statement<[number, Term], Buffer>;
+  #growing: Growing;
+  #next: number;
+
+  constructor(db: Database) {
+    this.#db = db;
+    this.#insertSegment = db.prepare('INSERT INTO segments (segment, earliest, latest) VALUES (?, ?, ?)');
+    this.#insertPosting = db.prepare('INSERT INTO postings (segment, term, offsets) VALUES (?, ?, ?)');
+    this.#posting = db
+      .prepare<[number, Term], Buffer>('SELECT offsets FROM postings WHERE segment = ? AND term = ?')
+      .pluck();
+    const last = db.prepare<[], number | null>('SELECT max(segment) FROM segments').pluck().get() ?? -1;
+    this.#next = (last + 1) * segmentSize;
+    this.#growing = new Growing(last + 1);
+  }
+
+  /** Position of the first entry that is not in the index. */
+  get next(): number {
+    return this.#next;
+  }
+
+  /**
+   * Takes in entries that were committed, in order. Those that are in already are passed over; those behind a gap are
+   * left for whoever reads the log again from `next`. A segment that is full is written.
+   */
+  take(entries: readonly Indexed[]): void {
+    for (const entry of entries) {
+      if (entry.position < this.#next) continue;
+      if (entry.position > this.#next) return;
+      this.#growing.add(entry);
+      if ((entry.position + 1) % segmentSize === 0) this.#close();
+      this.#next = entry.position + 1;
+    }
+  }
+
+  /** Newest first. */
+  all(): Segment[] {
+    const sql = 'SELECT segment AS number, earliest, latest FROM segments ORDER BY segment DESC';
+    const { number, earliest, latest } = this.#growing;
+    return [{ number, earliest, latest }, ...this.#db.prepare<[], Segment>(sql).all()];
+  }
+
+  /** Entries of a segment that have all of these terms; undefined when none has. */
+  having(segment: number, terms: readonly Term[]): Offsets | undefined {
+    let found: Uint8Array | undefined;
+    for (const term of terms) {
+      const offsets = this.#offsets(segment, term);
+      if (offsets === undefined) return undefined;
+      found = found === undefined ? offsets : both(found, offsets);
+    }
+    return found ?? new Uint8Array(mapBytes).fill(0xff);
+  }
+
+  #offsets(segment: number, term: Term): Offsets | undefined {
+    const listed = segment === this.#growing.number ? this.#growing.terms.get(term) : undefined;
+    const stored = listed === undefined ? this.#posting.get(segment, term) : pack(listed);
+    return stored === undefined ? undefined : unpack(stored);
+  }
+
+  /** Terms in order, behind those of the segment before: SQLite only ever appends. */
+  #close(): void {
+    const { number, terms, earliest, latest } = this.#growing;
+    this.#db.transaction(() => {
+      for (const [term, offsets] of [...terms].sort(([a], [b]) => a - b))
+        this.#insertPosting.run(number, term, pack(offsets));
+      this.#insertSegment.run(
+        number,
+        earliest === Infinity ? 0 : earliest,
+        latest === -Infinity ? 0 : latest,
+      );
+    })();
+    this.#growing = new Growing(number + 1);
+  }
+}
+
+function both(a: Offsets, b: Offsets): Offsets {
+  const out = new Uint8Array(mapBytes);
+  for (let i = 0; i < mapBytes; i++) out[i] = (a[i] ?? 0) & (b[i] ?? 0);
+  return out;
+}
+
+/** Positions of a segment, highest first. */
+export function positionsOf(segment: number, offsets: Offsets): number[] {
+  const positions: number[] = [];
+  for (let at = mapBytes - 1; at >= 0; at--) {
+    const bits = offsets[at] ?? 0;
+    if (bits === 0) continue;
+    for (let bit = 7; bit >= 0; bit--)
+      if ((bits & (1 << bit)) !== 0) positions.push(segment * segmentSize + at * 8 + bit);
+  }
+  return positions;
+}

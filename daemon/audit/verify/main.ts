@@ -1,0 +1,34 @@
+// A process of its own that verifies a database: the daemon goes on answering meanwhile. Lines of JSON on stdout:
+// {"done", "total"} now and then, {"result"} or {"error"} at the end.
+import { createPrivateKey, createPublicKey } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { parseVerifierKey, rawPublicKey } from '../../proof/mod.ts';
+import { readIfThere } from '../durable-file.ts';
+import { verifyDatabase } from './verify.ts';
+
+const { values } = parseArgs({
+  options: {
+    database: { type: 'string' },
+    witness: { type: 'string', multiple: true },
+    checkpoint: { type: 'string' },
+  },
+});
+const { database = '', witness = [], checkpoint } = values;
+const say = (line: object): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
+
+function keyInUse(): Uint8Array | undefined {
+  const pem = readIfThere(`${database}.key`);
+  return pem === undefined ? undefined : rawPublicKey(createPublicKey(createPrivateKey(pem)));
+}
+
+try {
+  const kept = checkpoint === undefined ? {} : { kept: readFileSync(checkpoint, 'utf8') };
+  const witnesses = witness.map(parseVerifierKey);
+  const request = { database, publicKey: keyInUse(), witnesses, ...kept };
+  const result = await verifyDatabase(request, (done, total) => say({ done, total }));
+  say({ result });
+} catch (error) {
+  say({ error: error instanceof Error ? error.message : String(error) });
+  process.exitCode = 1;
+}

@@ -1,0 +1,193 @@
+// Verifies everything that a database keeps of the log, reading only.
+import { existsSync, statSync } from 'node:fs';
+import { recordOf } from '../../ocsf/mod.ts';
+import { emptyChain, rootOf, segmentSize } from '../../proof/mod.ts';
+import type { IndexRange, NoteVerifier } from '../../proof/mod.ts';
+import type { CheckpointRow } from '../checkpoints.ts';
+import type { Database } from '../database.ts';
+import { nodesIn } from '../log.ts';
+import { logRows } from '../log-start.ts';
+import type { LogRow } from '../log-start.ts';
+import { readHead } from '../signed-head.ts';
+import { checkAll } from './crew.ts';
+import { logProblems, rootsAt } from './log-problems.ts';
+import type { Problem, VerifiedLog, VerifyResult } from './result.ts';
+import { checkHeads, checkKept, originOf } from './signed-heads.ts';
+import { openReadOnly } from './stretch.ts';
+import type { Stretch } from './stretch.ts';
+
+export interface VerifyRequest {
+  readonly database: string;
+  /** Public key in use; undefined when it is not known here. */
+  readonly publicKey: Uint8Array | undefined;
+  readonly witnesses: readonly NoteVerifier[];
+  /** A checkpoint that was kept elsewhere: what is here must go on from it. */
+  readonly kept?: string;
+}
+
+export type Progress = (done: number, total: number) => void;
+
+/** Throws what SQLite throws when the file cannot be read at all. */
+export async function verifyDatabase(request: VerifyRequest, progress: Progress): Promise<VerifyResult> {
+  const db = openReadOnly(request.database);
+  try {
+    const rows = logRows(db);
+    const total = rows.reduce((sum, { size }) => sum + size, 0);
+    let done = 0;
+    const told = (entries: number): void => progress((done += entries), total);
+    const logs: VerifiedLog[] = [];
+    const problems: Problem[] = [];
+    const sum = { entries: 0, pruned: 0 };
+    for (const [i, row] of rows.entries()) {
+      const found = await verifyLog(db, request, row, rows[i + 1], told);
+      logs.push(found.log);
+      problems.push(...found.problems);
+      sum.entries += found.entries;
+      sum.pruned += found.pruned;
+    }
+    const journals = checkJournals(db);
+    problems.push(...headProblems(request.database, rows.at(-1)), ...journals.problems);
+    return { ok: problems.length === 0, ...sum, journals: journals.count, logs, problems };
+  } finally {
+    db.close();
+  }
+}
+
+interface Found {
+  readonly log: VerifiedLog;
+  readonly problems: readonly Problem[];
+  readonly entries: number;
+  readonly pruned: number;
+}
+
+async function verifyLog(
+  db: Database,
+  { database, publicKey, witnesses, kept }: VerifyRequest,
+  row: LogRow,
+  next: LogRow | undefined,
+  told: (entries: number) => void,
+): Promise<Found> {
+  const { number, base, origin, size, reason } = row;
+  const rows = db
+    .prepare<[number], CheckpointRow>('SELECT * FROM checkpoints WHERE log = ? ORDER BY size')
+    .all(number);
+  const sizes = rows.map((each) => each.size);
+  const results = await checkAll(database, stretches(row, sizes), told);
+  const entries = results.reduce((sum, result) => sum + result.entries, 0);
+  const facts = { row, rows, witnesses, roots: rootsAt(results) };
+  const heads = checkHeads(facts);
+  const missing = Math.max(size, row.signedSize) - entries;
+  const own = logProblems({ row, results, gaps: gapsIn(db), missing });
+  const given = kept !== undefined && originOf(kept) === origin ? kept : undefined;
+  const problems = [
+    ...own,
+    // A tree that differs is told by the entries when they tell where.
+    ...heads.problems.filter(
+      ({ kind, from, to }) => kind !== 'checkpoint' || !own.some((p) => p.from <= to && from <= p.to),
+    ),
+    ...beyond(db, row, next),
+    ...(next === undefined ? [] : ended(row, next)),
+    ...(given === undefined ? [] : checkKept(given, facts, (at) => rootOf(nodesIn(db, row), at))),
+  ];
+  const log = {
+    origin,
+    base,
+    size,
+    reason,
+    checkpoints: rows.length,
+    cosignatures: heads.cosignatures,
+    ownKey: publicKey !== undefined && Buffer.compare(row.publicKey, publicKey) === 0,
+    signed: heads.signed,
+  };
+  const pruned = results
+    .flatMap((result) => result.pruned)
+    .reduce((sum, { from, to }) => sum + to - from + 1, 0);
+  return { log, problems, entries, pruned };
+}
+
+function stretches({ number, base, size }: LogRow, sizes: readonly number[]): Stretch[] {
+  const all: Stretch[] = [];
+  for (let from = 0; from < size; from += segmentSize) {
+    const to = Math.min(from + segmentSize, size);
+    const inside = sizes.filter((each) => each > from && each <= to);
+    all.push({ log: number, base, from, to, sizes: inside, start: emptyChain });
+  }
+  return all;
+}
+
+/** Entries after the end of a log that the log does not know of. Those of a log that grows meanwhile are its own. */
+function beyond(db: Database, row: LogRow, next: LogRow | undefined): Problem[] {
+  const grown = logRows(db).find(({ number }) => number === row.number)?.size ?? row.size;
+  const [from, until] = [row.base + grown, next?.base ?? Number.MAX_SAFE_INTEGER];
+  const sql =
+    'SELECT min(position) AS first, max(position) AS last FROM entries WHERE position >= ? AND position < ?';
+  const found = db
+    .prepare<[number, number], { first: number | null; last: number | null }>(sql)
+    .get(from, until);
+  if (found?.first === null || found?.last === null || found === undefined) return [];
+  const detail = 'the log ends before these: they were put in later';
+  return [{ kind: 'insertion', origin: row.origin, from: found.first, to: found.last, detail }];
+}
+
+/** A log that another had to follow. */
+function ended({ origin, base, size }: LogRow, next: LogRow): Problem[] {
+  const detail = `after ${size} entries a new log began, because ${next.reason}`;
+  return [{ kind: 'rollback', origin, from: base + size, to: Math.max(base + size, next.base - 1), detail }];
+}
+
+/** The file beside the database knows of more than the database has. */
+function headProblems(database: string, row: LogRow | undefined): Problem[] {
+  const head = readHead(`${database}.head`);
+  if (typeof head === 'string' || row === undefined) return [];
+  const { origin, base } = row;
+  if (head.number > row.number || (head.number === row.number && head.size > row.size)) {
+    const detail = `${head.size} entries of ${head.origin} were signed, the database has ${row.size} of ${origin}`;
+    return [
+      {
+        kind: 'rollback',
+        origin,
+        from: base + row.size,
+        to: Math.max(base + row.size, head.base + head.size - 1),
+        detail,
+      },
+    ];
+  }
+  return [];
+}
+
+/** What gap records say is not there any more. */
+function gapsIn(db: Database): IndexRange[] {
+  const sql = `SELECT event FROM entries WHERE class = 'gap' AND event IS NOT NULL`;
+  const events = db.prepare<[], string>(sql).pluck().all();
+  return events.flatMap((event) => gapOf(event));
+}
+
+function gapOf(event: string): IndexRange[] {
+  try {
+    const { kind, operation, detail } = recordOf(event);
+    const ranges = detail?.['ranges'];
+    if (kind !== 'log' || operation !== 'gap' || !Array.isArray(ranges)) return [];
+    return (ranges as string[]).flatMap((text) => {
+      const match = /^(\d{1,16})-(\d{1,16})$/.exec(text);
+      return match === null ? [] : [{ from: Number(match[1]), to: Number(match[2]) }];
+    });
+  } catch {
+    return [];
+  }
+}
+
+/** Journals that are still being taken in are at least as long as what was taken in. */
+function checkJournals(db: Database): { readonly count: number; readonly problems: readonly Problem[] } {
+  const rows = db
+    .prepare<[], { session: string; path: string; cursor: number }>(
+      'SELECT session, path, cursor FROM journals',
+    )
+    .all();
+  const problems = rows.flatMap(({ session, path, cursor }): Problem[] => {
+    const size = existsSync(path) ? statSync(path).size : 0;
+    if (size >= cursor) return [];
+    const detail = `the journal of ${session} has ${size} bytes, ${cursor} were taken in from it`;
+    return [{ kind: 'journal', origin: session, from: 0, to: 0, detail }];
+  });
+  return { count: rows.length, problems };
+}

@@ -1,0 +1,152 @@
+// A directory of JSON lines for log shippers. Lines are on the disk before they are acknowledged; what was written but
+// not acknowledged when the process died is found in the file, and not written again.
+import { constants } from 'node:fs';
+import { open, readdir, rename, stat, unlink } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { FileSink } from '../../model/mod.ts';
+import { SinkError } from '../entry.ts';
+import type { Checkpoint, Delivery, Entry, Sink } from '../entry.ts';
+import { checkpointLine, entryLine, lastEntry } from './lines.ts';
+import type { LastEntry } from './lines.ts';
+
+/** Bytes at the end of a file that are looked at for the last whole line: longer than any line. */
+const tail = 2 * 1024 * 1024;
+
+interface Current {
+  readonly handle: FileHandle;
+  size: number;
+  /** When it was begun: Unix time in milliseconds. */
+  readonly begun: number;
+  /** Found in it when it was opened; compared once. */
+  found: LastEntry | undefined;
+  last: number;
+}
+
+export function fileSink(settings: FileSink, origin: string, now: () => number): Sink {
+  const path = join(settings.directory, `${settings.name}.jsonl`);
+  let current: Current | undefined;
+
+  const write = async (entries: readonly Entry[], checkpoint: Checkpoint | undefined): Promise<Delivery> => {
+    current ??= await openCurrent(path, settings, origin);
+    if (isFull(current, settings, now())) {
+      await rotate(current, path, settings);
+      current = await openCurrent(path, settings, origin);
+    }
+    const fresh = notYetThere(current, entries);
+    const lines = [
+      ...fresh.map((entry) => entryLine(origin, entry)),
+      ...(checkpoint === undefined ? [] : [checkpointLine(origin, checkpoint)]),
+    ];
+    const bytes = Buffer.from(lines.join(''));
+    await writeAll(current, bytes);
+    current.last = entries.at(-1)?.position ?? current.last;
+    return { accepted: entries.length, duplicates: entries.length - fresh.length, bytes: bytes.length };
+  };
+
+  const giveUp = async (): Promise<void> => {
+    const handle = current?.handle;
+    current = undefined;
+    await handle?.close().catch(() => undefined);
+  };
+
+  return {
+    deliver: async (entries, checkpoint) => {
+      try {
+        return await write(entries, checkpoint);
+      } catch (error) {
+        await giveUp();
+        return { accepted: 0, bytes: 0, error: fileError(error, settings.directory) };
+      }
+    },
+    close: () => void giveUp(),
+  };
+}
+
+async function openCurrent(path: string, { directory }: FileSink, origin: string): Promise<Current> {
+  await requireOwn(directory);
+  const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW } = constants;
+  const handle = await open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0o640);
+  try {
+    const { size, birthtimeMs } = await handle.stat();
+    const { whole, found } = await wholeLines(handle, size, origin);
+    if (whole < size) await handle.truncate(whole);
+    return { handle, size: whole, begun: birthtimeMs, found, last: found?.position ?? 0 };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/** Somebody else who may write there could have root write into a file of his choice. */
+async function requireOwn(directory: string): Promise<void> {
+  const { uid, mode } = await stat(directory);
+  if (uid !== process.getuid?.() || (mode & 0o022) !== 0)
+    throw new SinkError(`others may write to ${directory}`, {
+      fix: `chown root ${directory}; chmod go-w ${directory}`,
+    });
+}
+
+/** Up to where the file is whole lines, and the last entry in them. */
+async function wholeLines(
+  handle: FileHandle,
+  size: number,
+  origin: string,
+): Promise<{ whole: number; found: LastEntry | undefined }> {
+  const from = Math.max(0, size - tail);
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(size - from), 0, size - from, from);
+  const end = buffer.subarray(0, bytesRead).lastIndexOf(10);
+  const text = buffer.toString('utf8', 0, end + 1);
+  return { whole: from + end + 1, found: lastEntry(origin, text) };
+}
+
+/** Only when the very entry that the file ends with is in the batch: a log that was set back is not mistaken for it. */
+function notYetThere(current: Current, entries: readonly Entry[]): readonly Entry[] {
+  const { found } = current;
+  current.found = undefined;
+  const same = entries.find(
+    ({ position, chain }) =>
+      position === found?.position && Buffer.from(chain).toString('hex') === found.chain,
+  );
+  return same === undefined ? entries : entries.filter(({ position }) => position > same.position);
+}
+
+/** All of it and on the disk, or none. */
+async function writeAll(current: Current, bytes: Buffer): Promise<void> {
+  if (bytes.length === 0) return;
+  try {
+    await current.handle.appendFile(bytes);
+    await current.handle.datasync();
+    current.size += bytes.length;
+  } catch (error) {
+    await current.handle.truncate(current.size).catch(() => undefined);
+    throw error;
+  }
+}
+
+const isFull = ({ size, begun }: Current, { rotateSize, rotateAge }: FileSink, now: number): boolean =>
+  size >= rotateSize || (size > 0 && now - begun >= rotateAge);
+
+/** `<name>.jsonl` becomes `<name>-<last position>.jsonl`: names sort by age. */
+async function rotate(current: Current, path: string, { directory, name, keep }: FileSink): Promise<void> {
+  await current.handle.close();
+  await rename(path, join(directory, `${name}-${String(current.last).padStart(15, '0')}.jsonl`));
+  const pattern = new RegExp(`^${name}-\\d{15}\\.jsonl$`);
+  const old = (await readdir(directory)).filter((file) => pattern.test(file)).sort();
+  for (const file of old.slice(0, Math.max(0, old.length - (keep - 1)))) await unlink(join(directory, file));
+}
+
+function fileError(error: unknown, directory: string): SinkError {
+  if (error instanceof SinkError) return error;
+  const { code, message } = error as NodeJS.ErrnoException;
+  const fix = fixes[code ?? '']?.(directory);
+  return new SinkError(message, fix === undefined ? {} : { fix });
+}
+
+const fixes: Readonly<Record<string, (directory: string) => string>> = {
+  ENOENT: (directory) => `mkdir -m 750 ${directory}`,
+  ENOSPC: () => 'free space there; records wait in the spool meanwhile',
+  EDQUOT: () => 'free space there; records wait in the spool meanwhile',
+  EROFS: (directory) => `mount ${directory} writable, or choose another directory`,
+  ELOOP: (directory) => `remove the symbolic link in ${directory}`,
+};

@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import t from 'tap';
+import type { Test } from 'tap';
+import { openAudit } from '../../daemon/audit/mod.ts';
+import type { Audit, SearchRequest } from '../../daemon/audit/mod.ts';
+import { openDatabase } from '../../daemon/audit/database.ts';
+import { pack, positionsOf, Segments, segmentSize, unpack } from '../../daemon/audit/segments.ts';
+import type { SessionRecord } from '../../daemon/model/mod.ts';
+import { matches } from '../../daemon/ocsf/mod.ts';
+import { encodeJournalFrame } from '../../daemon/wire/mod.ts';
+import { sampleRecord, sampleSession } from '../support/records.ts';
+import { temporaryDirectory } from '../support/temporary.ts';
+
+const session = 'abcd2345';
+
+const makers: readonly Partial<SessionRecord>[] = [
+  { kind: 'file', operation: 'write', object: '/home/ada/work/a/b.ts' },
+  { kind: 'file', operation: 'read', object: '/home/ada/workshop/c' },
+  { kind: 'file', operation: 'rename', object: '/tmp/x', object2: '/home/ada/work/y' },
+  { kind: 'exec', operation: 'exec', object: '/usr/bin/git' },
+  { kind: 'socket', operation: 'connect', object: '/run/x.sock' },
+  { kind: 'connect', operation: 'connect', object: 'API.example.com:443', object2: '192.0.2.1' },
+  { kind: 'connect', operation: 'connect', object: '[2001:db8::1]:443', object2: '2001:db8::1' },
+  { kind: 'name', operation: 'lookup', object: 'myexample.com' },
+  { kind: 'http', operation: 'request', object: 'GET http://www.example.com:80/a', object2: '192.0.2.2' },
+  { kind: 'http', operation: 'request', object: 'GET http://192.0.2.1:80/a' },
+  { kind: 'tool', operation: 'call', object: 'Bash' },
+];
+const records = Array.from({ length: 120 }, (_, i) =>
+  sampleRecord(session, i + 1, {
+    ...makers[(i * 7) % makers.length],
+    time: 1_700_000_000_000 + ((i * 37) % 120),
+  }),
+);
+
+async function fixture(t: Test): Promise<{ readonly audit: Audit; readonly database: string }> {
+  const directory = temporaryDirectory(t);
+  const journal = join(directory, 'journal');
+  const database = join(directory, 'cordon.db');
+  const audit = openAudit(database, { now: () => 42 });
+  t.teardown(() => audit.close());
+  audit.registry.add(sampleSession(session), journal);
+  audit.spool.register(session, journal);
+  for (const record of records) appendFileSync(journal, encodeJournalFrame(JSON.stringify(record)));
+  await audit.spool.drain(session);
+  return { audit, database };
+}
+
+const ids = (audit: Audit, request: SearchRequest): string[] =>
+  [...audit.search.find(request)].flat().map(({ json }) => (JSON.parse(json) as SessionRecord).id);
+
+/** As the words of a request say, by looking at everything. */
+const expected = ({ since = 0, until = Infinity, ...filter }: SearchRequest): string[] =>
+  records
+    .filter((record) => matches(record, filter) && record.time >= since && record.time < until)
+    .map(({ id }) => id)
+    .reverse();
+
+const questions: readonly (readonly [SearchRequest, number])[] = [
+  [{}, 120],
+  [{ session }, 120],
+  [{ session: 'other234' }, 0],
+  [{ path: '/home/ada/work' }, 22],
+  [{ path: '/home/ada/work/a/b.ts' }, 11],
+  [{ path: '/home/ada/wor' }, 0],
+  [{ path: '/' }, 55],
+  [{ host: 'example.com' }, 22],
+  [{ host: 'api.example.com' }, 11],
+  [{ host: '192.0.2.1' }, 22],
+  [{ host: '2001:db8::1' }, 11],
+  [{ host: 'com' }, 33],
+];
+
+t.test('records are found by path, host, session, class, verdict and time, newest first', async (t) => {
+  const { audit } = await fixture(t);
+  for (const [request, count] of questions) {
+    t.strictSame(ids(audit, request), expected(request), JSON.stringify(request));
+    t.ok(Math.abs(ids(audit, request).length - count) <= 2, `${JSON.stringify(request)}: about ${count}`);
+  }
+  const verdict = fc.constantFrom('allowed', 'denied', 'would-deny', undefined);
+  const recordClass = fc.constantFrom('denial', 'mutation', 'exec', 'network', 'read', 'gap', undefined);
+  const place = fc.constantFrom('/home', '/usr/bin/git', '/tmp/x', undefined);
+  const host = fc.constantFrom('example.com', '192.0.2.1', 'www.example.com', undefined);
+  const time = fc.option(fc.integer({ min: 0, max: 130 }), { nil: undefined });
+  fc.assert(
+    fc.property(
+      verdict,
+      recordClass,
+      place,
+      host,
+      time,
+      time,
+      (verdict, recordClass, path, host, from, to) => {
+        const request: SearchRequest = {
+          ...(verdict === undefined ? {} : { verdict }),
+          ...(recordClass === undefined ? {} : { class: recordClass }),
+          ...(path === undefined ? {} : { path }),
+          ...(host === undefined ? {} : { host }),
+          ...(from === undefined ? {} : { since: 1_700_000_000_000 + from }),
+          ...(to === undefined ? {} : { until: 1_700_000_000_000 + to }),
+        };
+        assert.deepEqual(ids(audit, request), expected(request));
+      },
+    ),
+    { numRuns: 150 },
+  );
+});
+
+t.test('what only some may see is not found by others', async (t) => {
+  const { audit } = await fixture(t);
+  t.equal(ids(audit, { subjects: new Set(['other234']) }).length, 0);
+  t.equal(ids(audit, { subjects: new Set([session]) }).length, 120);
+});
+
+t.test('after a restart, and when the index is gone, the log is indexed anew', async (t) => {
+  const { audit, database } = await fixture(t);
+  audit.close();
+  const db = openDatabase(database);
+  db.exec('DELETE FROM segments; DELETE FROM postings');
+  db.close();
+  const again = openAudit(database, { now: () => 43 });
+  t.teardown(() => again.close());
+  again.spool.note(session, { ...makers[0], kind: 'admin', operation: 'x', object: 'late', ...own });
+  t.equal(ids(again, { class: 'admin' }).length, 0, 'it waits behind the gap');
+  while (again.search.catchUp());
+  t.equal(ids(again, { class: 'admin' }).length, 1);
+  t.strictSame(ids(again, { path: '/home/ada/work' }), expected({ path: '/home/ada/work' }));
+});
+const own = { disposition: 'observed', layer: 'daemon', reason: '' } as const;
+
+t.test('an outcome that came later is in the record that is found', async (t) => {
+  const { audit } = await fixture(t);
+  const { id } = records[0] ?? sampleRecord(session, 1);
+  const journal = join(temporaryDirectory(t), 'second');
+  audit.registry.add(sampleSession('late2345'), journal);
+  audit.spool.register('late2345', journal);
+  const late = sampleRecord('late2345', 1, { object: '/late' });
+  appendFileSync(journal, encodeJournalFrame(JSON.stringify(late)));
+  await audit.spool.drain('late2345');
+  appendFileSync(journal, encodeJournalFrame(JSON.stringify({ ...late, outcome: 'ENOSPC' })));
+  await audit.spool.drain('late2345');
+  const found = [...audit.search.find({ path: '/late' })].flat();
+  t.equal(found.length, 1);
+  t.match(JSON.parse(found[0]?.json ?? ''), { outcome: 'ENOSPC' });
+  t.not(id, late.id);
+});
+
+t.test('a segment finds in its index what was put in, over many segments and a restart', async (t) => {
+  const path = join(temporaryDirectory(t), 'index.db');
+  const count = segmentSize * 2 + 500;
+  const termsAt = (position: number): number[] => [1, 10 + (position % 3), 100 + (position % 5000)];
+  const entries = Array.from({ length: count }, (_, position) => ({
+    position,
+    time: position,
+    terms: termsAt(position),
+  }));
+  let db = openDatabase(path);
+  new Segments(db).take(entries);
+  db.close();
+  db = openDatabase(path);
+  t.teardown(() => db.close());
+  const segments = new Segments(db);
+  t.equal(segments.next, segmentSize * 2, 'what was not written is asked for again');
+  segments.take(entries.slice(segments.next));
+  const find = (terms: readonly number[]): number[] =>
+    segments.all().flatMap(({ number }) => {
+      const offsets = segments.having(number, terms);
+      return offsets === undefined ? [] : positionsOf(number, offsets);
+    });
+  for (const terms of [[1], [11], [100], [12, 104], [10, 11], [7]]) {
+    const whole = entries.filter((entry) => terms.every((term) => entry.terms.includes(term)));
+    t.strictSame(find(terms), whole.map(({ position }) => position).reverse(), `terms ${terms.join(', ')}`);
+  }
+});
+
+t.test('offsets are packed and unpacked without loss, many or few', async () => {
+  const some = fc.uniqueArray(fc.nat(segmentSize - 1), { maxLength: 40 });
+  const many = fc.integer({ min: 1, max: 9 }).map((step) => Array.from({ length: 1600 }, (_, i) => i * step));
+  fc.assert(
+    fc.property(fc.oneof(some, many), (offsets) => {
+      const sorted = [...offsets].sort((a, b) => a - b);
+      assert.deepEqual(positionsOf(0, unpack(pack(sorted))).reverse(), sorted);
+    }),
+  );
+});

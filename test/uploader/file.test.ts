@@ -1,0 +1,142 @@
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  appendFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import t from 'tap';
+import type { FileSink } from '../../daemon/model/mod.ts';
+import { fileSink } from '../../daemon/uploader/mod.ts';
+import { fakeLog, origin } from '../support/fake-log.ts';
+import { temporaryDirectory } from '../support/temporary.ts';
+import { until } from '../support/until.ts';
+import { startUploads } from '../support/uploads.ts';
+
+const settings = (directory: string, more: Partial<FileSink> = {}): FileSink => ({
+  kind: 'file',
+  name: 'shipper',
+  directory,
+  rotateSize: 1e9,
+  rotateAge: 1e9,
+  keep: 3,
+  filter: {},
+  batch: 50,
+  bandwidth: 0,
+  battery: 0,
+  ...more,
+});
+
+const own = (directory: string): string => {
+  const path = join(directory, 'records');
+  mkdirSync(path, { mode: 0o750 });
+  return path;
+};
+interface Line {
+  readonly uid?: string;
+  readonly position?: number;
+  readonly checkpoint?: string;
+  readonly event?: unknown;
+}
+const linesOf = (path: string): Line[] =>
+  readFileSync(path, 'utf8')
+    .split('\n')
+    .slice(0, -1)
+    .map((line) => JSON.parse(line) as Line);
+
+t.test('records are lines of JSON that hold the canonical bytes', async (t) => {
+  const directory = own(temporaryDirectory(t));
+  const log = fakeLog();
+  log.add(120);
+  log.sign();
+  const { info } = startUploads(t, log, [settings(directory)]);
+  await until('all is acknowledged', () => info('shipper').next === 120 && info('shipper').state === 'idle');
+  const path = join(directory, 'shipper.jsonl');
+  const lines = linesOf(path);
+  t.strictSame(
+    lines.slice(0, 120).map(({ uid }) => uid),
+    log.all.map(({ uid }) => uid),
+  );
+  t.match(lines.at(-1), { log: origin, size: 120, checkpoint: log.checkpoint()?.note });
+  t.ok(readFileSync(path, 'utf8').includes(`"event":${log.all[7]!.text.toString()}}\n`), 'byte for byte');
+  t.equal(statSync(path).mode & 0o777, 0o640);
+});
+
+t.test('what was written and not acknowledged is found again; the half of a line is cut off', async (t) => {
+  const directory = own(temporaryDirectory(t));
+  const log = fakeLog();
+  log.add(30);
+  const path = join(directory, 'shipper.jsonl');
+  const first = fileSink(settings(directory), origin, Date.now);
+  await first.deliver(log.all.slice(0, 20), undefined);
+  first.close();
+  appendFileSync(path, '{"log":"half of a li');
+  const second = fileSink(settings(directory), origin, Date.now);
+  // The acknowledgement of 10 to 19 was lost with the process.
+  const delivery = await second.deliver(log.all.slice(10, 30), undefined);
+  second.close();
+  t.match(delivery, { accepted: 20, duplicates: 10 });
+  t.strictSame(
+    linesOf(path).map(({ position }) => position),
+    log.all.map(({ position }) => position),
+  );
+});
+
+t.test('a log that was set back is not taken for the one in the file', async (t) => {
+  const directory = own(temporaryDirectory(t));
+  const [before, after] = [fakeLog(), fakeLog(['cccc'])];
+  before.add(20);
+  after.add(20);
+  const first = fileSink(settings(directory), origin, Date.now);
+  await first.deliver(before.all, undefined);
+  first.close();
+  const second = fileSink(settings(directory), origin, Date.now);
+  t.match(await second.deliver(after.all, undefined), { accepted: 20, duplicates: 0 });
+  second.close();
+  t.equal(linesOf(join(directory, 'shipper.jsonl')).length, 40);
+});
+
+t.test('files are rotated by size and by age, and the oldest go', async (t) => {
+  const directory = own(temporaryDirectory(t));
+  const log = fakeLog();
+  log.add(60);
+  let now = Date.now();
+  const sink = fileSink(settings(directory, { rotateSize: 4096, rotateAge: 60_000 }), origin, () => now);
+  for (let at = 0; at < 50; at += 10) await sink.deliver(log.all.slice(at, at + 10), undefined);
+  t.strictSame(readdirSync(directory).sort(), [
+    'shipper-000000000000029.jsonl',
+    'shipper-000000000000039.jsonl',
+    'shipper.jsonl',
+  ]);
+  const small = fileSink(settings(directory, { name: 'small', rotateAge: 60_000 }), origin, () => now);
+  await small.deliver(log.all.slice(0, 2), undefined);
+  now += 61_000;
+  await small.deliver(log.all.slice(2, 4), undefined);
+  t.ok(readdirSync(directory).includes('small-000000000000001.jsonl'), 'by age');
+  sink.close();
+  small.close();
+});
+
+t.test('a place where others could have root write elsewhere is refused', async (t) => {
+  const directory = own(temporaryDirectory(t));
+  const log = fakeLog();
+  log.add(3);
+  const sink = fileSink(settings(directory), origin, Date.now);
+  chmodSync(directory, 0o777);
+  t.match(await sink.deliver(log.all, undefined), { accepted: 0, error: { message: /others may write/ } });
+  chmodSync(directory, 0o755);
+  const victim = join(temporaryDirectory(t), 'victim');
+  writeFileSync(victim, '');
+  symlinkSync(victim, join(directory, 'shipper.jsonl'));
+  t.match(await sink.deliver(log.all, undefined), {
+    accepted: 0,
+    error: { facts: { fix: /symbolic link/ } },
+  });
+  t.equal(readFileSync(victim, 'utf8'), '');
+  const gone = fileSink(settings(join(directory, 'gone')), origin, Date.now);
+  t.match(await gone.deliver(log.all, undefined), { accepted: 0, error: { facts: { fix: /mkdir/ } } });
+});
