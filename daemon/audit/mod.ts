@@ -34,6 +34,7 @@ import { softwareSigner } from './signer.ts';
 import type { Signer } from './signer.ts';
 import { Sinks } from './sinks.ts';
 import { daemonStream, Spool } from './spool.ts';
+import { TokensTable } from './tokens-table.ts';
 
 export { daemonStream } from './spool.ts';
 export type { Follower } from './spool.ts';
@@ -45,6 +46,7 @@ export { keyNameOf, softwareSigner } from './signer.ts';
 export type { Search, SearchRequest } from './search.ts';
 export type { SinkRow } from './sinks.ts';
 export type { Sinks };
+export type { TokensTable };
 
 export interface AuditOptions {
   /** Unix time in milliseconds. */
@@ -73,6 +75,7 @@ export interface Audit {
   readonly registry: Registry;
   readonly settings: SettingsTable;
   readonly sinks: Sinks;
+  readonly tokens: TokensTable;
   /** Of the log that grows. */
   head(): LogHead;
   /** Verifier key of its checkpoints (C2SP signed-note). */
@@ -166,6 +169,7 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
     registry,
     settings: settingsTable(db),
     sinks,
+    tokens: new TokensTable(db),
     head: () => log.head(),
     verifierKey: () => formatVerifierKey(noteVerifier(log.identity.origin, parts.publicKey)),
     checkpoint,

@@ -14,6 +14,7 @@ const groupSummaries: Readonly<Record<string, string>> = {
   audit: 'the record',
   attest: 'what this machine proves of itself',
   verifier: 'judging what machines prove',
+  token: 'capability tokens: mint, check, revoke',
   completion: 'shell completion',
 };
 

@@ -29,6 +29,16 @@ export interface Settings {
   readonly attestation?: AttestationSettings;
   /** What becomes of records; absent: nothing is shipped. */
   readonly records?: RecordsSettings;
+  readonly tokens?: TokenSettings;
+}
+
+/** Of capability tokens; each has a default. */
+export interface TokenSettings {
+  /** `iss`: a URI that stands for this machine. */
+  readonly issuer?: string;
+  /** Where others find the status list. */
+  readonly 'status-uri'?: string;
+  readonly algorithm?: 'EdDSA' | 'ES256';
 }
 
 export interface CommandLine {
@@ -80,6 +90,20 @@ const isHosts = (value: unknown): boolean =>
   !Array.isArray(value) &&
   Object.values(value).every(isListOf((address) => isText(address) && isIP(address) !== 0));
 
+const isUri = (value: unknown): boolean =>
+  isText(value) && value.length <= 512 && /^[a-z][a-z0-9+.-]*:\S+$/i.test(value);
+const isAlgorithm = (value: unknown): boolean => value === 'EdDSA' || value === 'ES256';
+const tokenKeys: ReadonlyMap<string, (value: unknown) => boolean> = new Map([
+  ['issuer', isUri],
+  ['status-uri', isUri],
+  ['algorithm', isAlgorithm],
+]);
+const isTokens = (value: unknown): boolean =>
+  typeof value === 'object' &&
+  value !== null &&
+  !Array.isArray(value) &&
+  Object.entries(value).every(([key, each]) => tokenKeys.get(key)?.(each) === true);
+
 const keys: Readonly<Record<string, Key>> = {
   'run-dir': { name: 'runDir', check: expect('an absolute path', isDirectory) },
   'state-dir': { name: 'stateDir', check: expect('an absolute path', isDirectory) },
@@ -99,6 +123,10 @@ const keys: Readonly<Record<string, Key>> = {
   },
   hosts: { name: 'hosts', check: expect('a mapping of names to lists of addresses', isHosts) },
   attestation: { name: 'attestation', check: attestationProblem, read: attestationSettings },
+  tokens: {
+    name: 'tokens',
+    check: expect('a mapping with issuer and status-uri (URIs) and algorithm (EdDSA or ES256)', isTokens),
+  },
 };
 
 /** Settings from the text of a configuration file. Every error names file, line and key. */

@@ -14,6 +14,7 @@ import { sessions } from './handlers/sessions.ts';
 import { sinks } from './handlers/sinks.ts';
 import { status } from './handlers/status.ts';
 import { verify } from './handlers/verify.ts';
+import { tokenKeys, tokenMint, tokenRevoke, tokens } from './handlers/tokens.ts';
 import type { Actor } from './peer.ts';
 import { anyone } from './table.ts';
 import type { Reply, Row, Table } from './table.ts';
@@ -58,4 +59,8 @@ export const adminTable: Table<AdminContext, 'open'> = {
   verify: request(verify),
   prove: request(prove),
   sinks: request(sinks),
+  tokenMint: request(tokenMint),
+  tokens: request(tokens),
+  tokenRevoke: request(tokenRevoke),
+  tokenKeys: request(tokenKeys),
 };

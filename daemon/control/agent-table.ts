@@ -7,6 +7,7 @@ import type { Decider } from '../model/mod.ts';
 import { message } from '../wire/mod.ts';
 import type { AskDecision, Message } from '../wire/mod.ts';
 import type { Daemon } from './daemon.ts';
+import { mintedAnswer } from './handlers/tokens.ts';
 import type { Actor } from './peer.ts';
 import type { Session } from './session.ts';
 import { anyone } from './table.ts';
@@ -98,6 +99,24 @@ export const agentTable: Table<AgentContext, 'open'> = {
         result: result.slice(0, maxText),
       };
       daemon.audit.spool.note(session.id, toolRecord(actor, 'call', tool, 'reported by the agent', detail));
+      return message('ack');
+    },
+  },
+  mintToken: {
+    states: ['open'],
+    may: anyone,
+    handle: async ({ daemon, actor, session }, body) =>
+      mintedAnswer(await daemon.tokens.mint(session, { pid: actor.pid, name: 'agent' }, body)),
+  },
+  dropToken: {
+    states: ['open'],
+    may: anyone,
+    handle: async ({ daemon, session }, { jti }) => {
+      const own = daemon.tokens
+        .select({ by: 'id', value: jti })
+        .filter((token) => token.session === session.id);
+      if (own.length === 0) throw new CordonError('not-found', 'there is no such token of this session');
+      await daemon.tokens.revoke(own, 'given back by the agent', 'agent');
       return message('ack');
     },
   },

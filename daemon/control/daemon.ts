@@ -32,6 +32,7 @@ import { removeStrays } from './strays.ts';
 import { entryLogOf } from './entry-log.ts';
 import { powerOf } from './power.ts';
 import { SupervisorPool } from './supervisor-pool.ts';
+import { Tokens } from './tokens.ts';
 import { lastWords, rotateLog, spawnSupervisor } from './supervisor-process.ts';
 import { Uploads } from './uploads.ts';
 
@@ -68,6 +69,7 @@ export class Daemon {
   readonly foresight: Foresight;
   readonly closures: Closures;
   readonly uploads: Uploads;
+  readonly tokens: Tokens;
   /** The doctor that is at work, if any. */
   doctor: Promise<DoctorCheck[]> | undefined;
   /** Why the latest reload of profiles did not take effect. */
@@ -92,7 +94,9 @@ export class Daemon {
     this.signer = softwareSigner(`${paths.database}.key`);
     this.audit = openAudit(paths.database, { now, host, signer: this.signer });
     this.launchStop = new LaunchStop(this.audit.settings);
-    this.sessions = new Sessions(this.audit, paths, now);
+    this.sessions = new Sessions(this.audit, paths, now, (session, why) =>
+      this.tokens.sessionOver(session, why),
+    );
     const images = { daemon: imageDigest(process.argv[1] ?? ''), supervisor: imageDigest(supervisorScript) };
     this.attestation = new Attestation({
       settings: settings.attestation,
@@ -101,6 +105,8 @@ export class Daemon {
       bootId: host.bootId,
       now,
     });
+    this.tokens = new Tokens(this);
+    this.tokens.attestation = () => this.attestation.state;
     this.closures = new Closures((record) => this.note(daemonStream, record));
     this.uploads = new Uploads({
       sinks: settings.records?.sinks ?? [],
@@ -139,6 +145,7 @@ export class Daemon {
 
   async start(): Promise<void> {
     const left = await this.sessions.restore();
+    await this.tokens.start();
     this.#removeStrayDirectories();
     removeStrays(this.paths.runDir);
     rotateLog(this.paths.supervisorLog);
@@ -159,6 +166,7 @@ export class Daemon {
     this.uploads.stop();
     for (const timer of this.#timers.splice(0)) clearInterval(timer);
     for (const listening of this.#listening.splice(0)) listening.close();
+    this.tokens.stop();
     this.pool.stop();
     this.foresight.stop();
     this.profiles.close();

@@ -30,6 +30,7 @@ export async function updatePolicy(daemon: Daemon, session: Session): Promise<vo
     profileVersion: capabilitySet.profile.version,
     mode: capabilitySet.mode,
   });
+  await daemon.tokens.policyChanged(session);
 }
 
 function compiled(daemon: Daemon, { uid, facts }: Session, generation: number): CapabilitySet {

@@ -28,15 +28,20 @@ const leaveDeadline = 60_000;
 const soon = 3000;
 const askDeadline = 1000;
 
+/** What must end with a session. Never rejects. */
+export type SessionOver = (session: string, why: string) => Promise<void>;
+
 export class Sessions {
   readonly #audit: Audit;
   readonly #paths: Paths;
   readonly #now: () => number;
+  readonly #over: SessionOver;
   readonly #live = new Map<string, Session>();
   /** Supervisors that died without taking leave, since last asked. */
   #deaths = 0;
 
-  constructor(audit: Audit, paths: Paths, now: () => number) {
+  constructor(audit: Audit, paths: Paths, now: () => number, over: SessionOver) {
+    this.#over = over;
     this.#audit = audit;
     this.#paths = paths;
     this.#now = now;
@@ -141,6 +146,7 @@ export class Sessions {
     } catch (error) {
       this.#recordTrouble(session.id, asCordonError(error).message);
     }
+    await this.#over(session.id, 'its session has ended');
     // When it cannot be taken in now, the journal stays, and the next daemon takes it in.
     await this.#audit.spool.finish(session.id).catch((error: unknown) => complain(session.id, error));
     if (outcome.lost === true && !known) this.update(session, session.state, this.#journaledEnd(session.id));

@@ -6,8 +6,10 @@ import type { Bodies, Connection, Message } from '../wire/mod.ts';
 import type { Daemon } from './daemon.ts';
 import type { Actor } from './peer.ts';
 import type { Session } from './session.ts';
+import { mintedAnswer } from './handlers/tokens.ts';
 import { linkOf } from './supervisor-link.ts';
 import type { Table } from './table.ts';
+import type { Asker } from './tokens.ts';
 
 export interface SupervisorContext {
   readonly daemon: Daemon;
@@ -50,6 +52,14 @@ function hello(context: SupervisorContext, body: Bodies['supervisorHello']): Mes
   return message('ack', { generation: session.facts.generation });
 }
 
+function own(daemon: Daemon, connection: Connection): Session {
+  const session = sessionOf(daemon, connection);
+  if (session === undefined) throw new CordonError('protocol', 'no session of this supervisor');
+  return session;
+}
+
+const egressOf = ({ pid }: Actor): Asker => ({ pid, name: 'egress' });
+
 const root = ({ actor }: SupervisorContext): boolean => actor.uid === 0;
 
 export const supervisorTable: Table<SupervisorContext, SupervisorState> = {
@@ -63,6 +73,18 @@ export const supervisorTable: Table<SupervisorContext, SupervisorState> = {
       if (session !== undefined) daemon.drainSoon(session.id);
       return undefined;
     },
+  },
+  attachToken: {
+    states: ['session'],
+    may: root,
+    handle: async ({ daemon, actor, connection }, body) =>
+      mintedAnswer(await daemon.tokens.attach(own(daemon, connection), egressOf(actor), body)),
+  },
+  useToken: {
+    states: ['session'],
+    may: root,
+    handle: async ({ daemon, actor, connection }, body) =>
+      message('useTokenAnswer', await daemon.tokens.use(own(daemon, connection), egressOf(actor), body)),
   },
   sessionEnded: {
     states: ['session'],

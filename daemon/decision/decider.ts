@@ -1,6 +1,14 @@
 // createDecider: tries built once from a capability set, then asked for every action. A decider is not re-entrant and
 // belongs to one thread; every thread builds its own from the same set.
-import type { BytePath, CapabilitySet, Decider, FileAccess, FileRule, Verdict } from '../model/mod.ts';
+import type {
+  BytePath,
+  CapabilitySet,
+  Decider,
+  FileAccess,
+  FileRule,
+  Obligation,
+  Verdict,
+} from '../model/mod.ts';
 import { defaultDeny, judgementOf, severityOf } from './judgement.ts';
 import type { Judgement } from './judgement.ts';
 import { NetworkDecider } from './network.ts';
@@ -22,11 +30,14 @@ function judged(set: CapabilitySet, known: Known, rule: FileRule, access: FileAc
   const key = `${rule.rule} ${rule.effect} ${access} ${rule.label ?? ''}`;
   let judgement = known.get(key);
   if (!judgement) {
-    judgement = judgementOf(set, rule.rule, rule.effect, access, rule.label);
+    judgement = judgementOf(set, rule.rule, rule.effect, access, labelOf(rule));
     known.set(key, judgement);
   }
   return judgement;
 }
+
+const labelOf = ({ label }: FileRule): readonly Obligation[] =>
+  label === undefined ? [] : [{ kind: 'label', label }];
 
 function fileRule(set: CapabilitySet, known: Known, rule: FileRule): PathRule {
   return {
@@ -83,7 +94,8 @@ export function createDecider(set: CapabilitySet): Decider {
   const noSocket = defaultDeny(set, 'connecting to this socket');
   const anyImage = set.exec.length === 0;
 
-  const file = (path: BytePath, slot: number): Judgement => files.judge(path, slot) ?? none[slot]!;
+  const file = (path: BytePath, slot: number, unprotected?: boolean): Judgement =>
+    files.judge(path, slot, unprotected) ?? none[slot]!;
   const exec = (path: BytePath): Verdict => {
     const byFile = file(path, slotOf.exec);
     return anyImage ? byFile.verdict : both(byFile, images.judge(path, 0) ?? noImage);
@@ -96,7 +108,7 @@ export function createDecider(set: CapabilitySet): Decider {
 
   return {
     capabilitySet: set,
-    file: (query) => file(query.path, slotOf[query.access]).verdict,
+    file: (query) => file(query.path, slotOf[query.access], query.unprotected).verdict,
     exec,
     network: (query) => network.judge(query),
     socket: (query) => (sockets.judge(query.path, 0) ?? noSocket).verdict,

@@ -1,5 +1,5 @@
 // Verdicts are made once, when the tries are built: a decision only picks one, so that it allocates nothing.
-import type { CapabilitySet, Effect, RuleInfo, Verdict } from '../model/mod.ts';
+import type { CapabilitySet, Effect, Obligation, RuleInfo, Verdict } from '../model/mod.ts';
 
 /** One rule's say, ready to be returned. */
 export interface Judgement {
@@ -39,7 +39,7 @@ export function judgementOf(
   rule: number,
   effect: Effect,
   what: string,
-  label?: string,
+  obligations: readonly Obligation[] = [],
 ): Judgement {
   const info = set.rules[rule];
   if (!info) throw new RangeError(`capability set: rule ${rule} is not in the table of ${set.rules.length}`);
@@ -47,7 +47,7 @@ export function judgementOf(
     effect,
     rule: info,
     reason: reasonOf(info, effect, what),
-    obligations: label === undefined || effect === 'deny' ? [] : [{ kind: 'label' as const, label }],
+    obligations: effect === 'deny' ? [] : obligations,
   });
   return { verdict, severity: severities[effect], rule };
 }

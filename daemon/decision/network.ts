@@ -37,11 +37,13 @@ export class NetworkDecider {
   constructor(set: CapabilitySet) {
     this.#none = defaultDeny(set, 'this destination');
     const known = new Map<string, Judgement>();
-    for (const { rule, effect, host, port } of set.network) {
+    for (const { rule, effect, host, port, token } of set.network) {
       const cidr = parseCidr(host);
       const table = cidr ? this.#ranges.table(cidr) : this.#hosts.table(host);
       const key = `${rule} ${effect}`;
-      const judgement = known.get(key) ?? judgementOf(set, rule, effect, 'the destination');
+      const judgement =
+        known.get(key) ??
+        judgementOf(set, rule, effect, 'the destination', token ? [{ kind: 'token', ...token }] : []);
       known.set(key, judgement);
       table.add(port, judgement, judgement.verdict.rule.never);
     }

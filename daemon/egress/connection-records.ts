@@ -46,13 +46,14 @@ export class ConnectionRecords {
   }
 
   /** Query strings stay out of the record: they carry secrets. `head` is undefined when there was no readable one. */
-  request(judgement: Judgement, head: RequestHead | undefined): Promise<string | undefined> {
+  request(judgement: Judgement, head: RequestHead | undefined, jti?: string): Promise<string | undefined> {
     const about = this.about(head?.host);
     const path = head?.target.replace(/\?.*$/s, '').slice(0, 1024) ?? '';
     return this.recorder.record({
       ...recordOf(judgement, 'http', 'request', 'egress'),
       ...about,
       object: head === undefined ? about.object : `${head.method} http://${about.object}${path}`,
+      ...(jti === undefined ? {} : { detail: { ...about.detail, jti } }),
     });
   }
 

@@ -4,11 +4,12 @@ import { ConnectionRecords } from './connection-records.ts';
 import { dial } from './dial.ts';
 import { judgeFirstWords, judgeRequest, mustName, type Judged } from './first-words.ts';
 import type { Flows } from './flows.ts';
-import { HttpGate } from './http-gate.ts';
+import { HttpGate, type Passage } from './http-gate.ts';
 import type { RequestHead } from './http-head.ts';
 import {
   authorityRule,
   protocolRule,
+  tokenRule,
   recordOf,
   type Destination,
   type Judge,
@@ -20,6 +21,8 @@ import { Peeker, type Peek } from './peek.ts';
 import type { Pins } from './pins.ts';
 import type { Recorder } from './recorder.ts';
 import { httpRefusal, sayAndClose, tlsRefusal } from './refusal.ts';
+import { bodyCheck, carryToken, type Carried } from './token-gate.ts';
+import type { Tokens } from './tokens.ts';
 import { Tunnel, type Gate } from './tunnel.ts';
 
 /** Milliseconds for the client to say what it wants; how long it may say nothing before we take it for one that waits. */
@@ -34,6 +37,7 @@ export interface ConnectionParts {
   readonly pins: Pins;
   readonly flows: Flows;
   readonly recorder: Recorder;
+  readonly tokens: Tokens;
   readonly open: Set<Connection>;
 }
 
@@ -115,7 +119,7 @@ export class Connection {
     let peek: Peek | undefined;
     for (let round = 0; round < maxRounds; round++) {
       const judge = this.parts.judge();
-      const literal = judge.literal(this.to);
+      const literal = judge.wantsTokens(this.to, this.parts.pins) ? undefined : judge.literal(this.to);
       if (literal === undefined) peek ??= await this.peek(judge);
       if (peek !== undefined && this.unsaid(judge, peek)) {
         this.records.unsaid(judge);
@@ -201,7 +205,7 @@ export class Connection {
 
   private httpGate(): HttpGate {
     return new HttpGate({
-      request: (head) => this.request(head),
+      request: (head, bytes) => this.request(head, bytes),
       malformed: async (reason) => {
         const judgement = this.parts.judge().refuse(protocolRule, `HTTP: ${reason}`, this.to);
         const id = await this.records.request(judgement, undefined);
@@ -212,17 +216,44 @@ export class Connection {
   }
 
   /** The policy may change while the record is made: the judge that counts is the one after it. */
-  private async request(head: RequestHead): Promise<Buffer | undefined> {
+  private async request(head: RequestHead, bytes: Buffer): Promise<Passage> {
     for (let round = 0; round < maxRounds; round++) {
       const judge = this.parts.judge();
-      const judgement = judgeRequest(judge, this.to, this.parts.pins, head);
-      const id = await this.records.request(judgement, head);
-      if (!judgement.pass) return this.explain(judgement, id);
+      const judged = judgeRequest(judge, this.to, this.parts.pins, head);
+      const carried = await this.carried(judged, head, bytes);
+      const refused = carried?.refused;
+      const judgement = refused === undefined ? judged : judge.refuse(tokenRule, refused, this.to);
+      const jti = carried?.refused === undefined ? carried?.jti : undefined;
+      const id = await this.records.request(judgement, head, jti);
+      if (!judgement.pass) return { refusal: this.explain(judgement, id) };
       if (this.parts.judge() !== judge) continue;
       this.hosts.add(head.host);
-      return undefined;
+      return carried === undefined ? {} : this.passage(carried, head);
     }
-    return nothing;
+    return { refusal: nothing };
+  }
+
+  private carried(judged: Judgement, head: RequestHead, bytes: Buffer): Promise<Carried> | undefined {
+    if (judged.token === undefined) return undefined;
+    return carryToken(this.parts.tokens, judged.token, head, bytes, this.to.port);
+  }
+
+  /** In monitor mode a request that got no token goes on as it is. */
+  private passage(carried: Carried, head: RequestHead): Passage {
+    if (carried.refused !== undefined) return {};
+    const { head: rewritten, expected, jti } = carried;
+    return {
+      ...(rewritten === undefined ? {} : { head: rewritten }),
+      ...(expected === undefined
+        ? {}
+        : { body: bodyCheck(expected, (reason) => this.notTheFile(reason, head, jti)) }),
+    };
+  }
+
+  /** Whatever the mode: a token that was used for another file is no grant. */
+  private async notTheFile(reason: string, head: RequestHead, jti: string): Promise<Buffer> {
+    const judgement = { ...this.parts.judge().refuse(tokenRule, reason), disposition: 'denied' } as const;
+    return this.explain(judgement, await this.records.request(judgement, head, jti));
   }
 
   private openingGate(): OpeningGate {

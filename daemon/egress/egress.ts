@@ -12,6 +12,7 @@ import { controlLineLimit, flowLineLimit, readLines, writeLine } from './lines.t
 import { parseControl, parseFlow, parseStart, type Start } from './messages.ts';
 import { Pins } from './pins.ts';
 import { LinkRecorder } from './recorder.ts';
+import { LinkTokens } from './tokens.ts';
 
 /** Connections at once, both listeners together. */
 const maxConnections = 1024;
@@ -83,6 +84,7 @@ class Running {
   private readonly parts: EgressParts;
   private readonly pins = new Pins();
   private readonly recorder: LinkRecorder;
+  private readonly tokens: LinkTokens;
   private readonly open = new Set<Connection>();
   private judge: Judge;
   private lastOverflow = -Infinity;
@@ -91,6 +93,7 @@ class Running {
   constructor(parts: EgressParts, start: Start) {
     this.parts = parts;
     this.recorder = new LinkRecorder(parts.control);
+    this.tokens = new LinkTokens(parts.control);
     this.judge = new Judge(start.capabilitySet, parts.createDecider, parts.guard);
     for (const pin of start.pins) this.pins.add(pin.host, pin.addresses, pin.ttl);
     this.names = this.resolver(start);
@@ -104,13 +107,16 @@ class Running {
       return;
     }
     socket.setNoDelay(true);
-    const { flows, pins, recorder, open } = this;
-    void new Connection({ judge: () => this.judge, flows, pins, recorder, open }, socket).serve(family);
+    const { flows, pins, recorder, tokens, open } = this;
+    void new Connection({ judge: () => this.judge, flows, pins, recorder, tokens, open }, socket).serve(
+      family,
+    );
   }
 
   control(value: unknown): void {
     const message = parseControl(value);
     if (message.kind === 'ack') this.recorder.acknowledge(message.ack);
+    else if (message.kind === 'token') this.tokens.answered(message.answer);
     else void this.change(message.capabilitySet);
   }
 

@@ -1,7 +1,14 @@
 // Judges what a client said first. Pure: bytes have been classified, records and sockets are others' business.
 import { canonical, isHostName } from './address.ts';
 import type { RequestHead } from './http-head.ts';
-import { authorityRule, protocolRule, type Destination, type Judge, type Judgement } from './judge.ts';
+import {
+  authorityRule,
+  protocolRule,
+  tokenRule,
+  type Destination,
+  type Judge,
+  type Judgement,
+} from './judge.ts';
 import type { Peek } from './peek.ts';
 import type { Pins } from './pins.ts';
 
@@ -20,6 +27,14 @@ export const mustName = (port: number): boolean => namedPorts.includes(port);
 
 /** For a destination that is not granted as a literal address. */
 export function judgeFirstWords(judge: Judge, to: Destination, pins: Pins, peek: Peek): Judged {
+  const judged = judgeWords(judge, to, pins, peek);
+  // Which file goes up can only be seen where the request can be read.
+  if (judged.judgement.token?.type !== 'upload' || judged.protocol === 'http') return judged;
+  const reason = 'an upload under a token must be plain HTTP: nothing else can be checked';
+  return { ...judged, judgement: judge.refuse(tokenRule, reason, to) };
+}
+
+function judgeWords(judge: Judge, to: Destination, pins: Pins, peek: Peek): Judged {
   const protocol = peek.kind === 'silent' ? 'server-first' : peek.kind;
   const any = judge.anyName(to, pins);
   // No name leads here and the address is not granted: what was said does not matter.

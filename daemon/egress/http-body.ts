@@ -7,6 +7,9 @@ export type Eaten =
   /** `size` bytes belong to the body; `done`: the next byte is the next request's. */
   { readonly size: number; readonly done: boolean } | { readonly bad: string };
 
+/** Gets the content of a body, without its framing. */
+export type Content = (piece: Buffer) => void;
+
 /** Strict chunked framing (RFC 9112 section 7.1): no extensions, no trailers. */
 export class BodyReader {
   private left: number;
@@ -18,19 +21,21 @@ export class BodyReader {
     this.left = body.kind === 'length' ? body.length : 0;
   }
 
-  eat(bytes: Buffer): Eaten {
-    if (this.chunked) return this.eatChunks(bytes);
+  eat(bytes: Buffer, content?: Content): Eaten {
+    if (this.chunked) return this.eatChunks(bytes, content);
     const size = Math.min(this.left, bytes.length);
     this.left -= size;
+    content?.(bytes.subarray(0, size));
     return { size, done: this.left === 0 };
   }
 
-  private eatChunks(bytes: Buffer): Eaten {
+  private eatChunks(bytes: Buffer, content: Content | undefined): Eaten {
     let at = 0;
     while (at < bytes.length) {
       if (this.state === 'data') {
         const size = Math.min(this.left, bytes.length - at);
         this.left -= size;
+        content?.(bytes.subarray(at, at + size));
         at += size;
         if (this.left === 0) this.state = 'data-end';
         continue;

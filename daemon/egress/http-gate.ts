@@ -9,17 +9,29 @@ const headDeadline = 10_000;
 const maxPieces = 256;
 
 export interface HttpGateParts {
-  /** Judges and records one request; the bytes of the refusal, or undefined when it may go on. */
-  request(head: RequestHead): Promise<Buffer | undefined>;
+  /** Judges and records one request. `bytes`: its head, as sent. */
+  request(head: RequestHead, bytes: Buffer): Promise<Passage>;
   /** The same for bytes that are no request. `pass`: monitor mode; the rest of the connection is not read. */
   malformed(reason: string): Promise<{ readonly refusal: Buffer } | { readonly pass: true }>;
   /** A head that does not come to an end. */
   stalled(refusal: Buffer): void;
 }
 
+/** What becomes of a request: refused, or passed, perhaps with another head, perhaps with an eye on its body. */
+export type Passage =
+  | { readonly refusal: Buffer }
+  | { readonly refusal?: undefined; readonly head?: Buffer; readonly body?: BodyCheck };
+
+/** Sees the content of a body. `end` comes before its last bytes go on; the bytes of a refusal keep them back. */
+export interface BodyCheck {
+  piece(content: Buffer): void;
+  end(): Promise<Buffer | undefined>;
+}
+
 export class HttpGate implements Gate {
   private held: Buffer = Buffer.alloc(0);
   private body: BodyReader | undefined;
+  private check: BodyCheck | undefined;
   private opaque = false;
   private requests = 0;
   private pieces = 0;
@@ -58,11 +70,13 @@ export class HttpGate implements Gate {
     this.held = Buffer.alloc(0);
     while (rest.length > 0) {
       if (this.body !== undefined) {
-        const eaten = this.body.eat(rest);
+        const eaten = this.body.eat(rest, (piece) => this.check?.piece(piece));
         if ('bad' in eaten) return this.odd(forward, rest, eaten.bad);
+        const refusal = eaten.done ? await this.check?.end() : undefined;
+        if (refusal !== undefined) return { forward, refusal };
         forward.push(rest.subarray(0, eaten.size));
         rest = rest.subarray(eaten.size);
-        if (eaten.done) this.body = undefined;
+        if (eaten.done) this.body = this.check = undefined;
         continue;
       }
       const parsed = parseHead(rest);
@@ -74,22 +88,29 @@ export class HttpGate implements Gate {
         (this.requests > 0 || rest.length > head.size || head.body.kind !== 'none')
       )
         return this.odd(forward, rest, 'an upgrade that is not the only request of its connection');
-      const refusal = await this.begin(head);
-      if (refusal !== undefined) return { forward, refusal };
-      forward.push(rest.subarray(0, head.size));
+      const bytes = rest.subarray(0, head.size);
+      const passage = await this.begin(head, bytes);
+      if (passage.refusal !== undefined) return { forward, refusal: passage.refusal };
+      forward.push(passage.head ?? bytes);
       rest = rest.subarray(head.size);
       if (head.upgrade !== undefined) this.upgrade = new Upgrade(head.upgrade);
     }
     return { forward };
   }
 
-  private async begin(head: RequestHead): Promise<Buffer | undefined> {
+  private async begin(head: RequestHead, bytes: Buffer): Promise<Passage> {
     clearTimeout(this.timer);
     this.timer = undefined;
     this.pieces = 0;
     this.requests += 1;
     if (head.body.kind !== 'none') this.body = new BodyReader(head.body);
-    return this.parts.request(head);
+    const passage = await this.parts.request(head, bytes);
+    if (passage.refusal !== undefined) return passage;
+    this.check = passage.body;
+    if (this.body !== undefined || passage.body === undefined) return passage;
+    this.check = undefined;
+    const refusal = await passage.body.end();
+    return refusal === undefined ? passage : { refusal };
   }
 
   private hold(forward: readonly Buffer[], rest: Buffer): Promise<Gated> | Gated {

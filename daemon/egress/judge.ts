@@ -1,6 +1,6 @@
 // Turns a decision into what this process does. One judge belongs to one capability set: whoever kept a judge that is no
 // longer the current one has decided under an old generation and must ask again before the effect.
-import type { CapabilitySet, Decider, NewRecord, RuleInfo, Verdict } from '../model/mod.ts';
+import type { CapabilitySet, Decider, NewRecord, RuleInfo, TokenDemand, Verdict } from '../model/mod.ts';
 import { canonical, hostPort } from './address.ts';
 import type { Pins } from './pins.ts';
 
@@ -20,6 +20,8 @@ export interface Judgement {
   readonly rule: RuleInfo;
   readonly reason: string;
   readonly generation: number;
+  /** The request must carry a token. */
+  readonly token?: TokenDemand;
 }
 
 const builtin = (id: string, because: string): RuleInfo => ({
@@ -34,6 +36,7 @@ export const authorityRule = builtin(
   'what a connection says it is must agree with where it goes',
 );
 export const protocolRule = builtin('egress-protocol', 'what cannot be understood cannot be decided');
+export const tokenRule = builtin('egress-token', 'a grant that wants a token passes nothing without one');
 export const limitRule = builtin('egress-limit', 'bounds of the egress process');
 
 export class Judge {
@@ -78,6 +81,11 @@ export class Judge {
     return judged?.disposition === 'allowed' ? judged : undefined;
   }
 
+  /** Does a name that was looked up here lead to this destination by a grant that wants tokens? Then what is said is read. */
+  wantsTokens(to: Destination, pins: Pins): boolean {
+    return pins.namesOf(to.address).some((host) => this.named(host, to, pins).token !== undefined);
+  }
+
   /** May the address be reached without a name? */
   address(to: Destination): Judgement {
     const verdict = this.decider.network({ address: to.address, port: to.port });
@@ -115,8 +123,17 @@ export class Judge {
 
   private of(verdict: Verdict, guarded: boolean): Judgement {
     const { rule, generation } = { rule: verdict.rule, generation: this.generation };
-    if (verdict.effect === 'allow')
-      return { pass: true, disposition: 'allowed', rule, reason: verdict.reason, generation };
+    if (verdict.effect === 'allow') {
+      const allowed = {
+        pass: true,
+        disposition: 'allowed',
+        rule,
+        reason: verdict.reason,
+        generation,
+      } as const;
+      const demand = verdict.obligations.find((each) => each.kind === 'token');
+      return demand === undefined ? allowed : { ...allowed, token: demand };
+    }
     const reason = verdict.effect === 'ask' ? `needs approval: ${verdict.reason}` : verdict.reason;
     return this.moded({ rule, reason, generation }, guarded);
   }

@@ -1,7 +1,15 @@
 // What the supervisor says on the two links, validated. A message that does not fit throws LinkError, and the process
 // ends: the supervisor is trusted to be well-formed, so a malformed line is a broken supervisor or somebody else.
 import { isIP } from 'node:net';
-import type { CapabilitySet, Effect, Mode, NetworkRule, RuleInfo } from '../model/mod.ts';
+import type {
+  CapabilitySet,
+  Effect,
+  Mode,
+  NetworkRule,
+  RuleInfo,
+  TokenDemand,
+  TokenScheme,
+} from '../model/mod.ts';
 import { canonical, isHostName } from './address.ts';
 
 export class LinkError extends Error {}
@@ -124,6 +132,13 @@ function ruleInfo(value: unknown): RuleInfo {
   };
 }
 
+const schemes: readonly TokenScheme[] = ['dpop', 'bearer', 'upload'];
+
+function demand(value: unknown): TokenDemand {
+  const from = fields(value, 'token demand');
+  return { audience: text(from, 'audience', 512), type: oneOf(from, 'type', schemes) };
+}
+
 /** Only the network part is kept: the other tables are not this process's business, and cost memory. */
 export function parseCapabilitySet(value: unknown): CapabilitySet {
   const from = fields(value, 'capabilitySet');
@@ -137,6 +152,7 @@ export function parseCapabilitySet(value: unknown): CapabilitySet {
       effect: oneOf(rule, 'effect', effects),
       host: text(rule, 'host', 512),
       port: integer(rule, 'port', 0, 65535),
+      ...(rule['token'] === undefined ? {} : { token: demand(rule['token']) }),
     };
   });
   return {
@@ -194,11 +210,40 @@ export function parseStart(value: unknown): Start {
 
 export type ControlMessage =
   | { readonly kind: 'ack'; readonly ack: Ack }
-  | { readonly kind: 'policy'; readonly capabilitySet: CapabilitySet };
+  | { readonly kind: 'policy'; readonly capabilitySet: CapabilitySet }
+  | { readonly kind: 'token'; readonly answer: TokenAnswer };
+
+/** What the daemon says to a wish for a token, or to one that was shown. */
+export interface TokenAnswer {
+  readonly n: number;
+  /** Undefined: it was granted. */
+  readonly refused: string | undefined;
+  readonly jti: string;
+  readonly token: string;
+  /** Of an upload, hex. */
+  readonly sha256: string;
+  /** Bytes of an upload; -1: any. */
+  readonly size: number;
+}
+
+const optional = (from: Fields, key: string, max: number): string =>
+  from[key] === undefined ? '' : text(from, key, max);
+
+function tokenAnswer(from: Fields): TokenAnswer {
+  return {
+    n: integer(from, 'n', 1, Number.MAX_SAFE_INTEGER),
+    refused: from['refused'] === undefined ? undefined : text(from, 'refused', 2048),
+    jti: optional(from, 'jti', 64),
+    token: optional(from, 'token', 16 * 1024),
+    sha256: optional(from, 'sha256', 64),
+    size: from['size'] === undefined ? -1 : integer(from, 'size', -1, Number.MAX_SAFE_INTEGER),
+  };
+}
 
 export function parseControl(value: unknown): ControlMessage {
   const from = fields(value, 'control message');
-  const kind = oneOf(from, 't', ['ack', 'nack', 'policy']);
+  const kind = oneOf(from, 't', ['ack', 'nack', 'policy', 'token']);
+  if (kind === 'token') return { kind, answer: tokenAnswer(from) };
   if (kind === 'policy') return { kind: 'policy', capabilitySet: parseCapabilitySet(from['capabilitySet']) };
   const id = from['id'];
   return {

@@ -57,7 +57,7 @@ function scrubbed(record: SessionRecord): SessionRecord {
 
 const argumentLists: ReadonlySet<string> = new Set(['argv', 'judged']);
 /** Digests, and names that we gave. */
-const ours: ReadonlySet<string> = new Set(['sha256', 'callId', 'recordId', 'flow']);
+const ours: ReadonlySet<string> = new Set(['sha256', 'callId', 'recordId', 'flow', 'jti', 'jtis', 'parent']);
 
 function scrubbedFact(name: string, fact: Fact): Fact {
   if (ours.has(name)) return fact;

@@ -7,6 +7,7 @@ import type {
   Plan,
   RuleInfo,
   SocketRule,
+  TokenPolicy,
 } from '../model/mod.ts';
 import { toText } from '../model/mod.ts';
 import { writeCeiling, masksOf } from './ceiling.ts';
@@ -20,6 +21,7 @@ import { protectionId } from './protected.ts';
 import type { Protection } from './protected.ts';
 import { invalid } from './source.ts';
 import type { CompileContext, ProfileSources } from './source.ts';
+import type { TokenGrants } from './tokens.ts';
 
 const builtin = (id: string, because: string): RuleInfo => ({
   id,
@@ -56,6 +58,12 @@ class Compiler {
     for (const path of protection.except) this.#guard(lift, 'allow', path);
   }
 
+  /** The rule that speaks when a token is refused. */
+  grantTokens(profile: string, { place, ...grants }: TokenGrants): TokenPolicy {
+    const info: RuleInfo = { id: `${profile}/tokens`, source: place, never: false };
+    return { rule: this.#rule(info), ...grants };
+  }
+
   #guard(rule: number, effect: 'allow' | 'deny', path: string): void {
     this.files.push({
       rule,
@@ -81,7 +89,14 @@ class Compiler {
         for (const { base, glob } of this.#split(authored)) this.sockets.push({ rule, effect, base, glob });
         return;
       case 'network':
-        for (const { host, port } of authored.destinations) this.network.push({ rule, effect, host, port });
+        for (const { host, port } of authored.destinations)
+          this.network.push({
+            rule,
+            effect,
+            host,
+            port,
+            ...(authored.token ? { token: authored.token } : {}),
+          });
     }
   }
 
@@ -148,6 +163,7 @@ function capabilitySet(compiler: Compiler, policy: EffectivePolicy, context: Com
     exec: compiler.exec,
     network: compiler.network,
     sockets: compiler.sockets,
+    ...(policy.tokens === undefined ? {} : { tokens: compiler.grantTokens(name, policy.tokens) }),
   };
 }
 

@@ -9,6 +9,8 @@ import { protections } from './protected.ts';
 import type { Protection } from './protected.ts';
 import { invalid } from './source.ts';
 import type { ProfileSources } from './source.ts';
+import { joinTokens, withDemands } from './tokens.ts';
+import type { TokenGrants } from './tokens.ts';
 
 export interface EffectivePolicy {
   readonly profile: { readonly name: string; readonly version: number; readonly file: string };
@@ -22,6 +24,7 @@ export interface EffectivePolicy {
   readonly set: Readonly<Record<string, string>>;
   readonly limits: Limits;
   readonly mayLack: readonly Layer[];
+  readonly tokens?: TokenGrants;
 }
 
 /** For profiles that say nothing. */
@@ -36,17 +39,33 @@ export function effectivePolicy(
   const family = lineage(name, sources);
   const profile = family.at(-1)!;
   const merged = family.flatMap((each) => each.rules);
+  const rules = narrow(merged, family, managed);
+  const tokens = tokensOf(rules, family, managed);
   return {
     profile: { name: profile.name, version: profile.version, file: profile.file },
     lineage: family.map((each) => each.name),
     mode: modeOf(family, managed, asked),
-    rules: [...withImages(narrow(merged, family, managed), merged), ...(managed?.rules ?? [])],
+    rules: [...withImages(rules, merged), ...(managed?.rules ?? [])],
     protections: protectionsOf(family, managed),
     pass: [...new Set(family.flatMap((each) => each.pass))],
     set: Object.fromEntries(family.flatMap((each) => Object.entries(each.set))),
     limits: limitsOf(family, managed),
     mayLack: managed?.requireAllLayers === true ? [] : [...new Set(family.flatMap((each) => each.mayLack))],
+    ...(tokens === undefined ? {} : { tokens }),
   };
+}
+
+function tokensOf(
+  rules: readonly AuthoredRule[],
+  family: readonly Profile[],
+  managed: ManagedSettings | undefined,
+): TokenGrants | undefined {
+  const demands = rules.flatMap(({ place, token }) => (token === undefined ? [] : [{ place, token }]));
+  const granted = joinTokens(
+    family.map((each) => each.tokens),
+    managed?.tokens,
+  );
+  return withDemands(granted, demands, managed?.tokens);
 }
 
 function modeOf(

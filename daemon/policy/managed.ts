@@ -6,6 +6,8 @@ import { readLimits, readRules } from './profile.ts';
 import type { AuthoredRule, LimitTexts, Section } from './profile.ts';
 import { validate } from './schema.ts';
 import type { Place } from './source.ts';
+import { longestToken, readTokens } from './tokens.ts';
+import type { RawTokens, TokenGrants } from './tokens.ts';
 
 export interface ManagedSettings {
   readonly file: string;
@@ -20,6 +22,8 @@ export interface ManagedSettings {
   readonly limits: LimitTexts;
   /** True: `may-lack` of profiles is ignored. */
   readonly requireAllLayers: boolean;
+  /** Bounds: least attestation, longest life. It grants nothing. */
+  readonly tokens?: TokenGrants;
 }
 
 type RawManaged = Partial<Record<Section, Parameters<typeof readRules>[3]>> & {
@@ -28,6 +32,7 @@ type RawManaged = Partial<Record<Section, Parameters<typeof readRules>[3]>> & {
   readonly modes?: readonly Mode[];
   readonly limits?: Parameters<typeof readLimits>[1];
   readonly 'require-all-layers'?: boolean;
+  readonly tokens?: Pick<RawTokens, 'attestation' | 'lifetime'>;
 };
 
 export function parseManaged(file: string, text: string): ManagedSettings {
@@ -45,5 +50,8 @@ export function parseManaged(file: string, text: string): ManagedSettings {
     ...(raw.modes === undefined ? {} : { modes: raw.modes }),
     limits: readLimits(document, raw.limits ?? {}),
     requireAllLayers: raw['require-all-layers'] ?? false,
+    ...(raw.tokens === undefined
+      ? {}
+      : { tokens: readTokens(document, { lifetime: `${longestToken}s`, ...raw.tokens }) }),
   };
 }

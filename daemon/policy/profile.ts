@@ -1,5 +1,5 @@
 // One profile, parsed and checked: typed, but with variables still in place. Nothing here depends on a session.
-import type { Effect, FileAccess, Layer, Mode } from '../model/mod.ts';
+import type { Effect, FileAccess, Layer, Mode, TokenDemand } from '../model/mod.ts';
 import { parseDestination } from './destination.ts';
 import type { Destination } from './destination.ts';
 import { joinKey, readDocument } from './document.ts';
@@ -9,6 +9,8 @@ import { parseCpu, parseMemory, parseWall } from './quantity.ts';
 import { validate } from './schema.ts';
 import { invalid } from './source.ts';
 import type { Place } from './source.ts';
+import { readDemand, readTokens } from './tokens.ts';
+import type { RawTokens, TokenGrants } from './tokens.ts';
 
 export type Section = 'files' | 'network' | 'exec' | 'sockets';
 export const sections: readonly Section[] = ['files', 'network', 'exec', 'sockets'];
@@ -29,6 +31,8 @@ export interface AuthoredRule {
   readonly patterns: readonly string[];
   /** network only, parallel to `patterns` */
   readonly destinations: readonly Destination[];
+  /** network only: what an allowed request must carry. */
+  readonly token?: TokenDemand;
 }
 
 export interface ProtectionGrant {
@@ -56,6 +60,7 @@ export interface Profile {
   readonly set: Readonly<Record<string, string>>;
   readonly limits: LimitTexts;
   readonly mayLack: readonly Layer[];
+  readonly tokens?: TokenGrants;
 }
 
 type Effects = Partial<Record<'allow' | 'ask' | 'deny' | 'never', string | readonly string[]>>;
@@ -65,6 +70,7 @@ type RawRule = Effects & {
   readonly because?: string;
   readonly http?: readonly string[];
   readonly credential?: string;
+  readonly token?: TokenDemand;
 };
 
 /** What the schema has proven about a document. */
@@ -86,6 +92,7 @@ type RawProfile = Partial<Record<Section, readonly RawRule[]>> & {
     readonly wall?: string;
   };
   readonly 'may-lack'?: readonly Layer[];
+  readonly tokens?: RawTokens;
 };
 
 export function parseProfile(file: string, text: string): Profile {
@@ -116,6 +123,7 @@ export function parseProfile(file: string, text: string): Profile {
     set,
     limits: readLimits(document, raw.limits ?? {}),
     mayLack: raw['may-lack'] ?? [],
+    ...(raw.tokens === undefined ? {} : { tokens: readTokens(document, raw.tokens) }),
   };
 }
 
@@ -200,6 +208,7 @@ function listRule(
   const destinations =
     section === 'network' ? value.map((text, i) => parseDestination(text, placeOf(i))) : [];
   if (section !== 'network') for (const [i, pattern] of value.entries()) checkPattern(pattern, placeOf(i));
+  const token = readDemand(document, key, rule.token, { effect: name, destinations });
   return {
     ...common(document, owner, key, rule),
     section,
@@ -208,6 +217,7 @@ function listRule(
     access: [],
     patterns: value,
     destinations,
+    ...(token === undefined ? {} : { token }),
   };
 }
 

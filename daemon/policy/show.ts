@@ -7,7 +7,7 @@ import type { AuthoredRule } from './profile.ts';
 import { sections } from './profile.ts';
 import { protectionId } from './protected.ts';
 import { toText } from '../model/mod.ts';
-import type { Plan } from '../model/mod.ts';
+import type { Plan, TokenDemand, TokenPolicy } from '../model/mod.ts';
 import type { CompileContext, ProfileSources } from './source.ts';
 
 export interface ShownRule {
@@ -17,6 +17,7 @@ export interface ShownRule {
   readonly access?: readonly string[];
   readonly objects: readonly string[];
   readonly label?: string;
+  readonly token?: TokenDemand;
   readonly because?: string;
   readonly file: string;
   readonly line: number;
@@ -40,6 +41,7 @@ export interface ShownPolicy {
   readonly environment: Plan['environment'];
   readonly limits: Plan['limits'];
   readonly mayLack: readonly string[];
+  readonly tokens?: Omit<TokenPolicy, 'rule'>;
 }
 
 export interface Shown {
@@ -72,7 +74,14 @@ function describe(policy: EffectivePolicy, plan: Plan, context: CompileContext):
     environment: plan.environment,
     limits: plan.limits,
     mayLack: plan.mayLack,
+    ...shownTokens(plan.capabilitySet.tokens),
   };
+}
+
+function shownTokens(policy: TokenPolicy | undefined): Pick<ShownPolicy, 'tokens'> {
+  if (policy === undefined) return {};
+  const { attestation, lifetime, audiences, tools, rows } = policy;
+  return { tokens: { attestation, lifetime, audiences, tools, rows } };
 }
 
 function shownRule(rule: AuthoredRule, fill: (pattern: string) => string): ShownRule {
@@ -83,6 +92,7 @@ function shownRule(rule: AuthoredRule, fill: (pattern: string) => string): Shown
     ...(rule.section === 'files' ? { access: rule.access } : {}),
     objects: rule.section === 'network' ? rule.patterns : rule.patterns.map(fill),
     ...(rule.label === undefined ? {} : { label: rule.label }),
+    ...(rule.token === undefined ? {} : { token: rule.token }),
     ...(rule.because === undefined ? {} : { because: rule.because }),
     file: rule.place.file,
     line: rule.place.line,
@@ -114,7 +124,8 @@ function rows(policy: ShownPolicy, section: string): string[] {
   if (found.length === 0) return ['  nothing is granted'];
   return found.flatMap((rule) => {
     const effect = `${rule.effect} ${rule.access?.join(',') ?? ''}`.trim().padEnd(24);
-    const why = [rule.label && `label ${rule.label}`, rule.because].filter(Boolean).join('; ');
+    const token = rule.token && `${rule.token.type} token for ${rule.token.audience}`;
+    const why = [rule.label && `label ${rule.label}`, token, rule.because].filter(Boolean).join('; ');
     const source = rule.line > 0 ? `${rule.file}:${rule.line}` : rule.id;
     return [
       `  ${effect} ${source}${why === '' ? '' : ` (${why})`}`,
@@ -127,13 +138,16 @@ const guards = (policy: ShownPolicy): string[] =>
   policy.protected.map(({ name, what }) => `  ${protectionId(name).padEnd(38)} ${what}`);
 
 function tail(policy: ShownPolicy): string[] {
-  const { limits, environment } = policy;
+  const { limits, environment, tokens } = policy;
   const cpu = limits.cpuPercent === 0 ? 'no limit' : `${limits.cpuPercent}%`;
   const wall = limits.wall === 0 ? 'no limit' : `${limits.wall}s`;
   return [
     `mutations are possible below: ${policy.writable.join(' ') || 'nowhere'}`,
     `environment: ${[...environment.pass, ...Object.entries(environment.set).map(([k, v]) => `${k}=${v}`)].join(' ') || 'nothing'}`,
     `limits: ${limits.processes} processes, ${Math.round(limits.memory / 2 ** 20)} MiB, cpu ${cpu}, wall ${wall}`,
+    tokens === undefined
+      ? 'tokens: none'
+      : `tokens: for ${tokens.audiences.join(', ') || 'nobody'}, ${tokens.lifetime}s, attestation ${tokens.attestation}`,
     `layers that may be missing: ${policy.mayLack.join(' ') || 'none'}`,
   ];
 }

@@ -14,7 +14,12 @@ export interface EgressSession {
   readonly upstream: readonly string[];
   readonly hosts: Readonly<Record<string, readonly string[]>>;
   readonly journal: Journal;
+  /** Asks the daemon: for a token to attach, or about one that the agent shows. */
+  readonly tokens: TokenAsk;
 }
+
+/** Rejects with the reason when there is no token. */
+export type TokenAsk = (what: 'attach' | 'use', body: Readonly<Record<string, unknown>>) => Promise<object>;
 
 export interface EgressOptions {
   readonly listeners: Prepared['listeners'];
@@ -109,9 +114,21 @@ export class EgressProcess {
       this.send(
         written === undefined ? { t: 'nack', n: message.n } : { t: 'ack', n: message.n, id: written.id },
       );
+    } else if (message?.t === 'token' && typeof message.n === 'number' && isTokenAsk(message)) {
+      void this.askToken(message.n, message);
     } else if (message?.t === 'policy-ack' && typeof message.generation === 'number')
       this.acknowledged?.(message.generation);
     else if (message?.t !== 'ready') this.child?.kill('SIGKILL'); // not our protocol: it is not what we started
+  }
+
+  private async askToken(n: number, { what, body }: TokenLine): Promise<void> {
+    try {
+      const answer = await this.session?.tokens(what, body);
+      this.send({ t: 'token', n, ...(answer ?? { refused: 'there is no session' }) });
+    } catch (error) {
+      const refused = error instanceof Error ? error.message : String(error);
+      this.send({ t: 'token', n, refused: refused.slice(0, 1024) });
+    }
   }
 
   /** Resolves once tunnels that are no longer granted are closed; a process that does not answer is killed, which closes all. */
@@ -144,7 +161,17 @@ interface Line {
   readonly n?: unknown;
   readonly record?: unknown;
   readonly generation?: unknown;
+  readonly what?: unknown;
+  readonly body?: unknown;
 }
+
+interface TokenLine {
+  readonly what: 'attach' | 'use';
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+const isTokenAsk = (line: Line): line is Line & TokenLine =>
+  (line.what === 'attach' || line.what === 'use') && typeof line.body === 'object' && line.body !== null;
 
 function parseLine(line: string): Line | undefined {
   try {

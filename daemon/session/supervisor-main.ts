@@ -3,6 +3,7 @@
 import { promises } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { credentials, processes } from '../../native-bindings/linux/mod.ts';
+import { CordonError } from '../model/mod.ts';
 import { connect, type Connection, type Incoming } from '../wire/mod.ts';
 import { Supervisor } from './supervisor.ts';
 
@@ -25,10 +26,12 @@ processes.lowerNofile(USUAL_NOFILE);
 process.umask(0o022);
 
 let connection: Connection | undefined;
+const daemonIsAway = new CordonError('unavailable', 'cordond is away');
 const supervisor = new Supervisor({
   runDir,
   log: 2,
   notify: (kind, body) => connection?.notify(kind, body) ?? false,
+  ask: (...given) => connection?.askFor(...given) ?? Promise.reject(daemonIsAway),
   done: (status) => void leave(status),
 });
 

@@ -18,6 +18,7 @@ import type { Confined, EffectiveLayer, HashImage, NotStarted } from './messages
 import { fits, planDigest, type PreparedOrder } from './prepared-order.ts';
 import { Sandbox } from './sandbox.ts';
 import { confineSession, groundOf, latin1 } from './session-confinement.ts';
+import { tokensBy } from './token-ask.ts';
 import { actAfter } from './wall-time.ts';
 
 export interface SupervisorOptions {
@@ -25,6 +26,8 @@ export interface SupervisorOptions {
   readonly log: number;
   /** Sends a notice to the daemon when it is there. */
   readonly notify: Connection['notify'];
+  /** Asks the daemon; rejects when it is away. */
+  readonly ask: Connection['askFor'];
   /** The session is over and everything of it is gone. */
   readonly done: (status: number) => void;
 }
@@ -234,6 +237,7 @@ export class Supervisor {
       upstream: order.upstream,
       hosts: order.hosts === '' ? {} : (JSON.parse(order.hosts) as Record<string, string[]>),
       journal: this.journal,
+      tokens: tokensBy(this.options.ask),
     });
   }
 

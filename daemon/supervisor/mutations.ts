@@ -5,7 +5,8 @@ import { strictest, type BytePath, type Verdict } from '../model/mod.ts';
 import { fails, refusal, type Answer, type Mediation } from './mediation.ts';
 import { installGitConfig, isGitConfigRename } from './git-config.ts';
 import { applyUmask, judge } from './open.ts';
-import { isDots, permit, sparing, withObject, withOpen, withSlot, write, type Mutation } from './permit.ts';
+import { isDots, permit, sparing, withObject, withOpen, withSlot, type Mutation } from './permit.ts';
+import { write } from './repositories.ts';
 import { join, type Slot } from './resolver.ts';
 
 const SETID = 0o6000;
@@ -24,9 +25,9 @@ const takeoverNames = new Set([
 ]);
 /**
  * A git directory holds no links: one to a directory elsewhere would bring configuration and hooks with it. Only the link
- * with which git init tries whether links work (.git/tXXXXXX) is let through.
+ * with which git init tries whether links work (.git/tXXXXXX, .git/modules/name/tXXXXXX) is let through.
  */
-const insideGit = /\/\.git\/(?!t[A-Za-z0-9]{6}$)/;
+const insideGit = /\/\.git\/(?!(?:modules\/.+\/)?t[A-Za-z0-9]{6}$)/;
 const isTakeoverLink = (path: string): boolean =>
   takeoverNames.has(path.slice(path.lastIndexOf('/') + 1)) || insideGit.test(path);
 

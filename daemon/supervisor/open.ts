@@ -9,7 +9,7 @@ import {
   type Verdict,
 } from '../model/mod.ts';
 import { continues, fails, outcomeOf, refusal, type Answer, type Mediation, refused } from './mediation.ts';
-import { write } from './permit.ts';
+import { write } from './repositories.ts';
 import { isPlaceless, isUnresolved, type Located, type Slot } from './resolver.ts';
 
 export interface OpenCall {

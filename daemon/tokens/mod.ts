@@ -1,3 +1,4 @@
+export * from './authority.ts';
 export * from './claims.ts';
 export { headerOf } from './compact.ts';
 export * from './details.ts';
@@ -10,6 +11,7 @@ export * from './proof.ts';
 export * from './refusal.ts';
 export * from './replay.ts';
 export * from './status-list.ts';
+export * from './store.ts';
 export * from './verifier.ts';
 export * from './wish.ts';
 export * from './within.ts';

@@ -25,7 +25,7 @@ const maxProof = 4096;
 export async function checkProof(
   proof: string,
   expected: ProofExpected,
-  replay: Replay,
+  replay: Pick<Replay, 'first'>,
   now: number,
 ): Promise<string> {
   const header = headerOf(proof, maxProof, ['typ', 'alg', 'jwk']);

@@ -56,7 +56,7 @@ export interface TokenVerifier {
 }
 
 export function createTokenVerifier(options: VerifierOptions): TokenVerifier {
-  const { issuer, audience, clockTolerance = 5, now = Date.now, replay = memoryReplay() } = options;
+  const { clockTolerance = 5, now = Date.now, replay = memoryReplay() } = options;
   const keys = keySource(options.jwks, now);
   const list = listSource(options, keys, now);
   return {
@@ -64,14 +64,7 @@ export function createTokenVerifier(options: VerifierOptions): TokenVerifier {
       const { token, bound } = credentials(presented.authorization);
       const claims = await readToken(token, keys);
       const seconds = now() / 1000;
-      if (claims.iss !== issuer) throw new TokenRefused('issuer', 'the token is by another issuer');
-      if (claims.aud !== audience) throw new TokenRefused('audience', `the token is for ${claims.aud}`);
-      if (claims.exp + clockTolerance <= seconds) throw new TokenRefused('expired', 'the token has expired');
-      if (claims.nbf - clockTolerance > seconds)
-        throw new TokenRefused('not-yet-valid', 'the token is not valid yet');
-      if (options.policies?.includes(claims.policy.digest) === false)
-        throw new TokenRefused('policy', 'the token was minted under a policy that is not accepted');
-      checkAttestation(claims, options.attestation);
+      checkStanding(claims, options);
       if (!permits(claims.details, presented.action ?? requestOf(presented)))
         throw new TokenRefused('not-covered', 'the token does not permit this');
       if ((await list?.())?.isRevoked(claims.status.idx) === true)
@@ -92,6 +85,22 @@ export function createTokenVerifier(options: VerifierOptions): TokenVerifier {
       return claims;
     },
   };
+}
+
+/** Does it count here and now, whoever shows it? */
+export function checkStanding(
+  claims: Claims,
+  { issuer, audience, policies, attestation, clockTolerance = 5, now = Date.now }: VerifierOptions,
+): void {
+  const seconds = now() / 1000;
+  if (claims.iss !== issuer) throw new TokenRefused('issuer', 'the token is by another issuer');
+  if (claims.aud !== audience) throw new TokenRefused('audience', `the token is for ${claims.aud}`);
+  if (claims.exp + clockTolerance <= seconds) throw new TokenRefused('expired', 'the token has expired');
+  if (claims.nbf - clockTolerance > seconds)
+    throw new TokenRefused('not-yet-valid', 'the token is not valid yet');
+  if (policies?.includes(claims.policy.digest) === false)
+    throw new TokenRefused('policy', 'the token was minted under a policy that is not accepted');
+  checkAttestation(claims, attestation);
 }
 
 /** Signature, type and shape: what the token says, and nothing about whether it counts here and now. */

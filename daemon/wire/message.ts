@@ -41,6 +41,11 @@ const answers: ReadonlySet<Kind> = new Set<Kind>([
   'uploadAnswer',
   'uploadProofAnswer',
   'sinksAnswer',
+  'mintTokenAnswer',
+  'useTokenAnswer',
+  'tokensAnswer',
+  'tokenRevokeAnswer',
+  'tokenKeysAnswer',
 ]);
 
 /** Both ends number their own requests; the kind tells an answer from a request that has the same number. */

@@ -391,6 +391,83 @@ export interface SinkInfo {
   readonly cosigned: number;
 }
 
+export interface MintToken {
+  readonly wish: string;
+  readonly proof: string;
+  readonly parent: string;
+}
+
+export interface MintTokenAnswer {
+  readonly token: string;
+  readonly jti: string;
+  readonly expires: number;
+}
+
+export interface DropToken {
+  readonly jti: string;
+}
+
+export interface AttachToken {
+  readonly audience: string;
+  readonly method: string;
+  readonly host: string;
+  readonly port: number;
+  readonly path: string;
+  readonly jkt: string;
+}
+
+export interface UseToken {
+  readonly audience: string;
+  readonly method: string;
+  readonly host: string;
+  readonly port: number;
+  readonly path: string;
+  readonly token: string;
+  readonly proof: string;
+}
+
+export interface UseTokenAnswer {
+  readonly jti: string;
+  readonly sha256: string;
+  readonly sized: boolean;
+  readonly size: number;
+}
+
+export interface TokenMint {
+  readonly session: string;
+  readonly wish: string;
+}
+
+export interface TokensRequest {
+  readonly session: string;
+  readonly all: boolean;
+}
+
+export interface TokensAnswer {
+  readonly tokens: readonly string[];
+}
+
+export interface TokenRevoke {
+  readonly by: string;
+  readonly value: string;
+  readonly reason: string;
+}
+
+export interface TokenRevokeAnswer {
+  readonly jtis: readonly string[];
+  readonly milliseconds: number;
+}
+
+export interface TokenKeys {
+  readonly rotate: string;
+}
+
+export interface TokenKeysAnswer {
+  readonly jwks: string;
+  readonly statusList: string;
+  readonly issuer: string;
+}
+
 /** Every message by the name it has in the envelope. */
 export interface Bodies {
   readonly failure: Failure;
@@ -441,6 +518,19 @@ export interface Bodies {
   readonly uploadHint: UploadHint;
   readonly sinks: SinksRequest;
   readonly sinksAnswer: SinksAnswer;
+  readonly mintToken: MintToken;
+  readonly mintTokenAnswer: MintTokenAnswer;
+  readonly dropToken: DropToken;
+  readonly attachToken: AttachToken;
+  readonly useToken: UseToken;
+  readonly useTokenAnswer: UseTokenAnswer;
+  readonly tokenMint: TokenMint;
+  readonly tokens: TokensRequest;
+  readonly tokensAnswer: TokensAnswer;
+  readonly tokenRevoke: TokenRevoke;
+  readonly tokenRevokeAnswer: TokenRevokeAnswer;
+  readonly tokenKeys: TokenKeys;
+  readonly tokenKeysAnswer: TokenKeysAnswer;
   readonly verify: VerifyRequest;
   readonly verifyAnswer: VerifyAnswer;
   readonly prove: ProveRequest;
@@ -761,6 +851,64 @@ export const fieldTables: Readonly<Record<string, readonly FieldRow[]>> = {
     { no: 18, name: 'warning', type: 'string', repeated: false },
     { no: 19, name: 'cosigned', type: 'uint64', repeated: false },
   ],
+  MintToken: [
+    { no: 1, name: 'wish', type: 'string', repeated: false },
+    { no: 2, name: 'proof', type: 'string', repeated: false },
+    { no: 3, name: 'parent', type: 'string', repeated: false },
+  ],
+  MintTokenAnswer: [
+    { no: 1, name: 'token', type: 'string', repeated: false },
+    { no: 2, name: 'jti', type: 'string', repeated: false },
+    { no: 3, name: 'expires', type: 'double', repeated: false },
+  ],
+  DropToken: [{ no: 1, name: 'jti', type: 'string', repeated: false }],
+  AttachToken: [
+    { no: 1, name: 'audience', type: 'string', repeated: false },
+    { no: 2, name: 'method', type: 'string', repeated: false },
+    { no: 3, name: 'host', type: 'string', repeated: false },
+    { no: 4, name: 'port', type: 'uint32', repeated: false },
+    { no: 5, name: 'path', type: 'string', repeated: false },
+    { no: 6, name: 'jkt', type: 'string', repeated: false },
+  ],
+  UseToken: [
+    { no: 1, name: 'audience', type: 'string', repeated: false },
+    { no: 2, name: 'method', type: 'string', repeated: false },
+    { no: 3, name: 'host', type: 'string', repeated: false },
+    { no: 4, name: 'port', type: 'uint32', repeated: false },
+    { no: 5, name: 'path', type: 'string', repeated: false },
+    { no: 6, name: 'token', type: 'string', repeated: false },
+    { no: 7, name: 'proof', type: 'string', repeated: false },
+  ],
+  UseTokenAnswer: [
+    { no: 1, name: 'jti', type: 'string', repeated: false },
+    { no: 2, name: 'sha256', type: 'string', repeated: false },
+    { no: 3, name: 'sized', type: 'bool', repeated: false },
+    { no: 4, name: 'size', type: 'uint64', repeated: false },
+  ],
+  TokenMint: [
+    { no: 1, name: 'session', type: 'string', repeated: false },
+    { no: 2, name: 'wish', type: 'string', repeated: false },
+  ],
+  TokensRequest: [
+    { no: 1, name: 'session', type: 'string', repeated: false },
+    { no: 2, name: 'all', type: 'bool', repeated: false },
+  ],
+  TokensAnswer: [{ no: 1, name: 'tokens', type: 'string', repeated: true }],
+  TokenRevoke: [
+    { no: 1, name: 'by', type: 'string', repeated: false },
+    { no: 2, name: 'value', type: 'string', repeated: false },
+    { no: 3, name: 'reason', type: 'string', repeated: false },
+  ],
+  TokenRevokeAnswer: [
+    { no: 1, name: 'jtis', type: 'string', repeated: true },
+    { no: 2, name: 'milliseconds', type: 'double', repeated: false },
+  ],
+  TokenKeys: [{ no: 1, name: 'rotate', type: 'string', repeated: false }],
+  TokenKeysAnswer: [
+    { no: 1, name: 'jwks', type: 'string', repeated: false },
+    { no: 2, name: 'statusList', type: 'string', repeated: false },
+    { no: 3, name: 'issuer', type: 'string', repeated: false },
+  ],
 };
 
 /** Envelope field number and message type of a body. */
@@ -819,6 +967,19 @@ export const bodyTable: readonly BodyRow[] = [
   { no: 107, kind: 'uploadHint', type: 'UploadHint' },
   { no: 110, kind: 'sinks', type: 'SinksRequest' },
   { no: 111, kind: 'sinksAnswer', type: 'SinksAnswer' },
+  { no: 120, kind: 'mintToken', type: 'MintToken' },
+  { no: 121, kind: 'mintTokenAnswer', type: 'MintTokenAnswer' },
+  { no: 122, kind: 'dropToken', type: 'DropToken' },
+  { no: 123, kind: 'attachToken', type: 'AttachToken' },
+  { no: 124, kind: 'useToken', type: 'UseToken' },
+  { no: 125, kind: 'useTokenAnswer', type: 'UseTokenAnswer' },
+  { no: 126, kind: 'tokenMint', type: 'TokenMint' },
+  { no: 127, kind: 'tokens', type: 'TokensRequest' },
+  { no: 128, kind: 'tokensAnswer', type: 'TokensAnswer' },
+  { no: 129, kind: 'tokenRevoke', type: 'TokenRevoke' },
+  { no: 130, kind: 'tokenRevokeAnswer', type: 'TokenRevokeAnswer' },
+  { no: 131, kind: 'tokenKeys', type: 'TokenKeys' },
+  { no: 132, kind: 'tokenKeysAnswer', type: 'TokenKeysAnswer' },
   { no: 140, kind: 'verify', type: 'VerifyRequest' },
   { no: 141, kind: 'verifyAnswer', type: 'VerifyAnswer' },
   { no: 142, kind: 'prove', type: 'ProveRequest' },

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import * as dns from 'dns-packet';
 import { libc } from '../../native-bindings/linux/libc.ts';
 import { landlock, sockets } from '../../native-bindings/linux/mod.ts';
-import type { CapabilitySet, Effect, Mode, NewRecord } from '../../daemon/model/mod.ts';
+import type { CapabilitySet, Effect, Mode, NewRecord, TokenDemand } from '../../daemon/model/mod.ts';
 
 export const alpha = '93.184.216.34';
 export const beta = '93.184.216.35';
@@ -36,6 +36,7 @@ export interface Grant {
   readonly effect?: Effect;
   readonly host: string;
   readonly port: number;
+  readonly token?: TokenDemand;
 }
 
 export function capabilities(
@@ -55,11 +56,12 @@ export function capabilities(
     ],
     files: [],
     exec: [],
-    network: grants.map(({ effect, host, port }, i) => ({
+    network: grants.map(({ effect, host, port, token }, i) => ({
       rule: i + 1,
       effect: effect ?? 'allow',
       host,
       port,
+      ...(token === undefined ? {} : { token }),
     })),
     sockets: [],
   };
@@ -80,7 +82,14 @@ export interface SessionOptions {
   readonly hold?: boolean;
   /** False: the journal refuses every record. */
   readonly journal?: boolean;
+  /** What the daemon says to a wish for a token. Rejections become refusals. */
+  readonly tokens?: TokenAnswer;
 }
+
+export type TokenAnswer = (
+  what: 'attach' | 'use',
+  body: Readonly<Record<string, string | number>>,
+) => Promise<object>;
 
 const entry = fileURLToPath(new URL('../../daemon/session/egress-main.ts', import.meta.url));
 
@@ -103,9 +112,11 @@ export class Session {
   private readonly watchers = new Set<() => void>();
   private readonly answers: { t: string; generation?: number }[] = [];
   private nextId = 1;
+  private readonly tokens: TokenAnswer | undefined;
 
   constructor(options: SessionOptions) {
     this.journal = options.journal ?? true;
+    this.tokens = options.tokens;
     const fds = [tcpListener(4), tcpListener(6), udpSocket(), tcpListener(4)] as const;
     this.ports = {
       tcp4: sockets.localPort(fds[0]),
@@ -249,7 +260,22 @@ export class Session {
     await exit;
   }
 
-  private said(message: { t: string; n?: number; record?: NewRecord; generation?: number }): void {
+  private said(message: {
+    t: string;
+    n?: number;
+    record?: NewRecord;
+    generation?: number;
+    what?: 'attach' | 'use';
+    body?: Readonly<Record<string, string | number>>;
+  }): void {
+    if (message.t === 'token') {
+      const { n } = message;
+      void this.tokens?.(message.what!, message.body!).then(
+        (answer) => this.tell({ t: 'token', n, ...answer }),
+        (error: unknown) => this.tell({ t: 'token', n, refused: (error as Error).message }),
+      );
+      return;
+    }
     if (message.t === 'record') {
       this.records.push(message.record!);
       const answer = this.journal ? { t: 'ack', id: `test-${message.n}` } : { t: 'nack' };

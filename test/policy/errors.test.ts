@@ -123,6 +123,34 @@ const cases: Readonly<Record<string, readonly [string, Expected]>> = {
     'files:\n  - { never: [read], in: [/x], label: a }\n',
     { line: 5, key: 'files[0].label', message: /no label/ },
   ],
+  'an unknown attestation': [
+    'tokens: { attestation: yes }\n',
+    { line: 4, key: 'tokens.attestation', message: /"yes" is not one of: none, software, hardware/ },
+  ],
+  'a token that lives too long': [
+    'tokens:\n  lifetime: 2h\n',
+    { line: 5, key: 'tokens.lifetime', message: /2h is not from 1s to 1h/, fix: /5m/ },
+  ],
+  'an audience with a space': [
+    'tokens: { audiences: ["a b"] }\n',
+    { line: 4, key: 'tokens.audiences[0]', message: /"a b"/ },
+  ],
+  'an unknown row action': [
+    'tokens: { rows: [{ database: a, table: b, actions: [drop] }] }\n',
+    { line: 4, key: 'tokens.rows[0].actions[0]', message: /not one of/ },
+  ],
+  'a token on a refusal': [
+    'network:\n  - { never: "a.com:80", token: { audience: x, type: dpop } }\n',
+    { line: 5, key: 'network[0].token', message: /never rule carries no token/ },
+  ],
+  'a token on an address': [
+    'network:\n  - { allow: "10.1.2.3:80", token: { audience: x, type: dpop } }\n',
+    { line: 5, key: 'network[0].token', message: /not read/, fix: /name/ },
+  ],
+  'an unknown way to carry a token': [
+    'network:\n  - { allow: "a.com:80", token: { audience: x, type: basic } }\n',
+    { line: 5, key: 'network[0].token.type', message: /not one of: dpop, bearer, upload/ },
+  ],
   'a duplicate key': ['files: []\nfiles: []\n', { line: 5, key: 'files', message: /written twice/ }],
   'an anchor': ['extends: &a []\n', { line: 4, key: 'extends', message: /anchors/ }],
   'an alias': ['description: *a\n', { line: 4, key: 'description', message: /lias/ }],

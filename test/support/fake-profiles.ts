@@ -1,10 +1,19 @@
 // A MOCK of the policy side, for tests of daemon/control only: profiles `open` (allows everything), `closed` (denies
 // everything) and `watching` (as open, in monitor mode). `reload` changes what `open` is.
 import { CordonError } from '../../daemon/model/mod.ts';
-import type { Mode, Plan, RuleInfo } from '../../daemon/model/mod.ts';
+import type { Mode, Plan, RuleInfo, TokenPolicy } from '../../daemon/model/mod.ts';
 import type { PlanRequest, Profiles } from '../../daemon/control/mod.ts';
 
 const rule = (id: string): RuleInfo => ({ id, source: { file: 'fake', line: 1, key: id }, never: false });
+
+const tokens: TokenPolicy = {
+  rule: 1,
+  attestation: 'none',
+  lifetime: 300,
+  audiences: ['https://api.example'],
+  tools: ['search'],
+  rows: [],
+};
 
 export interface FakeProfiles extends Profiles {
   reload(problem?: string): void;
@@ -28,8 +37,9 @@ export function fakeProfiles(): FakeProfiles {
         files:
           profile === 'closed' ? [] : [{ rule: 1, effect: 'allow', access: ['read'], base: '/', glob: '' }],
         exec: [],
-        network: [],
+        network: [{ rule: 1, effect: 'allow', host: 'api.example', port: 443 }],
         sockets: [],
+        ...(profile === 'closed' ? {} : { tokens }),
       },
       writable: [],
       masks: [],

@@ -141,6 +141,7 @@ async function apply(
     // Before the killing: whatever ends the session from now on, it was killed.
     daemon.sessions.update(session, 'killed', {});
     await killSession(target, reason);
+    await daemon.tokens.sessionOver(session.id, `killed by ${actor.name}`);
     void daemon.sessions.end(session, { state: 'killed', exitCode: 137, reason: `killed by ${actor.name}` });
     return;
   }

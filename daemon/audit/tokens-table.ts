@@ -1,0 +1,155 @@
+// Tokens that were given out, their uses and revocations, and the proofs that were seen. Small: what has expired is forgotten.
+import { durably } from './database.ts';
+import type { Database } from './database.ts';
+
+export interface TokenRow {
+  readonly jti: string;
+  readonly idx: number;
+  readonly session: string;
+  readonly agent: string;
+  readonly digest: string;
+  readonly audience: string;
+  readonly parent: string;
+  readonly details: string;
+  readonly purpose: string;
+  readonly iat: number;
+  readonly exp: number;
+  readonly uses: number;
+  readonly used: number;
+  readonly revoked: number;
+  readonly why: string;
+}
+
+export type TokenSelector =
+  { readonly by: 'id' | 'session' | 'agent' | 'policy'; readonly value: string } | { readonly by: 'all' };
+
+const schema = `
+  CREATE TABLE IF NOT EXISTS tokens (
+    jti TEXT PRIMARY KEY,
+    idx INTEGER NOT NULL UNIQUE,  -- place in the status list
+    session TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    digest TEXT NOT NULL,         -- of the policy it was minted under
+    audience TEXT NOT NULL,
+    parent TEXT NOT NULL,         -- '' for none
+    details TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    iat INTEGER NOT NULL,         -- seconds
+    exp INTEGER NOT NULL,
+    uses INTEGER NOT NULL,
+    used INTEGER NOT NULL,
+    revoked REAL NOT NULL,        -- unix ms; 0 = not
+    why TEXT NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS tokens_by_session ON tokens (session, exp);
+  CREATE INDEX IF NOT EXISTS tokens_by_parent ON tokens (parent);
+  CREATE INDEX IF NOT EXISTS tokens_by_exp ON tokens (exp);
+  CREATE TABLE IF NOT EXISTS token_proofs (id TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS token_proofs_by_until ON token_proofs (until);
+`;
+
+const columns = { id: 'jti', session: 'session', agent: 'agent', policy: 'digest' } as const;
+
+export class TokensTable {
+  readonly #db: Database;
+  readonly #insert;
+  readonly #select;
+  readonly #live;
+  readonly #use;
+  readonly #proof;
+  readonly #revoke;
+  readonly #family;
+
+  constructor(db: Database) {
+    db.exec(schema);
+    this.#db = db;
+    this.#insert = db.prepare<[TokenRow]>(
+      `INSERT INTO tokens VALUES (:jti, :idx, :session, :agent, :digest, :audience, :parent, :details, :purpose,
+       :iat, :exp, :uses, :used, :revoked, :why) ON CONFLICT DO NOTHING`,
+    );
+    this.#select = db.prepare<[string], TokenRow>('SELECT * FROM tokens WHERE jti = ?');
+    this.#live = db.prepare<[string, number], { count: number }>(
+      'SELECT count(*) AS count FROM tokens WHERE session = ? AND exp > ? AND revoked = 0',
+    );
+    this.#use = db.prepare<[string]>(
+      'UPDATE tokens SET used = used + 1 WHERE jti = ? AND used < uses AND revoked = 0',
+    );
+    this.#proof = db.prepare<[string, number]>(
+      'INSERT INTO token_proofs VALUES (?, ?) ON CONFLICT DO NOTHING',
+    );
+    this.#revoke = db.prepare<[number, string, string]>(
+      'UPDATE tokens SET revoked = ?, why = ? WHERE jti = ? AND revoked = 0',
+    );
+    this.#family = db.prepare<[string], TokenRow>(
+      `WITH RECURSIVE family (jti) AS (SELECT ? UNION SELECT t.jti FROM tokens t JOIN family f ON t.parent = f.jti)
+       SELECT * FROM tokens WHERE jti IN family AND revoked = 0`,
+    );
+  }
+
+  add(row: TokenRow): boolean {
+    return this.#insert.run(row).changes === 1;
+  }
+
+  get(jti: string): TokenRow | undefined {
+    return this.#select.get(jti);
+  }
+
+  list(selector: TokenSelector, now: number): TokenRow[] {
+    const where = selector.by === 'all' ? '1 = 1 OR ? IS NULL' : `${columns[selector.by]} = ?`;
+    const value = selector.by === 'all' ? '' : selector.value;
+    return this.#db
+      .prepare<[string, number], TokenRow>(
+        `SELECT * FROM tokens WHERE (${where}) AND exp > ? ORDER BY iat DESC, jti LIMIT 100000`,
+      )
+      .all(value, now);
+  }
+
+  liveOf(session: string, now: number): number {
+    return this.#live.get(session, now)?.count ?? 0;
+  }
+
+  take(jtis: readonly string[]): boolean {
+    const used = this.#db.transaction(() => {
+      if (!jtis.every((jti) => this.#use.run(jti).changes === 1)) throw new NoneLeft();
+    });
+    try {
+      used();
+      return true;
+    } catch (error) {
+      if (error instanceof NoneLeft) return false;
+      throw error;
+    }
+  }
+
+  firstProof(id: string, until: number): boolean {
+    return this.#proof.run(id, until).changes === 1;
+  }
+
+  revoke(jtis: readonly string[], at: number, why: string): TokenRow[] {
+    return durably(this.#db, () =>
+      jtis.flatMap((jti) => {
+        const family = this.#family.all(jti);
+        for (const each of family) this.#revoke.run(at, why, each.jti);
+        return family;
+      }),
+    );
+  }
+
+  revokedPlaces(): number[] {
+    const sql = 'SELECT idx FROM tokens WHERE revoked > 0';
+    return this.#db
+      .prepare<[], { idx: number }>(sql)
+      .all()
+      .map(({ idx }) => idx);
+  }
+
+  prune(now: number): void {
+    this.#db.transaction(() => {
+      this.#db.prepare('DELETE FROM tokens WHERE exp < ?').run(now);
+      this.#db.prepare('DELETE FROM token_proofs WHERE until < ?').run(now);
+    })();
+  }
+}
+
+/** Takes back the uses of a transaction that could not take all of them. */
+class NoneLeft extends Error {}
