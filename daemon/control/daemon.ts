@@ -7,7 +7,7 @@ import { daemonStream, openAudit, softwareSigner } from '../audit/mod.ts';
 import type { Audit, SessionFacts, Signer } from '../audit/mod.ts';
 import type { Settings } from '../config/settings.ts';
 import { LaunchStop } from '../killswitch/mod.ts';
-import { CordonError, normalise } from '../model/mod.ts';
+import { CordonError, normalise, keepAll } from '../model/mod.ts';
 import type { BytePath, NewRecord } from '../model/mod.ts';
 import type { DoctorCheck } from '../wire/mod.ts';
 import { realHome, systemAccounts } from './accounts.ts';
@@ -91,8 +91,9 @@ export class Daemon {
     this.paths = paths;
     this.#locks = takeDirectories(paths);
     const host = hostFacts(version);
+    const redaction = settings.records?.redact ?? keepAll;
     this.signer = softwareSigner(`${paths.database}.key`);
-    this.audit = openAudit(paths.database, { now, host, signer: this.signer });
+    this.audit = openAudit(paths.database, { now, host, redaction, signer: this.signer });
     this.launchStop = new LaunchStop(this.audit.settings);
     this.sessions = new Sessions(this.audit, paths, now, (session, why) =>
       this.tokens.sessionOver(session, why),
