@@ -19,7 +19,9 @@ export function readAddress(m: Mediation, pid: number, address: number, length: 
 
 /** A duplicate of the task's socket; the caller closes it. -errno on failure. */
 export function borrow(m: Mediation, pid: number, fd: number, threads = true): number {
-  const pidfd = openTask(m, pid, threads);
+  // The task may be a thread: PIDFD_THREAD needs Linux 6.9.
+  let pidfd = threads ? processes.pidfdOpen(pid, true) : -E.INVAL;
+  if (pidfd === -E.INVAL) pidfd = processes.pidfdOpen(m.reader.leaderOf(pid) ?? pid);
   if (pidfd < 0) return pidfd;
   const socket = processes.pidfdGetfd(pidfd, fd);
   processes.close(pidfd);
@@ -29,14 +31,6 @@ export function borrow(m: Mediation, pid: number, fd: number, threads = true): n
   if (ours !== undefined && ours.dev === theirs?.dev && ours.ino === theirs.ino) return socket;
   processes.close(socket);
   return -E.BADF;
-}
-
-/** Most tasks lead their thread group. For others, PIDFD_THREAD needs Linux 6.9; before that their leader stands for them. */
-function openTask(m: Mediation, pid: number, threads: boolean): number {
-  let pidfd = processes.pidfdOpen(pid);
-  if (pidfd >= 0) return pidfd;
-  pidfd = threads ? processes.pidfdOpen(pid, true) : -E.INVAL;
-  return pidfd === -E.INVAL ? processes.pidfdOpen(m.reader.leaderOf(pid) ?? pid) : pidfd;
 }
 
 /** A blocking socket waits at most CONNECT_MS; a non-blocking one answers EINPROGRESS as ever. */
