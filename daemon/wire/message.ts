@@ -35,6 +35,8 @@ const answers: ReadonlySet<Kind> = new Set<Kind>([
   'doctorAnswer',
   'verifyAnswer',
   'proveAnswer',
+  'queryAnswer',
+  'exportAnswer',
   'launchAnswer',
   'decisionAnswer',
   'uploadAnswer',
