@@ -59,9 +59,9 @@ export class EgressProcess {
     const [ours, theirs] = sockets.socketPair(sockets.SOCK.STREAM | sockets.SOCK.CLOEXEC);
     const { listeners: l, log, uid } = this.options;
     const file = fileURLToPath(new URL('./egress.js', import.meta.url));
-    this.child = spawn(process.execPath, ['--max-semi-space-size=1', file], {
+    this.child = spawn(process.execPath, ['--max-semi-space-size=1', '--single-threaded-gc', file], {
       stdio: ['ignore', log, log, this.flowsRemote, theirs, l.tcp4, l.tcp6, l.udp53, l.tcp53],
-      env: {},
+      env: { MALLOC_ARENA_MAX: '1' },
       cwd: '/',
       uid,
       gid: uid,
