@@ -94,7 +94,8 @@ export function createDecider(set: CapabilitySet): Decider {
   const noSocket = defaultDeny(set, 'connecting to this socket');
   const anyImage = set.exec.length === 0;
 
-  const file = (path: BytePath, slot: number): Judgement => files.judge(path, slot) ?? none[slot]!;
+  const file = (path: BytePath, slot: number, unprotected?: boolean): Judgement =>
+    files.judge(path, slot, unprotected) ?? none[slot]!;
   const exec = (path: BytePath): Verdict => {
     const byFile = file(path, slotOf.exec);
     return anyImage ? byFile.verdict : both(byFile, images.judge(path, 0) ?? noImage);
@@ -107,7 +108,7 @@ export function createDecider(set: CapabilitySet): Decider {
 
   return {
     capabilitySet: set,
-    file: (query) => file(query.path, slotOf[query.access]).verdict,
+    file: (query) => file(query.path, slotOf[query.access], query.unprotected).verdict,
     exec,
     network: (query) => network.judge(query),
     socket: (query) => (sockets.judge(query.path, 0) ?? noSocket).verdict,

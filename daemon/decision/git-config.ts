@@ -2,6 +2,8 @@
 // would follow. Pure; the text is bounded by the caller. Default deny: only settings known to run and follow nothing
 // may be added or changed, so that a setting of a newer git, or of an extension, is refused until it was looked at.
 
+import { normalise } from '../model/mod.ts';
+
 /**
  * Keys `section.name` in lower case, without subsection: git-config(1) of git 2.39 to 2.52, and what git-lfs, gh and
  * editors write. Left out of harmless sections: whatever names a program, a file that git takes settings from, or a
@@ -44,21 +46,36 @@ interface Entry {
   readonly section: string;
 }
 
-/** undefined: the new text adds nothing that acts on the host. Else why it is refused, in words. */
-export function judgeGitConfig(before: string, after: string): string | undefined {
+/**
+ * undefined: the new text adds nothing that acts on the host. Else why it is refused, in words. `directory`: the git
+ * directory that the configuration is of, absolute; a submodule's says where its files are.
+ */
+export function judgeGitConfig(before: string, after: string, directory = ''): string | undefined {
   const has = parse(after);
   if (has === undefined) return 'the new git configuration cannot be understood';
   const identity = (e: Entry): string => `${e.section}\0${e.key}\0${e.value}`;
   const known = new Set((parse(before) ?? []).map(identity));
-  const added = has.find((entry) => !known.has(identity(entry)) && acts(entry));
+  const added = has.find((entry) => !known.has(identity(entry)) && acts(entry, directory));
   return added === undefined
     ? undefined
     : `the new git configuration sets ${added.key}, which is not known to leave git on this machine alone`;
 }
 
-function acts({ key, value }: Entry): boolean {
+function acts({ key, value }: Entry, directory: string): boolean {
+  if (key === 'core.worktree') return !isOwnWorktree(directory, value);
   if (addresses.test(key) && namesHelper(value)) return true;
   return !harmless.some((pattern) => pattern.test(key));
+}
+
+/**
+ * git writes `core.worktree = ../../../sub` for a submodule, from its directory below `.git/modules`. It must lead to a place
+ * in the repository itself: elsewhere git would write files wherever it says.
+ */
+function isOwnWorktree(directory: string, value: string): boolean {
+  const root = directory.slice(0, Math.max(0, directory.indexOf('/.git/modules/')));
+  if (root === '' || !/^(?:\.\.\/)+[^"\\#;\0]+$/.test(value)) return false;
+  const place = normalise(`${directory}/${value}`);
+  return place.startsWith(`${root}/`) && !`${place}/`.includes('/.git/');
 }
 
 /** `helper::address`. Quotes and backslashes may stand anywhere in a value and mean nothing. */

@@ -149,14 +149,15 @@ export class PathTrie {
     bySlot[slot]!.set(name, { name, wildcard: shapeOf(name) !== 'literal' });
   }
 
-  /** undefined: no rule speaks. The path is absolute and normalised; of one with `.` or `..` no rule speaks. */
-  judge(path: string, slot: number): Judgement | undefined {
+  /** undefined: no rule speaks; `unprotected` leaves the protective ones out. The path is absolute and normalised; of one with `.` or `..` no rule speaks. */
+  judge(path: string, slot: number, unprotected = false): Judgement | undefined {
     const depth = this.#walk(path, slot);
     for (let i = 0; i < this.#aliveCount; i++) {
       const node = this.#alive[i]!;
       if ((this.#nodes.flags(node) & ALONE) !== 0)
         this.#weigh(this.#alone.get(node)!, this.#nodes.rank(node) + 1, depth);
     }
+    if (unprotected) this.#protective = undefined;
     return this.#pick();
   }
 

@@ -7,6 +7,8 @@ export type FileAccess = 'read' | 'write' | 'exec';
 export interface FileQuery {
   readonly access: FileAccess;
   readonly path: BytePath;
+  /** As if no protective rule were there: for a place where it was found not to apply. */
+  readonly unprotected?: boolean;
 }
 
 /** A destination by name (known from a pinned DNS answer or SNI/Host) or by literal address. */

@@ -2,9 +2,10 @@
 // places, also where they do not exist yet, unless a profile grants them by name (`protect: [{ grant: [name] }]`).
 // Why these, and what git, package managers and the agents themselves still may do: daemon/docs/adr, protected files.
 //
-// Anywhere (`**/`): what acts wherever it lies, or is reached by a link from the home directory. At the root of the
-// workspace and of the home only: what a person's tool reads from the directory it is started in; deeper copies come
-// with every clone and package, and refusing them would break both.
+// Anywhere (`**/`): what acts wherever it lies, or is reached by a link from the home directory; and the settings of agents
+// themselves, but for those that come with packages (`except`) or with a repository or worktree inside the workspace (the
+// mediator sees that). At the root of the workspace and of the home only: what else a person's tool reads from the
+// directory it is started in; deeper copies come with every project, and refusing them would break checkouts.
 
 export interface Protection {
   readonly name: string;
@@ -19,6 +20,15 @@ const roots = (...names: readonly string[]): string[] =>
   names.flatMap((name) => [`\${workspace}/${name}`, `\${home}/${name}`]);
 const inHome = (...names: readonly string[]): string[] => names.map((name) => `\${home}/${name}`);
 const anywhere = (...names: readonly string[]): string[] => names.map((name) => `**/${name}`);
+/** Where package managers unpack what others wrote: nobody opens an agent there. */
+const packages = (...names: readonly string[]): string[] =>
+  [
+    '**/node_modules',
+    '**/site-packages',
+    '${home}/.cache',
+    '${home}/.cargo/registry',
+    '${home}/go/pkg',
+  ].flatMap((place) => names.map((name) => `${place}/**/${name}`));
 
 export const protections: readonly Protection[] = [
   {
@@ -58,12 +68,7 @@ export const protections: readonly Protection[] = [
     // The mediator lets a new config through when it adds nothing that runs a program: see the rule id there.
     name: 'git-config',
     what: "git's configuration of a repository",
-    paths: anywhere(
-      '.git/config',
-      '.git/config.worktree',
-      '.git/modules/**/config',
-      '.git/worktrees/*/config.worktree',
-    ),
+    paths: anywhere('.git/config', 'config.worktree', '.git/modules/**/config'),
   },
   { name: 'git-attributes', what: "git's private attributes", paths: anywhere('.git/info/attributes') },
   {
@@ -115,8 +120,10 @@ export const protections: readonly Protection[] = [
     paths: [
       ...roots('.claude/settings.json', '.claude/settings.local.json', '.claude/hooks', '.claude/commands'),
       ...roots('.claude/agents', '.claude/skills', '.claude/plugins'),
+      ...anywhere('.claude/settings.json', '.claude/settings.local.json'),
       ...inHome('.claude/local', '.claude/managed-settings.json', '.claude/keybindings.json'),
     ],
+    except: packages('.claude/settings.json', '.claude/settings.local.json'),
   },
   {
     name: 'codex-settings',
@@ -125,8 +132,9 @@ export const protections: readonly Protection[] = [
       ...roots('.codex/config.toml', '.codex/hooks.json', '.codex/hooks', '.codex/rules', '.codex/skills'),
       ...roots('.codex/prompts', '.codex/*.config.toml'),
       ...inHome('.codex/packages', '.codex/bin'),
+      ...anywhere('.codex/config.toml'),
     ],
-    except: inHome('.codex/skills/.system'),
+    except: [...inHome('.codex/skills/.system'), ...packages('.codex/config.toml')],
   },
   {
     name: 'gemini-settings',
@@ -141,7 +149,9 @@ export const protections: readonly Protection[] = [
       ),
       ...roots('.gemini/.env', '.gemini/sandbox.Dockerfile'),
       ...inHome('.gemini/trustedFolders.json'),
+      ...anywhere('.gemini/settings.json'),
     ],
+    except: packages('.gemini/settings.json'),
   },
   {
     name: 'opencode-settings',
@@ -166,7 +176,12 @@ export const protections: readonly Protection[] = [
       ...inHome('.config/goose', '.config/amp', '.config/github-copilot', '.codeium'),
     ],
   },
-  { name: 'mcp-servers', what: 'a list of MCP servers to start', paths: roots('.mcp.json') },
+  {
+    name: 'mcp-servers',
+    what: 'a list of MCP servers to start',
+    paths: [...roots('.mcp.json'), ...anywhere('.mcp.json', '.cursor/mcp.json')],
+    except: packages('.mcp.json', '.cursor/mcp.json'),
+  },
   {
     name: 'direnv',
     what: 'commands that direnv runs',

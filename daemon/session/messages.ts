@@ -119,6 +119,8 @@ export interface BeginNotify extends BeginSession {
   readonly sealed: readonly string[];
   /** SessionCgroup.openJoin(): closed by the thread. */
   readonly joinCgroup: number;
+  /** Absolute byte path. */
+  readonly workspace: string;
   /** cordond's run directory, resolved, and the sockets in it: not to be connected to. */
   readonly control: { readonly directory: string; readonly ids: readonly ObjectId[] };
   /** As Confine.agentSocket, another descriptor. */

@@ -201,6 +201,7 @@ function sessionOf(begin: BeginNotify, listenerFd: number, landlock: boolean): S
     isNew: firstTime(),
     landlock,
     onlyOutside: (path) => isOnlyOutside(files, path),
+    workspace: begin.workspace,
     uid: begin.uid,
     gid: begin.gid,
     decide: decideIfWaiting,

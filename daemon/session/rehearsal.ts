@@ -85,6 +85,7 @@ export function rehearse(proc: number): void {
     isNew: () => true,
     landlock: true,
     onlyOutside: () => false,
+    workspace: '/',
     uid: 0,
     gid: 0,
     decide,

@@ -67,6 +67,7 @@ export async function confineSession(sandbox: Sandbox, c: Confining): Promise<Co
       gid,
       writable: plan.capabilitySet.mode === 'monitor' ? ['/'] : plan.writable,
       sealed: never.masks.map((mask) => mask.path),
+      workspace: latin1(order.workspace),
       control: controlSockets(c.runDir),
       agentSocket: agentSockets[1],
       joinCgroup: sandbox.cgroup.openJoin(),

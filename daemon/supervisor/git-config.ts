@@ -37,12 +37,13 @@ export function installGitConfig(m: Mediation, source: Slot, target: Slot): Chan
     m.files.fstatat(target.fd, target.name, AT.SYMLINK_NOFOLLOW) === undefined ? '' : readBounded(m, target);
   if (before === undefined)
     return { refused: 'the present git configuration could not be read, or is too large' };
-  const objection = m.judgeGitConfig(toText(before), toText(after));
+  const objection = m.judgeGitConfig(toText(before), toText(after), toText(target.directory));
   if (objection !== undefined) return { refused: objection };
   return { install: () => replace(m, source, target, after) };
 }
 
-function readBounded(m: Mediation, slot: Slot): string | undefined {
+/** undefined: not a file that can be read, or too large. A link is not followed. */
+export function readBounded(m: Mediation, slot: Slot): string | undefined {
   const fd = m.files.openat(slot.fd, slot.name, O.RDONLY | O.NOFOLLOW | O.NONBLOCK | O.CLOEXEC);
   if (fd < 0) return undefined;
   try {
@@ -57,6 +58,13 @@ function readBounded(m: Mediation, slot: Slot): string | undefined {
 }
 
 function replace(m: Mediation, source: Slot, target: Slot, content: string): number {
+  const result = installText(m, target, content);
+  if (result >= 0) m.files.unlinkat(source.fd, source.name, 0);
+  return result;
+}
+
+/** Puts a new file with this content in the target's place. 0 or -errno. */
+export function installText(m: Mediation, target: Slot, content: string): number {
   const name = `.${target.name}.cordon-${++counter}`;
   m.files.umask(0o022);
   const fd = m.files.openat(target.fd, name, O.WRONLY | O.CREAT | O.EXCL | O.NOFOLLOW | O.CLOEXEC, 0o644);
@@ -67,6 +75,5 @@ function replace(m: Mediation, source: Slot, target: Slot, content: string): num
   m.files.close(fd);
   const result = written ? m.files.renameat2(target.fd, name, target.fd, target.name, 0) : -E.NOSPC;
   if (result < 0) m.files.unlinkat(target.fd, name, 0);
-  else m.files.unlinkat(source.fd, source.name, 0);
   return result;
 }

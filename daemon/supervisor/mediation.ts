@@ -47,12 +47,14 @@ export interface Mediation {
   readonly landlock: boolean;
   /** True when the machine has something of this name that the sandbox's own places hide. */
   readonly onlyOutside: (path: string) => boolean;
+  /** Absolute byte path of the session's workspace. */
+  readonly workspace: string;
   readonly uid: number;
   readonly gid: number;
   readonly decide: Decide;
   /** Makes the kernel forget every cached decision about reads: after a rename, what was cached has another name. */
   readonly forgetReads: () => void;
-  readonly judgeGitConfig: (before: string, after: string) => string | undefined;
+  readonly judgeGitConfig: (before: string, after: string, directory: string) => string | undefined;
 }
 
 /** How a notification is answered. */

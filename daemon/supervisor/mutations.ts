@@ -1,11 +1,12 @@
 // Calls that change the tree: carried out on behalf, in pinned directories, on judged objects.
 import { readdirSync } from 'node:fs';
 import { AT, E, O, S } from '../../native-bindings/linux/mod.ts';
-import { strictest, type BytePath, type Verdict } from '../model/mod.ts';
+import { objectId, strictest, type BytePath, type Verdict } from '../model/mod.ts';
 import { fails, refusal, type Answer, type Mediation } from './mediation.ts';
 import { installGitConfig, isGitConfigRename } from './git-config.ts';
 import { applyUmask, judge } from './open.ts';
-import { isDots, permit, sparing, withObject, withOpen, withSlot, write, type Mutation } from './permit.ts';
+import { isDots, permit, sparing, withObject, withOpen, withSlot, type Mutation } from './permit.ts';
+import { write } from './repositories.ts';
 import { join, type Slot } from './resolver.ts';
 
 const SETID = 0o6000;
@@ -24,9 +25,9 @@ const takeoverNames = new Set([
 ]);
 /**
  * A git directory holds no links: one to a directory elsewhere would bring configuration and hooks with it. Only the link
- * with which git init tries whether links work (.git/tXXXXXX) is let through.
+ * with which git init tries whether links work (.git/tXXXXXX, .git/modules/name/tXXXXXX) is let through.
  */
-const insideGit = /\/\.git\/(?!t[A-Za-z0-9]{6}$)/;
+const insideGit = /\/\.git\/(?!(?:modules\/.+\/)?t[A-Za-z0-9]{6}$)/;
 const isTakeoverLink = (path: string): boolean =>
   takeoverNames.has(path.slice(path.lastIndexOf('/') + 1)) || insideGit.test(path);
 
@@ -152,7 +153,7 @@ function renameSlots(m: Mediation, call: Mutation, source: Slot, target: Slot, f
     ...(both === undefined ? [] : [moved(m, target.path, source.path)]),
     ...movedVerdicts(m, object.mode, source, target),
     ...(both === undefined ? [] : movedVerdicts(m, both.mode, target, source)),
-    ...(m.never.has(`${object.dev}:${object.ino}`)
+    ...(m.never.has(objectId(object))
       ? [refusal('never-object', 'an object that may never be touched')]
       : []),
   ]);

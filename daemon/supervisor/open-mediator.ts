@@ -20,6 +20,7 @@ import {
   type Stat,
 } from '../../native-bindings/linux/mod.ts';
 import {
+  objectId,
   toText,
   type BytePath,
   type Decide,
@@ -162,7 +163,7 @@ export class OpenMediator {
   }
 
   private verdict(path: BytePath, stat: Stat, exec: boolean): Verdict {
-    const id = `${stat.dev}:${stat.ino}` as const;
+    const id = objectId(stat);
     if (this.m.never.has(id) || (exec && this.m.neverExec.has(id)))
       return refusal('never-object', 'another name of an object that may never be touched');
     const place = stat.nlink === 0 ? (path.replace(/ \(deleted\)$/, '') as BytePath) : path;

@@ -1,6 +1,6 @@
 // How every change is carried out: its object or place is pinned, judged, recorded, acted on, and let go.
 import { AT, E, O, type Files } from '../../native-bindings/linux/mod.ts';
-import { toText, type BytePath, type Verdict } from '../model/mod.ts';
+import { toText, type Verdict } from '../model/mod.ts';
 import { answerOf, fails, outcomeOf, refusal, type Answer, type Mediation, refused } from './mediation.ts';
 import { isPlaceless, isUnresolved, type Located, type Slot } from './resolver.ts';
 
@@ -37,8 +37,6 @@ export function permit(
   m.journal.complete(permission.record, outcomeOf(result));
   return answerOf(result);
 }
-
-export const write = (m: Mediation, path: BytePath): Verdict => m.decider.file({ access: 'write', path });
 
 const harmlessOnGitConfig: Verdict = {
   effect: 'allow',

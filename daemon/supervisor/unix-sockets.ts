@@ -12,7 +12,7 @@ import {
   type Mediation,
   refused,
 } from './mediation.ts';
-import { write } from './permit.ts';
+import { write } from './repositories.ts';
 import { isPlaceless, isUnresolved, type Located } from './resolver.ts';
 import { borrow, connectBounded, intentOf, refuse, type SocketCall } from './socket-call.ts';
 

@@ -161,11 +161,73 @@ const attacks: readonly Attack[] = [
     (site) => !existsSync(join(site.ws, 'moved/.git')),
   ),
   {
-    ...changes('create-git-file', '', 'a .git file may name any directory (LIMITATIONS)', (site) =>
-      textOf(join(site.ws, 'gitfile/.git')).startsWith('gitdir'),
+    ...changes(
+      'create-git-file',
+      '',
+      'a .git file may name any directory: where git would look is guarded, whatever it is called',
+      (site) => textOf(join(site.ws, 'gitfile/.git')).startsWith('gitdir'),
     ),
     allowed: true,
   },
+  creates('create-nested-mcp.json', 'plain/.mcp.json'),
+  creates('create-nested-claude-settings', 'plain/.claude/settings.json'),
+  {
+    ...creates('create-mcp.json-in-a-nested-repository', 'nested/.mcp.json'),
+    title: 'a repository inside the workspace can be checked out with its .mcp.json',
+    allowed: true,
+  },
+  {
+    ...creates('create-mcp.json-in-a-package', 'node_modules/x/.mcp.json'),
+    title: 'a package can be unpacked with its .mcp.json',
+    allowed: true,
+  },
+  changes(
+    'bare-config',
+    'bare-config/config',
+    'a bare repository gets no configuration that runs a program',
+    holds('bare-config/config'),
+  ),
+  changes(
+    'bare-late',
+    'bare-late/refs',
+    'a directory with a configuration that runs a program does not become a repository',
+    appears('bare-late/refs'),
+  ),
+  changes(
+    'bare-hook',
+    'bare-hook/hooks',
+    'a bare repository gets no hook',
+    holds('bare-hook/hooks/post-checkout'),
+  ),
+  changes(
+    'bare-hook-before',
+    'bare-hook-before/refs',
+    'a directory with a hook does not become a repository',
+    appears('bare-hook-before/refs'),
+  ),
+  {
+    ...changes(
+      'bare-held',
+      '',
+      'what holds a configuration open does not write it once the directory is a repository',
+      holds('bare-held/config'),
+    ),
+    record: undefined,
+    unrecorded: 'the descriptor leads to a file that has no name any more',
+    mayReport: 'succeeded',
+  },
+  changes(
+    'bare-moved',
+    'bare-moved/refs',
+    'nothing is moved into place that makes a repository of such a directory',
+    appears('bare-moved/refs'),
+  ),
+  changes(
+    'bare-linked',
+    'bare-linked/refs',
+    'no link makes a repository of such a directory',
+    (site) => spawnSync('test', ['-L', join(site.ws, 'bare-linked/refs')]).status === 0,
+  ),
 ];
 const last = changes(
   'rename-to-git-config',
@@ -184,7 +246,8 @@ function repository(directory: string): void {
 function prepare(site: Site): void {
   for (const place of ['.', 'nested', 'project', 'exchanged', 'moved', 'configured'])
     repository(join(site.ws, place));
-  for (const place of ['renamed', 'linked', 'gitfile']) mkdirSync(join(site.ws, place));
+  for (const place of ['renamed', 'linked', 'gitfile', 'plain/.claude', 'node_modules/x'])
+    mkdirSync(join(site.ws, place), { recursive: true });
   for (const place of ['.vscode', '.claude', '.cursor', '.gemini', '.codex', '.idea'])
     mkdirSync(join(site.ws, place));
   const home = ['.bashrc.d', '.config/autostart', '.config/systemd/user', '.local/bin', '.ssh'];

@@ -171,3 +171,22 @@ t.test(
     t.ok(seen > 10, `git found the setting ${seen} times`);
   },
 );
+
+t.test('a submodule says where its files are, inside its repository only', async (t) => {
+  const says = (value: string): string => `${plain}[core]\n\tworktree = ${value}\n`;
+  const submodule = '/ws/main/.git/modules/sub';
+  t.equal(judgeGitConfig(plain, says('../../../sub'), submodule), undefined);
+  t.equal(judgeGitConfig(plain, says('../../../../a/b'), '/ws/main/.git/modules/a/b'), undefined);
+  for (const value of [
+    '../../../../other',
+    '../../..',
+    '../../hooks',
+    '/ws/main/sub',
+    '../../../sub/../../x',
+    '"../../../sub"',
+    'x',
+  ])
+    t.type(judgeGitConfig(plain, says(value), submodule), 'string', value);
+  t.type(judgeGitConfig(plain, says('../../../sub'), '/ws/main/.git'), 'string', 'in a main repository');
+  t.type(judgeGitConfig(plain, says('../../../sub')), 'string', 'nobody knows where');
+});

@@ -115,6 +115,53 @@ CASE(gitfile) {
   return succeeded("created");
 }
 
+CREATE(nested_mcp, "plain/.mcp.json")
+CREATE(nested_claude, "plain/.claude/settings.json")
+CREATE(nested_repository_mcp, "nested/.mcp.json")
+CREATE(package_mcp, "node_modules/x/.mcp.json")
+
+// Repositories that are not called `.git`, each in the directory of its case: git looks at any directory that has objects and refs.
+#define EVIL "[core]\n\tbare = false\n\tfsmonitor = \"touch " MARK "\"\n"
+#define PLAIN "[core]\n\tbare = true\n"
+static int repository(const char *name, const char *config) {
+  if (config && make_file(join(inside(name), "config"), config) < 0) return -1;
+  if (make_file(join(inside(name), "HEAD"), "ref: refs/heads/main\n") < 0) return -1;
+  if (mkdir(join(inside(name), "objects"), 0755) < 0) return -1;
+  return mkdir(join(inside(name), "refs"), 0755);
+}
+CASE(bare_config) {
+  if (repository("bare-config", NULL) < 0) return unsupported(errno, "no repository");
+  return from(make_file(inside("bare-config/config"), EVIL));
+}
+CASE(bare_late) { return from(repository("bare-late", EVIL)); }
+CASE(bare_hook) {
+  if (repository("bare-hook", PLAIN) < 0 || mkdir(inside("bare-hook/hooks"), 0755) < 0) return unsupported(errno, "no repository");
+  return from(make_file(inside("bare-hook/hooks/post-checkout"), MARK));
+}
+CASE(bare_hook_before) {
+  if (mkdir(inside("bare-hook-before/hooks"), 0755) < 0) return unsupported(errno, "no directory");
+  if (make_file(inside("bare-hook-before/hooks/post-checkout"), MARK) < 0) return unsupported(errno, "no file");
+  if (mkdir(inside("bare-hook-before/objects"), 0755) < 0) return blocked(errno, "objects refused");
+  return from(mkdir(inside("bare-hook-before/refs"), 0755));
+}
+CASE(bare_held) {
+  // The configuration is harmless while it is looked at; what holds it open writes later.
+  if (make_file(inside("bare-held/config"), PLAIN) < 0) return unsupported(errno, "no file");
+  int fd = open(inside("bare-held/config"), O_WRONLY | O_APPEND);
+  if (fd < 0 || mkdir(inside("bare-held/objects"), 0755) < 0 || mkdir(inside("bare-held/refs"), 0755) < 0) return unsupported(errno, "no repository");
+  return write(fd, EVIL, strlen(EVIL)) < 0 ? blocked(errno, "write refused") : succeeded("written");
+}
+CASE(bare_moved) {
+  if (make_file(inside("bare-moved/config"), EVIL) < 0) return unsupported(errno, "no file");
+  if (mkdir(inside("bare-moved/objects"), 0755) < 0 || mkdir(inside("bare-moved/later"), 0755) < 0) return unsupported(errno, "no directory");
+  return from(rename(inside("bare-moved/later"), inside("bare-moved/refs")));
+}
+CASE(bare_linked) {
+  if (make_file(inside("bare-linked/config"), EVIL) < 0) return unsupported(errno, "no file");
+  if (mkdir(inside("bare-linked/objects"), 0755) < 0) return unsupported(errno, "no directory");
+  return from(symlink("objects", inside("bare-linked/refs")));
+}
+
 #define ROW(name, function) {name, function, 0}
 const struct probe_case takeover_cases[] = {
     ROW("create-git-hook", create_hook),
@@ -168,5 +215,16 @@ const struct probe_case takeover_cases[] = {
     ROW("rename-git-away", rename_git_away),
     ROW("exchange-git", exchange_git),
     ROW("create-git-file", gitfile),
+    ROW("create-nested-mcp.json", create_nested_mcp),
+    ROW("create-nested-claude-settings", create_nested_claude),
+    ROW("create-mcp.json-in-a-nested-repository", create_nested_repository_mcp),
+    ROW("create-mcp.json-in-a-package", create_package_mcp),
+    ROW("bare-config", bare_config),
+    ROW("bare-late", bare_late),
+    ROW("bare-hook", bare_hook),
+    ROW("bare-hook-before", bare_hook_before),
+    ROW("bare-held", bare_held),
+    ROW("bare-moved", bare_moved),
+    ROW("bare-linked", bare_linked),
     ROW(NULL, NULL),
 };
