@@ -75,10 +75,11 @@ function spawnUploader({ script, logFile }: UploaderProgram): { child: ChildProc
   const [ours, theirs] = sockets.socketPair(sockets.SOCK.STREAM | sockets.SOCK.CLOEXEC);
   mkdirSync(dirname(logFile), { recursive: true, mode: 0o700 });
   const log = openSync(logFile, 'a', 0o600);
-  const flags = ['--max-semi-space-size=1', '--disable-warning=ExperimentalWarning'];
+  const flags = ['--max-semi-space-size=1', '--optimize-for-size', '--disable-warning=ExperimentalWarning'];
   const child = spawn(process.execPath, [...flags, script], {
     stdio: ['ignore', 'ignore', log, theirs],
-    env: {},
+    // One arena: memory that one batch took is there for the next.
+    env: { MALLOC_ARENA_MAX: '1' },
     cwd: '/',
     uid: unprivileged,
     gid: unprivileged,

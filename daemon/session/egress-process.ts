@@ -64,9 +64,9 @@ export class EgressProcess {
     const file = fileURLToPath(new URL('./egress.js', import.meta.url));
     // One that was started before the session was known, and lacks a layer, has ended: this one may know better.
     const lacks = `--may-lack=${(this.session?.mayLack ?? []).join(',')}`;
-    this.child = spawn(process.execPath, ['--max-semi-space-size=1', file, lacks], {
+    this.child = spawn(process.execPath, ['--max-semi-space-size=1', '--single-threaded-gc', file, lacks], {
       stdio: ['ignore', log, log, this.flowsRemote, theirs, l.tcp4, l.tcp6, l.udp53, l.tcp53],
-      env: {},
+      env: { MALLOC_ARENA_MAX: '1' },
       cwd: '/',
       uid,
       gid: uid,

@@ -15,6 +15,7 @@ import { blockedActions, deniedExec, exitCode } from './exit-status.ts';
 import { Ground } from './ground.ts';
 import { journalPlace, openJournal } from './journal-place.ts';
 import type { Confined, EffectiveLayer, HashImage, NotStarted } from './messages.ts';
+import { rehearseAttach, rehearseRecords } from './main-rehearsal.ts';
 import { fits, planDigest, type PreparedOrder } from './prepared-order.ts';
 import { Sandbox } from './sandbox.ts';
 import { confineSession, groundOf, latin1 } from './session-confinement.ts';
@@ -151,6 +152,16 @@ export class Supervisor {
     const plan = this.planOf(order);
     this.prepared = { order, digest: planDigest(order.plan) };
     await this.takeOn(order, plan);
+    await this.rehearse(order);
+  }
+
+  /** What is found out here is found out again at the launch: it is the going through it that counts. */
+  private async rehearse(order: LaunchOrder): Promise<void> {
+    const why = this.unfit({ ...order, prepared: this.prepared?.digest ?? '' });
+    if (why !== undefined) throw new CordonError('stale', `${why} is different already`);
+    rehearseRecords();
+    this.audit?.rehearse();
+    await rehearseAttach(`${order.attachPath}.rehearsal`);
   }
 
   /** Throws `stale` when the launch is not the one that was prepared, or anything has changed since; nothing of it has begun then. */

@@ -64,10 +64,19 @@ t.test(
       cordon.run(['bash', '-c', work], { user, workspace, profile: 'coding-agent' });
     const running = run();
     const pid = await until('the uploader runs', uploader);
-    const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+    const confined = (): string | undefined => {
+      const text = readFileSync(`/proc/${pid}/status`, 'utf8');
+      return /^NoNewPrivs:\t1$/m.test(text) && /^Seccomp_filters:\t2$/m.test(text) ? text : undefined;
+    };
+    const status = await until('the uploader has confined itself', confined);
     t.match(status, /^Uid:\t65534\t65534\t65534\t65534$/m, 'the uploader is nobody');
     t.match(status, /^Seccomp:\t2$/m, 'under a filter');
     t.match(status, /^CapPrm:\t0+$/m, 'without capabilities');
+    t.equal(
+      readFileSync(`/proc/${pid}/environ`, 'utf8'),
+      'MALLOC_ARENA_MAX=1\0',
+      'and nothing of our environment',
+    );
     process.kill(pid, 'SIGKILL');
     await running;
     await cordon.killDaemon();

@@ -4,28 +4,17 @@ import t from 'tap';
 import { fakeLog, origin } from '../support/fake-log.ts';
 import { noNats, startNats } from '../support/nats-server.ts';
 import { startReceiver } from '../support/otlp/receiver.ts';
+import { randomFrom, seed } from '../support/seed.ts';
 import { until } from '../support/until.ts';
 import { nats, otlp, startUploads } from '../support/uploads.ts';
 
-const seed = Number(process.env['CORDON_SEED'] ?? 20261122);
-const kills = Number(process.env['CORDON_KILLS'] ?? 12);
-
-/** mulberry32: the same points every time for one seed. */
-function randomOf(start: number): () => number {
-  let state = start;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+const kills = Number(process.env['CORDON_KILLS'] ?? 8);
 
 t.test(
   `uploader and nats-server are killed at random points, seed ${seed}`,
   { skip: noNats() },
   async (t) => {
-    const random = randomOf(seed);
+    const random = randomFrom(seed);
     const receiver = await startReceiver(t);
     const server = await startNats(t);
     const log = fakeLog();
@@ -35,10 +24,10 @@ t.test(
     ]);
     for (let i = 0; i < kills; i++) {
       const added = log.all.length;
-      log.add(150);
+      log.add(100);
       uploads.hint();
       // Somewhere in the middle of what was just added, or while the process is still starting.
-      const point = added + Math.floor(random() * 150);
+      const point = added + Math.floor(random() * 100);
       const watched = random() < 0.5 ? 'siem' : 'fleet';
       if (random() < 0.8)
         await until('the point is reached', () => info(watched).next >= point, { every: 1, within: 60_000 });
