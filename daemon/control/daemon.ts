@@ -7,7 +7,7 @@ import { daemonStream, openAudit, softwareSigner } from '../audit/mod.ts';
 import type { Audit, SessionFacts, Signer } from '../audit/mod.ts';
 import type { Settings } from '../config/settings.ts';
 import { LaunchStop } from '../killswitch/mod.ts';
-import { CordonError, normalise, keepAll } from '../model/mod.ts';
+import { CordonError, keepAll, keepForEver, normalise } from '../model/mod.ts';
 import type { BytePath, NewRecord } from '../model/mod.ts';
 import type { DoctorCheck } from '../wire/mod.ts';
 import { realHome, systemAccounts } from './accounts.ts';
@@ -51,6 +51,9 @@ export interface DaemonOptions {
 /** Milliseconds. */
 const drainInterval = 250;
 const poolInterval = 2000;
+const pruneInterval = 1000;
+/** Of which pruning takes so much, when there is much to prune. */
+const pruneShare = 100;
 
 export class Daemon {
   readonly settings: Settings;
@@ -157,6 +160,7 @@ export class Daemon {
     this.#timers.push(
       setInterval(() => this.#lookAfterSessions(), drainInterval),
       setInterval(() => this.#lookAfterPool(), poolInterval),
+      setInterval(() => this.#prune(), pruneInterval),
     );
     this.pool.fill();
     this.uploads.start();
@@ -239,6 +243,18 @@ export class Daemon {
     for (const session of this.audit.spool.open) this.drainSoon(session);
     this.sessions.reap();
     this.audit.tend();
+  }
+
+  /** What the retention says may go. A disk that takes nothing more is tried again. */
+  #prune(): void {
+    const { retention = keepForEver, sinks = [] } = this.settings.records ?? {};
+    const names = sinks.map(({ name }) => name);
+    const end = this.now() + pruneShare;
+    try {
+      while (this.audit.prune(retention, names).pruned > 0 && this.now() < end);
+    } catch (error) {
+      process.stderr.write(`cordond: nothing was pruned: ${String(error)}\n`);
+    }
   }
 
   #lookAfterPool(): void {
