@@ -1,5 +1,5 @@
 import { keepAll } from '../model/mod.ts';
-import type { NewRecord, RedactionPolicy } from '../model/mod.ts';
+import type { NewRecord, RedactionPolicy, RetentionSettings } from '../model/mod.ts';
 import type { HostFacts } from '../ocsf/mod.ts';
 import {
   base64Of,
@@ -28,8 +28,12 @@ import { Registry } from './registry.ts';
 import { EntriesTable } from './entries-table.ts';
 import { Search } from './search.ts';
 import { Segments } from './segments.ts';
+import { pruneStep } from './retention.ts';
+import type { PruneResult } from './retention.ts';
 import { settingsTable } from './settings-table.ts';
 import type { SettingsTable } from './settings-table.ts';
+import { stretchOf } from './stretch.ts';
+import type { Stretch } from './stretch.ts';
 import { softwareSigner } from './signer.ts';
 import type { Signer } from './signer.ts';
 import { Sinks } from './sinks.ts';
@@ -94,6 +98,8 @@ export interface Audit {
   roots(first: number, second: number): { readonly firstRoot: string; readonly secondRoot: string };
   entries(request: EntriesRequest): LogEntry[];
   readonly search: Search;
+  /** Positions of the log that grows, from that time or to that time. */
+  stretch(since?: number, until?: number): Stretch;
   /** What makes a file of exported entries prove itself. Throws RangeError for positions that are not there. */
   exportFrame(request: ExportRequest): ExportFrame;
   /** A sink has everything up to and with this position. `cosignatures`: lines of witnesses on the checkpoint of `size`. */
@@ -102,6 +108,8 @@ export interface Audit {
     position: number,
     cosignatures?: { readonly size: number; readonly lines: string },
   ): void;
+  /** One bounded step of what the retention asks for; `sinks` must have what goes, when there are any. */
+  prune(policy: RetentionSettings, sinks: readonly string[]): PruneResult;
   close(): void;
 }
 
@@ -157,6 +165,7 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
   const { db, log, checkpoints, now, search } = parts;
   const source = new EntrySource(db);
   const sinks = new Sinks(db, now);
+  const settings = settingsTable(db);
   const checkpoint = (): string | undefined => checkpoints.sign()?.note;
   const close = (): void => {
     if (!db.open) return;
@@ -167,7 +176,7 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
   return {
     spool,
     registry,
-    settings: settingsTable(db),
+    settings,
     sinks,
     tokens: new TokensTable(db),
     head: () => log.head(),
@@ -189,10 +198,23 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
       secondRoot: base64Of(rootOf(log.nodes, b)),
     }),
     entries: (request) => source.read(request),
+    stretch: (since, until) => {
+      const { base } = log.identity;
+      return stretchOf(db, { from: base, to: base + log.size }, since, until);
+    },
     exportFrame: (request) => exportFrame(parts, request),
     acknowledge: (sink, position, cosignatures) => {
       sinks.acknowledge(sink, position);
       if (cosignatures !== undefined) checkpoints.cosigned(cosignatures.size, cosignatures.lines);
+    },
+    prune: (policy, names) => {
+      const signed = log.identity.base + (checkpoints.latest?.size ?? 0);
+      const result = pruneStep(
+        { db, log, spool, settings },
+        { policy, confirmed: sinks.confirmedBy(names), signed, now: now() },
+      );
+      spool.full = result.full;
+      return result;
     },
     close,
   };

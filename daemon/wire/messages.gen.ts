@@ -91,6 +91,39 @@ export interface RecordsAnswer {
   readonly records: readonly string[];
 }
 
+export interface QueryRequest {
+  readonly session: string;
+  readonly since: number;
+  readonly until: number;
+  readonly class: string;
+  readonly verdict: string;
+  readonly path: string;
+  readonly host: string;
+  readonly limit: number;
+  readonly before: number;
+}
+
+export interface QueryAnswer {
+  readonly records: readonly string[];
+  readonly next: number;
+}
+
+export interface ExportRequest {
+  readonly session: string;
+  readonly since: number;
+  readonly until: number;
+  readonly class: string;
+  readonly verdict: string;
+  readonly path: string;
+  readonly host: string;
+}
+
+export interface ExportAnswer {
+  readonly lines: readonly string[];
+  readonly done: number;
+  readonly total: number;
+}
+
 export interface ExplainRequest {
   readonly id: string;
 }
@@ -137,6 +170,15 @@ export interface DoctorCheck {
   readonly state: string;
   readonly detail: string;
   readonly fix: string;
+}
+
+export interface AttestRequest {
+  readonly verb: string;
+  readonly text: string;
+}
+
+export interface AttestAnswer {
+  readonly text: string;
 }
 
 export type VerifyRequest = Readonly<Record<string, never>>;
@@ -479,6 +521,8 @@ export interface Bodies {
   readonly policyAnswer: PolicyAnswer;
   readonly doctor: DoctorRequest;
   readonly doctorAnswer: DoctorAnswer;
+  readonly attest: AttestRequest;
+  readonly attestAnswer: AttestAnswer;
   readonly supervisorHello: SupervisorHello;
   readonly launch: Launch;
   readonly launchAnswer: LaunchAnswer;
@@ -524,6 +568,10 @@ export interface Bodies {
   readonly verifyAnswer: VerifyAnswer;
   readonly prove: ProveRequest;
   readonly proveAnswer: ProveAnswer;
+  readonly query: QueryRequest;
+  readonly queryAnswer: QueryAnswer;
+  readonly exportLog: ExportRequest;
+  readonly exportAnswer: ExportAnswer;
 }
 
 export interface FieldRow {
@@ -605,6 +653,35 @@ export const fieldTables: Readonly<Record<string, readonly FieldRow[]>> = {
     { no: 5, name: 'follow', type: 'bool', repeated: false },
   ],
   RecordsAnswer: [{ no: 1, name: 'records', type: 'string', repeated: true }],
+  QueryRequest: [
+    { no: 1, name: 'session', type: 'string', repeated: false },
+    { no: 2, name: 'since', type: 'double', repeated: false },
+    { no: 3, name: 'until', type: 'double', repeated: false },
+    { no: 4, name: 'class', type: 'string', repeated: false },
+    { no: 5, name: 'verdict', type: 'string', repeated: false },
+    { no: 6, name: 'path', type: 'string', repeated: false },
+    { no: 7, name: 'host', type: 'string', repeated: false },
+    { no: 8, name: 'limit', type: 'uint32', repeated: false },
+    { no: 9, name: 'before', type: 'uint64', repeated: false },
+  ],
+  QueryAnswer: [
+    { no: 1, name: 'records', type: 'string', repeated: true },
+    { no: 2, name: 'next', type: 'uint64', repeated: false },
+  ],
+  ExportRequest: [
+    { no: 1, name: 'session', type: 'string', repeated: false },
+    { no: 2, name: 'since', type: 'double', repeated: false },
+    { no: 3, name: 'until', type: 'double', repeated: false },
+    { no: 4, name: 'class', type: 'string', repeated: false },
+    { no: 5, name: 'verdict', type: 'string', repeated: false },
+    { no: 6, name: 'path', type: 'string', repeated: false },
+    { no: 7, name: 'host', type: 'string', repeated: false },
+  ],
+  ExportAnswer: [
+    { no: 1, name: 'lines', type: 'string', repeated: true },
+    { no: 2, name: 'done', type: 'uint64', repeated: false },
+    { no: 3, name: 'total', type: 'uint64', repeated: false },
+  ],
   ExplainRequest: [{ no: 1, name: 'id', type: 'string', repeated: false }],
   ExplainAnswer: [
     { no: 1, name: 'record', type: 'string', repeated: false },
@@ -638,6 +715,11 @@ export const fieldTables: Readonly<Record<string, readonly FieldRow[]>> = {
     { no: 3, name: 'detail', type: 'string', repeated: false },
     { no: 4, name: 'fix', type: 'string', repeated: false },
   ],
+  AttestRequest: [
+    { no: 1, name: 'verb', type: 'string', repeated: false },
+    { no: 2, name: 'text', type: 'string', repeated: false },
+  ],
+  AttestAnswer: [{ no: 1, name: 'text', type: 'string', repeated: false }],
   VerifyRequest: [],
   VerifyAnswer: [{ no: 1, name: 'json', type: 'string', repeated: false }],
   ProveRequest: [
@@ -921,6 +1003,8 @@ export const bodyTable: readonly BodyRow[] = [
   { no: 33, kind: 'policyAnswer', type: 'PolicyAnswer' },
   { no: 34, kind: 'doctor', type: 'DoctorRequest' },
   { no: 35, kind: 'doctorAnswer', type: 'DoctorAnswer' },
+  { no: 38, kind: 'attest', type: 'AttestRequest' },
+  { no: 39, kind: 'attestAnswer', type: 'AttestAnswer' },
   { no: 40, kind: 'supervisorHello', type: 'SupervisorHello' },
   { no: 41, kind: 'launch', type: 'Launch' },
   { no: 42, kind: 'launchAnswer', type: 'LaunchAnswer' },
@@ -966,4 +1050,8 @@ export const bodyTable: readonly BodyRow[] = [
   { no: 141, kind: 'verifyAnswer', type: 'VerifyAnswer' },
   { no: 142, kind: 'prove', type: 'ProveRequest' },
   { no: 143, kind: 'proveAnswer', type: 'ProveAnswer' },
+  { no: 150, kind: 'query', type: 'QueryRequest' },
+  { no: 151, kind: 'queryAnswer', type: 'QueryAnswer' },
+  { no: 152, kind: 'exportLog', type: 'ExportRequest' },
+  { no: 153, kind: 'exportAnswer', type: 'ExportAnswer' },
 ];
