@@ -11,7 +11,7 @@ import { AttachSocket, type Client } from './attach.ts';
 import { AuditLoop } from './audit-loop.ts';
 import { EgressProcess } from './egress-process.ts';
 import { buildEnvironment } from './environment.ts';
-import { blockedActions, exitCode } from './exit-status.ts';
+import { blockedActions, deniedExec, exitCode } from './exit-status.ts';
 import { Ground } from './ground.ts';
 import { journalPlace, openJournal } from './journal-place.ts';
 import type { Confined, EffectiveLayer, HashImage, NotStarted } from './messages.ts';
@@ -245,6 +245,7 @@ export class Supervisor {
     this.egress?.begin({
       session: order.session,
       capabilitySet: plan.capabilitySet,
+      mayLack: plan.mayLack,
       upstream: order.upstream,
       hosts: order.hosts === '' ? {} : (JSON.parse(order.hosts) as Record<string, string[]>),
       journal: this.journal,
@@ -319,7 +320,9 @@ export class Supervisor {
   }
 
   private notStarted({ code, message }: NotStarted): void {
-    this.end(code === 'ENOENT' ? 127 : code === 'EACCES' || code === 'EPERM' ? 126 : 125, '', message);
+    const refused = code === 'EACCES' || code === 'EPERM';
+    const denial = refused && this.order !== undefined ? deniedExec(this.order.journalPath) : undefined;
+    this.end(code === 'ENOENT' ? 127 : refused ? 126 : 125, '', denial ?? message);
   }
 
   private running(order: LaunchOrder, plan: Plan, pid: number): void {
