@@ -110,7 +110,9 @@ function onMessage(incoming: Incoming, connection: Connection): void {
   if (message.kind === 'launch') {
     JSON.parse(message.body.plan) as Plan;
     void begin(connection, incoming, message.body);
-  } else if (message.kind === 'sessionControl') control(connection, incoming, message.body.verb);
+  } else if (message.kind === 'prepare')
+    connection.answer(incoming, 'failure', { code: 'internal', message: 'the fake prepares nothing' });
+  else if (message.kind === 'sessionControl') control(connection, incoming, message.body.verb);
   else if (message.kind === 'policyUpdate') policy(connection, incoming, message.body.capabilitySet);
 }
 
