@@ -1,5 +1,5 @@
 import { keepAll } from '../model/mod.ts';
-import type { NewRecord, RedactionPolicy } from '../model/mod.ts';
+import type { NewRecord, RedactionPolicy, RetentionSettings } from '../model/mod.ts';
 import type { HostFacts } from '../ocsf/mod.ts';
 import {
   base64Of,
@@ -28,6 +28,8 @@ import { Registry } from './registry.ts';
 import { EntriesTable } from './entries-table.ts';
 import { Search } from './search.ts';
 import { Segments } from './segments.ts';
+import { pruneStep } from './retention.ts';
+import type { PruneResult } from './retention.ts';
 import { settingsTable } from './settings-table.ts';
 import type { SettingsTable } from './settings-table.ts';
 import { softwareSigner } from './signer.ts';
@@ -102,6 +104,8 @@ export interface Audit {
     position: number,
     cosignatures?: { readonly size: number; readonly lines: string },
   ): void;
+  /** One bounded step of what the retention asks for; `sinks` must have what goes, when there are any. */
+  prune(policy: RetentionSettings, sinks: readonly string[]): PruneResult;
   close(): void;
 }
 
@@ -157,6 +161,7 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
   const { db, log, checkpoints, now, search } = parts;
   const source = new EntrySource(db);
   const sinks = new Sinks(db, now);
+  const settings = settingsTable(db);
   const checkpoint = (): string | undefined => checkpoints.sign()?.note;
   const close = (): void => {
     if (!db.open) return;
@@ -167,7 +172,7 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
   return {
     spool,
     registry,
-    settings: settingsTable(db),
+    settings,
     sinks,
     tokens: new TokensTable(db),
     head: () => log.head(),
@@ -193,6 +198,15 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
     acknowledge: (sink, position, cosignatures) => {
       sinks.acknowledge(sink, position);
       if (cosignatures !== undefined) checkpoints.cosigned(cosignatures.size, cosignatures.lines);
+    },
+    prune: (policy, names) => {
+      const signed = log.identity.base + (checkpoints.latest?.size ?? 0);
+      const result = pruneStep(
+        { db, log, spool, settings },
+        { policy, confirmed: sinks.confirmedBy(names), signed, now: now() },
+      );
+      spool.full = result.full;
+      return result;
     },
     close,
   };

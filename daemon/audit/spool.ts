@@ -1,6 +1,7 @@
 // The spool: takes records out of session journals into SQLite, cursor and records in one transaction, so that a
 // record is there exactly once however often the daemon is killed. Also keeps the daemon's own records (stream
 // `daemon`), which are on the disk before the act they record is acknowledged.
+import { CordonError } from '../model/mod.ts';
 import type { NewRecord, SessionRecord } from '../model/mod.ts';
 import { classOf, eventText, recordOf, termsOf } from '../ocsf/mod.ts';
 import type { JournalDamage } from '../wire/mod.ts';
@@ -94,8 +95,20 @@ export class Spool {
     this.#journals.set(session, { reader: new JournalReader(path), cursor: 0, sequence: new Sequence() });
   }
 
+  /** Why journals wait and are not taken in; the daemon's own records still are. */
+  full: string | undefined;
+
+  /** Throws CordonError('limit') when nothing more is taken in. */
+  mustTake(): void {
+    if (this.full === undefined) return;
+    throw new CordonError('limit', `nothing more can be recorded: ${this.full}`, {
+      fix: 'let the sinks catch up, or allow the log more room (records.retention)',
+    });
+  }
+
   /** One bounded transaction. True when more can be taken in at once. */
   drainBatch(session: string, final = false): boolean {
+    if (this.full !== undefined) return false;
     const journal = this.#journals.get(session);
     if (journal === undefined) return false;
     const window = journal.reader.read(journal.cursor, final);
@@ -126,6 +139,8 @@ export class Spool {
   /** The session's writer is gone: takes in the rest, then deletes the journal. */
   async finish(session: string): Promise<void> {
     await this.drain(session, true);
+    // A journal that is not wholly taken in stays.
+    this.mustTake();
     const journal = this.#journals.get(session);
     if (journal === undefined) return;
     const kept: Told[] = [];
@@ -146,6 +161,11 @@ export class Spool {
   /** As `append`, for what happens often and outlives kill -9 but not a power cut. */
   note(subject: string, record: NewRecord): void {
     this.#tell([this.#commit(() => this.#appendOwn(subject, record))]);
+  }
+
+  /** The record that `take` returns, and what it did, in one transaction that is on the disk when this returns. */
+  gap(take: () => NewRecord): void {
+    this.#tell([this.#commit(() => this.#appendOwn(daemonStream, take()), true)]);
   }
 
   /** As `note`, for what is only told about something that already happened: false when it cannot be kept. */
@@ -296,7 +316,7 @@ export class Spool {
 
   #tell(told: readonly Told[]): void {
     if (told.length === 0 || this.#followers.size === 0) return;
-    const records = told.map(({ text, ...rest }) => ({ ...rest, json: JSON.stringify(recordOf(text)) }));
+    const records = told.map(lazily);
     for (const follower of this.#followers) {
       try {
         follower(records);
@@ -319,6 +339,14 @@ function earlierTotals(db: Database, number: number): { records: number; denied:
     db.prepare<[number], { records: number; denied: number }>(sql).get(number) ?? { records: 0, denied: 0 }
   );
 }
+
+/** What a follower is shown is made when it looks. */
+const lazily = ({ text, ...rest }: Told): KeptRecord => ({
+  ...rest,
+  get json() {
+    return JSON.stringify(recordOf(text));
+  },
+});
 
 const nextTurn = (): Promise<undefined> => {
   const { promise, resolve } = Promise.withResolvers<undefined>();

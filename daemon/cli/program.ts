@@ -12,6 +12,8 @@ import type { Verb, VerbContext } from './verb.ts';
 const groupSummaries: Readonly<Record<string, string>> = {
   policy: 'profiles: check, show, test',
   audit: 'the record',
+  attest: 'what this machine proves of itself',
+  verifier: 'judging what machines prove',
   token: 'capability tokens: mint, check, revoke',
   completion: 'shell completion',
 };

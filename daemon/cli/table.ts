@@ -8,6 +8,12 @@ const all: VerbOption = { flags: '--all', summary: 'every session' };
 const reason: VerbOption = { flags: '--reason <text>', summary: 'why, for the record' };
 const workspace: VerbOption = { flags: '--workspace <dir>', summary: 'value of ${workspace}' };
 const user: VerbOption = { flags: '--user <name>', summary: 'whose ${home}' };
+const verifier: VerbOption = { flags: '--verifier <url>', summary: 'a verifier: https://host:port' };
+const authority: VerbOption = {
+  flags: '--ca <file>',
+  summary: 'authority of the verifier’s certificate (PEM)',
+};
+const written = (what: string): VerbOption => ({ flags: '--out <path>', summary: what });
 const profiles: VerbOption = { flags: '--profiles <dir>', summary: 'look for profiles here first' };
 
 export const verbs: readonly Verb[] = [
@@ -110,6 +116,91 @@ export const verbs: readonly Verb[] = [
     operands: [],
     options: [session, since, limit, { flags: '-f, --follow', summary: 'go on as new ones come' }],
     load: async () => (await import('./verbs/audit-tail.ts')).auditTail,
+  },
+  {
+    name: 'attest status',
+    summary: 'what TPM there is, and what was last proved',
+    operands: [],
+    options: [],
+    load: async () => (await import('./verbs/attest-status.ts')).attestStatus,
+  },
+  {
+    name: 'attest enroll',
+    summary: 'make this machine known to a verifier',
+    operands: [],
+    options: [
+      verifier,
+      authority,
+      written('without a verifier: write the request here'),
+      { flags: '--challenge <file>', summary: 'without a verifier: answer its challenge' },
+      { flags: '--keep <file>', summary: 'without a verifier: keep its word on this machine' },
+    ],
+    load: async () => (await import('./verbs/attest-enroll.ts')).attestEnroll,
+  },
+  {
+    name: 'attest quote',
+    summary: 'evidence for a nonce, or for a verifier',
+    operands: [],
+    options: [
+      { flags: '--nonce <hex>', summary: 'of who wants the quote: 8 to 64 bytes' },
+      written('a directory for the quote’s files'),
+      verifier,
+      authority,
+    ],
+    load: async () => (await import('./verbs/attest-quote.ts')).attestQuote,
+  },
+  {
+    name: 'attest verify',
+    summary: 'judge evidence, without daemon, TPM or network',
+    operands: ['<evidence>'],
+    options: [
+      { flags: '--nonce <hex>', summary: 'the nonce that was asked for' },
+      { flags: '--reference <file>', summary: 'what is expected (JSON)' },
+      { flags: '--key <file>', summary: 'the verifier’s key (JWK): reads enrolments, signs the result' },
+      written('write the result here: a signed EAT'),
+    ],
+    load: async () => (await import('./verbs/attest-verify.ts')).attestVerify,
+  },
+  {
+    name: 'attest seal',
+    summary: 'a file that only this machine opens, started as it is now',
+    operands: ['<file>'],
+    options: [written('the sealed file')],
+    load: async () => (await import('./verbs/attest-sealed.ts')).attestSeal,
+  },
+  {
+    name: 'attest unseal',
+    summary: 'open a sealed file with this machine’s TPM',
+    operands: ['<sealed>'],
+    options: [written('where its contents go')],
+    load: async () => (await import('./verbs/attest-sealed.ts')).attestUnseal,
+  },
+  {
+    name: 'attest recover',
+    summary: 'open a sealed file with the escrow key, without the TPM',
+    operands: ['<sealed>'],
+    options: [
+      { flags: '--key <file>', summary: 'the private escrow key (PEM)' },
+      written('where its contents go'),
+    ],
+    load: async () => (await import('./verbs/attest-sealed.ts')).attestRecover,
+  },
+  {
+    name: 'verifier serve',
+    summary: 'be a verifier for pilots: enrol, challenge, verify, over HTTPS',
+    operands: [],
+    options: [
+      { flags: '--state <dir>', summary: 'its key and its memory' },
+      { flags: '--listen <address>', summary: 'address:port; 127.0.0.1:8443 when not given' },
+      { flags: '--cert <file>', summary: 'certificate of the service (PEM)' },
+      { flags: '--cert-key <file>', summary: 'its private key (PEM)' },
+      { flags: '--roots <file>', summary: 'roots of TPM makers (PEM)' },
+      { flags: '--software-roots <file>', summary: 'roots of software TPMs, for tests (PEM)' },
+      { flags: '--intermediates <file>', summary: 'what lies between (PEM)' },
+      { flags: '--reference <file>', summary: 'what is expected (JSON)' },
+      { flags: '--issuer <name>', summary: 'iss of its results' },
+    ],
+    load: async () => (await import('./verbs/verifier-serve.ts')).verifierServe,
   },
   {
     name: 'audit verify',

@@ -1,6 +1,7 @@
 // The key `records` of the settings: what becomes of records once they are kept.
 import type { RecordsSettings } from '../model/mod.ts';
 import { parseRedaction } from './redaction.ts';
+import { parseRetention, parseWitnesses } from './retention.ts';
 import { parseSinks } from './sinks.ts';
 import { invalid } from './yaml-document.ts';
 import type { Entry } from './yaml-document.ts';
@@ -9,6 +10,8 @@ import type { Entry } from './yaml-document.ts';
 const parts: Readonly<Record<string, (file: string, entry: Entry) => Partial<RecordsSettings>>> = {
   redact: (file, entry) => ({ redact: parseRedaction(file, entry) }),
   sinks: (file, entry) => ({ sinks: parseSinks(file, entry) }),
+  retention: (file, entry) => ({ retention: parseRetention(file, entry) }),
+  witnesses: (file, entry) => ({ witnesses: parseWitnesses(file, entry) }),
 };
 
 const none: RecordsSettings = { sinks: [] };

@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { CordonError } from '../model/mod.ts';
+import { attestationProblem, attestationSettings } from './attestation-settings.ts';
+import type { AttestationSettings } from './attestation-settings.ts';
 import type { RecordsSettings } from '../model/mod.ts';
 import { parseRecords } from './records.ts';
 import { hostEntries, resolvers } from './resolver-files.ts';
@@ -23,6 +25,8 @@ export interface Settings {
   readonly upstream: readonly string[];
   /** Names the sessions' resolver answers itself. */
   readonly hosts: Readonly<Record<string, readonly string[]>>;
+  /** Undefined: the defaults of attestation-settings.ts. */
+  readonly attestation?: AttestationSettings;
   /** What becomes of records; absent: nothing is shipped. */
   readonly records?: RecordsSettings;
   readonly tokens?: TokenSettings;
@@ -61,6 +65,8 @@ interface Key {
   readonly name: keyof Settings;
   /** What was expected, when the value is not that. */
   readonly check: Check;
+  /** Undefined: the value is taken as it is. */
+  readonly read?: (value: unknown) => unknown;
 }
 
 const expect =
@@ -116,6 +122,7 @@ const keys: Readonly<Record<string, Key>> = {
     check: expect('a list of address:port ([address]:port for IPv6)', isListOf(isEndpoint)),
   },
   hosts: { name: 'hosts', check: expect('a mapping of names to lists of addresses', isHosts) },
+  attestation: { name: 'attestation', check: attestationProblem, read: attestationSettings },
   tokens: {
     name: 'tokens',
     check: expect('a mapping with issuer and status-uri (URIs) and algorithm (EdDSA or ES256)', isTokens),
@@ -141,7 +148,7 @@ export function parseSettings(file: string, text: string): FileSettings {
       );
     const wrong = known.check(value);
     if (wrong !== undefined) throw invalid(file, line, key, wrong);
-    out[known.name] = value;
+    out[known.name] = known.read?.(value) ?? value;
   }
   return out;
 }

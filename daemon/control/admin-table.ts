@@ -2,6 +2,7 @@
 import { asCordonError } from '../wire/mod.ts';
 import type { Bodies, Connection, Kind, Message } from '../wire/mod.ts';
 import type { Daemon } from './daemon.ts';
+import { attest } from './handlers/attest.ts';
 import { control } from './handlers/control.ts';
 import { doctor } from './handlers/doctor.ts';
 import { explain } from './handlers/explain.ts';
@@ -54,6 +55,7 @@ export const adminTable: Table<AdminContext, 'open'> = {
   control: request(control),
   policy: request(policy),
   doctor: request(doctor),
+  attest: request(attest),
   verify: request(verify),
   prove: request(prove),
   sinks: request(sinks),

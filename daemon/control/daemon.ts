@@ -3,15 +3,16 @@
 import { createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tryLock } from '../../native-bindings/linux/mod.ts';
-import { daemonStream, openAudit } from '../audit/mod.ts';
-import type { Audit, SessionFacts } from '../audit/mod.ts';
+import { daemonStream, openAudit, softwareSigner } from '../audit/mod.ts';
+import type { Audit, SessionFacts, Signer } from '../audit/mod.ts';
 import type { Settings } from '../config/settings.ts';
 import { LaunchStop } from '../killswitch/mod.ts';
-import { CordonError, normalise, keepAll } from '../model/mod.ts';
+import { CordonError, keepAll, keepForEver, normalise } from '../model/mod.ts';
 import type { BytePath, NewRecord } from '../model/mod.ts';
 import type { DoctorCheck } from '../wire/mod.ts';
 import { realHome, systemAccounts } from './accounts.ts';
 import type { Account, Accounts } from './accounts.ts';
+import { Attestation } from './attestation.ts';
 import { Closures } from './closures.ts';
 import { adminDoor, agentDoor, supervisorDoor } from './doors.ts';
 import { Foresight } from './foresight.ts';
@@ -25,6 +26,7 @@ import { modeNamed } from './run-request.ts';
 import { serve } from './server.ts';
 import type { Listening } from './server.ts';
 import type { Session } from './session.ts';
+import { imageDigest, statementFacts } from './statement-facts.ts';
 import { Sessions } from './sessions.ts';
 import { removeStrays } from './strays.ts';
 import { entryLogOf } from './entry-log.ts';
@@ -49,6 +51,9 @@ export interface DaemonOptions {
 /** Milliseconds. */
 const drainInterval = 250;
 const poolInterval = 2000;
+const pruneInterval = 1000;
+/** Of which pruning takes so much, when there is much to prune. */
+const pruneShare = 100;
 
 export class Daemon {
   readonly settings: Settings;
@@ -58,6 +63,9 @@ export class Daemon {
   readonly started: number;
   readonly paths: Paths;
   readonly audit: Audit;
+  /** Of the record's checkpoints. */
+  readonly signer: Signer;
+  readonly attestation: Attestation;
   readonly launchStop: LaunchStop;
   readonly sessions: Sessions;
   readonly pool: SupervisorPool;
@@ -85,13 +93,24 @@ export class Daemon {
     const paths = pathsOf(settings.runDir, settings.stateDir);
     this.paths = paths;
     this.#locks = takeDirectories(paths);
+    const host = hostFacts(version);
     const redaction = settings.records?.redact ?? keepAll;
-    this.audit = openAudit(paths.database, { now, host: hostFacts(version), redaction });
+    this.signer = softwareSigner(`${paths.database}.key`);
+    this.audit = openAudit(paths.database, { now, host, redaction, signer: this.signer });
     this.launchStop = new LaunchStop(this.audit.settings);
     this.sessions = new Sessions(this.audit, paths, now, (session, why) =>
       this.tokens.sessionOver(session, why),
     );
+    const images = { daemon: imageDigest(process.argv[1] ?? ''), supervisor: imageDigest(supervisorScript) };
+    this.attestation = new Attestation({
+      settings: settings.attestation,
+      store: this.audit.settings,
+      facts: () => statementFacts(this, images, host.bootId),
+      bootId: host.bootId,
+      now,
+    });
     this.tokens = new Tokens(this);
+    this.tokens.attestation = () => this.attestation.state;
     this.closures = new Closures((record) => this.note(daemonStream, record));
     this.uploads = new Uploads({
       sinks: settings.records?.sinks ?? [],
@@ -141,6 +160,7 @@ export class Daemon {
     this.#timers.push(
       setInterval(() => this.#lookAfterSessions(), drainInterval),
       setInterval(() => this.#lookAfterPool(), poolInterval),
+      setInterval(() => this.#prune(), pruneInterval),
     );
     this.pool.fill();
     this.uploads.start();
@@ -156,6 +176,7 @@ export class Daemon {
     this.foresight.stop();
     this.profiles.close();
     for (const session of this.sessions.all) session.release();
+    this.attestation.close();
     this.audit.close();
     for (const fd of this.#locks) closeSync(fd);
   }
@@ -222,6 +243,18 @@ export class Daemon {
     for (const session of this.audit.spool.open) this.drainSoon(session);
     this.sessions.reap();
     this.audit.tend();
+  }
+
+  /** What the retention says may go. A disk that takes nothing more is tried again. */
+  #prune(): void {
+    const { retention = keepForEver, sinks = [] } = this.settings.records ?? {};
+    const names = sinks.map(({ name }) => name);
+    const end = this.now() + pruneShare;
+    try {
+      while (this.audit.prune(retention, names).pruned > 0 && this.now() < end);
+    } catch (error) {
+      process.stderr.write(`cordond: nothing was pruned: ${String(error)}\n`);
+    }
   }
 
   #lookAfterPool(): void {

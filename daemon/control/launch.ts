@@ -104,7 +104,8 @@ function ask(launching: Launching, link: SupervisorLink, prepared?: string): Pro
   return link.connection.askFor('launch', body, 'launchAnswer', { deadline: launchDeadline });
 }
 
-function refuseWhenStopped({ launchStop }: Daemon, actor: Actor, run: CheckedRun): void {
+function refuseWhenStopped({ launchStop, audit }: Daemon, actor: Actor, run: CheckedRun): void {
+  audit.spool.mustTake();
   launchStop.check(actor.uid);
   launchStop.check(run.account.uid);
 }

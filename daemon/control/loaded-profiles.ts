@@ -1,5 +1,6 @@
 // The daemon's policy: texts that `config` reads and watches, compiled by `policy`, and kept so that a launch need not
 // compile.
+import { createHash } from 'node:crypto';
 import { realpathSync } from 'node:fs';
 import { basename } from 'node:path';
 import { PolicyWatch } from '../config/policy-watch.ts';
@@ -7,9 +8,9 @@ import { readSource } from '../config/profiles.ts';
 import type { PolicyPlaces, PolicyState } from '../config/profiles.ts';
 import { CordonError, normalise } from '../model/mod.ts';
 import type { Mode, Plan, SessionRecord } from '../model/mod.ts';
-import { compile, effectivePolicy, policyShow, smallestChange } from '../policy/mod.ts';
+import { compile, effectivePolicy, parseProfile, policyShow, smallestChange } from '../policy/mod.ts';
 import type { CompileContext, ProfileSources } from '../policy/mod.ts';
-import type { Change, PlanRequest, Profiles } from './profiles.ts';
+import type { Change, PlanRequest, PolicyIdentity, Profiles } from './profiles.ts';
 
 const maxPlans = 200;
 /** Of every session; a sandbox has its own. */
@@ -75,6 +76,16 @@ export class LoadedProfiles implements Profiles {
   show(request: PlanRequest): string {
     const { name, sources } = this.#named(request);
     return JSON.stringify(policyShow(name, sources, contextOf(request, this.#watch.state)).json);
+  }
+
+  identity(profile: string): PolicyIdentity {
+    const { sources, managed } = this.#watch.state;
+    const named = [...sources].map(([name, { text }]) => [name, text]).sort();
+    const digest = createHash('sha256')
+      .update(JSON.stringify([named, managed ?? null]))
+      .digest('hex');
+    const source = sources.get(profile);
+    return { digest, version: source === undefined ? 0 : parseProfile(source.file, source.text).version };
   }
 
   smallestChange(record: SessionRecord, request: PlanRequest): Change {

@@ -23,7 +23,16 @@ export interface Change {
   readonly notes: readonly string[];
 }
 
+export interface PolicyIdentity {
+  /** SHA-256 over every profile and the managed settings: lowercase hexadecimal. */
+  readonly digest: string;
+  /** Of the profile named. */
+  readonly version: number;
+}
+
 export interface Profiles {
+  /** What policy this machine has, for its attestation. */
+  identity(profile: string): PolicyIdentity;
   /** Throws CordonError('policy-invalid' | 'not-found'). Same request, same files: the same plan but for generation. */
   plan(request: PlanRequest): Plan;
   /** The mode the profile itself says, whatever `request.mode` is. Throws as `plan`. */

@@ -19,6 +19,7 @@ export interface StopStore {
 export type Scope = 'all' | number;
 
 const setting = 'launch-stops';
+const epochSetting = 'kill-epoch';
 
 export class LaunchStop {
   readonly #store: StopStore;
@@ -33,7 +34,13 @@ export class LaunchStop {
     return this.#stops.get(String(scope));
   }
 
+  /** How often everybody's launches were stopped. Only grows. */
+  get epoch(): number {
+    return Number(this.#store.read(epochSetting) ?? '0');
+  }
+
   engage(scope: Scope, stop: Stop): void {
+    if (scope === 'all') this.#store.write(epochSetting, String(this.epoch + 1));
     this.#stops.set(String(scope), stop);
     this.#save();
   }

@@ -21,8 +21,16 @@ export interface Journal {
   complete(record: SessionRecord, outcome: string, facts?: Partial<NewRecord>): void;
 }
 
-/** An object that may never be touched, whatever name leads to it. */
-export type ObjectId = `${number}:${number}`;
+/**
+ * Which object it is, whatever name leads to it. A file system gives the number of an object that is gone to the next one:
+ * when it was made tells them apart.
+ */
+export type ObjectId = `${number}:${number}:${bigint}`;
+export const objectId = (stat: {
+  readonly dev: number;
+  readonly ino: number;
+  readonly bornNs: bigint;
+}): ObjectId => `${stat.dev}:${stat.ino}:${stat.bornNs}`;
 
 /** What was asked, ready to be recorded. */
 export type Intent = Pick<NewRecord, 'kind' | 'operation' | 'object' | 'object2' | 'layer' | 'detail'> & {

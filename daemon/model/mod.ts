@@ -10,3 +10,4 @@ export * from './decider.ts';
 export * from './mediation.ts';
 export * from './sink.ts';
 export * from './attestation.ts';
+export * from './retention.ts';

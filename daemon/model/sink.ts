@@ -1,6 +1,7 @@
 // Where records are shipped to, as the settings say it. Inert: the files named in the settings have been read.
 import type { Disposition } from './record.ts';
 import type { RedactionPolicy } from './redaction.ts';
+import type { RetentionSettings } from './retention.ts';
 
 /** What of the log goes to a sink. A list that is absent does not narrow. */
 export interface SinkFilter {
@@ -87,4 +88,8 @@ export interface RecordsSettings {
   /** Absent: all is kept but secrets. */
   readonly redact?: RedactionPolicy;
   readonly sinks: readonly SinkSettings[];
+  /** Everything is kept when not given. */
+  readonly retention?: RetentionSettings;
+  /** Verifier keys (C2SP signed-note) of witnesses whose cosignatures count. */
+  readonly witnesses?: readonly string[];
 }

@@ -3,7 +3,7 @@
 import { readdirSync } from 'node:fs';
 import { Files, S } from '../../native-bindings/linux/mod.ts';
 import { MAX_DECOYS, type Mask, type MaskEntry } from '../launcher/mod.ts';
-import type { ObjectId } from '../model/mod.ts';
+import { objectId, type ObjectId } from '../model/mod.ts';
 
 /** Entries looked at; beyond it identities are unknown, and the session is told. */
 const MAX_OBJECTS = 20_000;
@@ -68,7 +68,7 @@ function see(walk: Walk, path: string): 'file' | 'directory' | undefined {
   const kind = stat.mode & S.IFMT;
   if (kind === S.IFDIR) return 'directory';
   if (kind !== S.IFREG) return undefined;
-  walk.ids.push(`${stat.dev}:${stat.ino}`);
+  walk.ids.push(objectId(stat));
   walk.haveNames ||= stat.nlink > 1;
   return 'file';
 }

@@ -1,7 +1,9 @@
 // Which unix sockets belong to the sandbox itself: those on its private file systems, which nobody outside can reach, and
 // those that were bound here elsewhere, each held by a descriptor: while it is held, its inode number names nothing else.
 import { O, S, type Files, type Stat } from '../../native-bindings/linux/mod.ts';
-import type { ObjectId } from '../model/mod.ts';
+
+/** Device and number: held as long as they count, so that nothing else gets them. */
+type SocketId = `${number}:${number}`;
 
 /** Descriptors held. When one more is needed the oldest goes, and its socket is then judged like any other. */
 const MAX_HELD = 256;
@@ -14,7 +16,7 @@ export interface SocketPlace {
 export class BoundSockets {
   private readonly files: Files;
   private readonly privateDevices: ReadonlySet<number>;
-  private readonly held = new Map<ObjectId, number>();
+  private readonly held = new Map<SocketId, number>();
 
   /** `privateDevices`: st_dev of file systems that are mounted nowhere but in the sandbox. */
   constructor(files: Files, privateDevices: ReadonlySet<number>) {
@@ -45,7 +47,7 @@ export class BoundSockets {
     if (this.held.size >= MAX_HELD && oldest !== undefined) this.drop(...oldest);
   }
 
-  private drop(id: ObjectId, fd: number): void {
+  private drop(id: SocketId, fd: number): void {
     this.files.close(fd);
     this.held.delete(id);
   }

@@ -1,6 +1,6 @@
 // Cordon's own sockets (admin, supervisor, attach), by place and, for those that are there at launch, by identity.
 import type { Files, Stat } from '../../native-bindings/linux/mod.ts';
-import type { BytePath, ObjectId } from '../model/mod.ts';
+import { objectId, type BytePath, type ObjectId } from '../model/mod.ts';
 
 export class ControlSockets {
   private readonly directory: string;
@@ -10,8 +10,14 @@ export class ControlSockets {
     this.directory = directory;
     this.ids = new Set(ids);
   }
-  includes({ path, stat }: { readonly path: BytePath; readonly stat: Pick<Stat, 'dev' | 'ino'> }): boolean {
-    return path.startsWith(`${this.directory}/`) || this.ids.has(`${stat.dev}:${stat.ino}`);
+  includes({
+    path,
+    stat,
+  }: {
+    readonly path: BytePath;
+    readonly stat: Pick<Stat, 'dev' | 'ino' | 'bornNs'>;
+  }): boolean {
+    return path.startsWith(`${this.directory}/`) || this.ids.has(objectId(stat));
   }
 }
 
@@ -23,5 +29,5 @@ export function controlSocketIds(files: Files, directory: string): ObjectId[] {
   return names
     .map((name) => files.fstatat(-100, `${directory}/${name}`, 0x100))
     .filter((stat) => stat !== undefined)
-    .map(({ dev, ino }): ObjectId => `${dev}:${ino}`);
+    .map(objectId);
 }

@@ -2,7 +2,7 @@
 // arguments are recorded, and a name that is denied is refused with the right error. The kernel then runs the call with
 // its own reading of the memory; when the new image starts, what really runs is compared with what was judged.
 import { AT, E, processes } from '../../native-bindings/linux/mod.ts';
-import { toText, type SessionRecord, type Verdict } from '../model/mod.ts';
+import { objectId, toText, type SessionRecord, type Verdict } from '../model/mod.ts';
 import { continues, fails, refusal, type Answer, type Mediation, refused } from './mediation.ts';
 import { isPlaceless, isUnresolved, type Located, type Placeless } from './resolver.ts';
 
@@ -74,7 +74,7 @@ export class ExecMediator {
     if (unnamed || isPlaceless(found))
       return refusal('unnamed-image', 'only files with a name in the tree can be executed');
     const verdict = m.decider.exec(found.path);
-    const never = m.neverExec.has(`${found.stat.dev}:${found.stat.ino}`);
+    const never = m.neverExec.has(objectId(found.stat));
     if (verdict.effect !== 'allow' || !never) return verdict;
     return refusal('never-object', 'another name of an image that may never be executed');
   }

@@ -1,7 +1,7 @@
 // Calls that change the tree: carried out on behalf, in pinned directories, on judged objects.
 import { readdirSync } from 'node:fs';
 import { AT, E, O, S } from '../../native-bindings/linux/mod.ts';
-import { strictest, type BytePath, type Verdict } from '../model/mod.ts';
+import { objectId, strictest, type BytePath, type Verdict } from '../model/mod.ts';
 import { fails, refusal, type Answer, type Mediation } from './mediation.ts';
 import { installGitConfig, isGitConfigRename } from './git-config.ts';
 import { applyUmask, judge } from './open.ts';
@@ -153,7 +153,7 @@ function renameSlots(m: Mediation, call: Mutation, source: Slot, target: Slot, f
     ...(both === undefined ? [] : [moved(m, target.path, source.path)]),
     ...movedVerdicts(m, object.mode, source, target),
     ...(both === undefined ? [] : movedVerdicts(m, both.mode, target, source)),
-    ...(m.never.has(`${object.dev}:${object.ino}`)
+    ...(m.never.has(objectId(object))
       ? [refusal('never-object', 'an object that may never be touched')]
       : []),
   ]);

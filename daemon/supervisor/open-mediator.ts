@@ -20,6 +20,7 @@ import {
   type Stat,
 } from '../../native-bindings/linux/mod.ts';
 import {
+  objectId,
   toText,
   type BytePath,
   type Decide,
@@ -102,6 +103,30 @@ export class OpenMediator {
     }
   }
 
+  /**
+   * Teaches the kernel about these directories as the first open in each would. Only where all opens are audited: else a
+   * question is what reads are recorded by.
+   */
+  prime(directories: readonly string[]): void {
+    if (!this.m.audited) return;
+    for (const directory of directories) {
+      const path = this.realPath(directory);
+      if (path === undefined) continue;
+      this.cacheDirectory(`${path}/.` as BytePath, true, FAN.OPEN_EXEC_PERM);
+      this.cacheDirectory(`${path}/.` as BytePath, false, FAN.OPEN_PERM);
+    }
+  }
+
+  /** In the sandbox's tree. */
+  private realPath(directory: string): string | undefined {
+    const { files, root } = this.m;
+    const fd = files.openat2(root, directory, O.PATH | O.DIRECTORY | O.CLOEXEC, 0, RESOLVE.IN_ROOT);
+    if (fd < 0) return undefined;
+    const path = files.pathOf(fd);
+    files.close(fd);
+    return path.startsWith('/') && path !== '/' ? path : undefined;
+  }
+
   /** A name that rules single out has appeared in a directory that may be cached: the kernel asks about everything again. */
   private appeared(): void {
     const { events, lost } = this.m.names.read();
@@ -162,7 +187,7 @@ export class OpenMediator {
   }
 
   private verdict(path: BytePath, stat: Stat, exec: boolean): Verdict {
-    const id = `${stat.dev}:${stat.ino}` as const;
+    const id = objectId(stat);
     if (this.m.never.has(id) || (exec && this.m.neverExec.has(id)))
       return refusal('never-object', 'another name of an object that may never be touched');
     const place = stat.nlink === 0 ? (path.replace(/ \(deleted\)$/, '') as BytePath) : path;

@@ -1,6 +1,7 @@
 // open(2), openat(2) and creat(2) with flags that write: carried out on behalf, on the object that was judged.
 import { AT, E, O, S, type Stat } from '../../native-bindings/linux/mod.ts';
 import {
+  objectId,
   strictest,
   toText,
   type BytePath,
@@ -227,7 +228,7 @@ function handOver(call: OpenCall, fd: number): Answer {
 
 /** `never` holds for the object: whatever name leads to it. */
 export function judge(m: Mediation, path: BytePath, stat: Stat, accesses: readonly FileAccess[]): Verdict {
-  if (m.never.has(`${stat.dev}:${stat.ino}`))
+  if (m.never.has(objectId(stat)))
     return refusal('never-object', 'another name of an object that may never be touched');
   const place = stat.nlink === 0 ? (path.replace(/ \(deleted\)$/, '') as BytePath) : path;
   return strictest(

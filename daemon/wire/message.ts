@@ -33,6 +33,7 @@ const answers: ReadonlySet<Kind> = new Set<Kind>([
   'controlAnswer',
   'policyAnswer',
   'doctorAnswer',
+  'attestAnswer',
   'verifyAnswer',
   'proveAnswer',
   'launchAnswer',

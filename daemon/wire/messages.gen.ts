@@ -139,6 +139,15 @@ export interface DoctorCheck {
   readonly fix: string;
 }
 
+export interface AttestRequest {
+  readonly verb: string;
+  readonly text: string;
+}
+
+export interface AttestAnswer {
+  readonly text: string;
+}
+
 export type VerifyRequest = Readonly<Record<string, never>>;
 
 export interface VerifyAnswer {
@@ -479,6 +488,8 @@ export interface Bodies {
   readonly policyAnswer: PolicyAnswer;
   readonly doctor: DoctorRequest;
   readonly doctorAnswer: DoctorAnswer;
+  readonly attest: AttestRequest;
+  readonly attestAnswer: AttestAnswer;
   readonly supervisorHello: SupervisorHello;
   readonly launch: Launch;
   readonly launchAnswer: LaunchAnswer;
@@ -638,6 +649,11 @@ export const fieldTables: Readonly<Record<string, readonly FieldRow[]>> = {
     { no: 3, name: 'detail', type: 'string', repeated: false },
     { no: 4, name: 'fix', type: 'string', repeated: false },
   ],
+  AttestRequest: [
+    { no: 1, name: 'verb', type: 'string', repeated: false },
+    { no: 2, name: 'text', type: 'string', repeated: false },
+  ],
+  AttestAnswer: [{ no: 1, name: 'text', type: 'string', repeated: false }],
   VerifyRequest: [],
   VerifyAnswer: [{ no: 1, name: 'json', type: 'string', repeated: false }],
   ProveRequest: [
@@ -921,6 +937,8 @@ export const bodyTable: readonly BodyRow[] = [
   { no: 33, kind: 'policyAnswer', type: 'PolicyAnswer' },
   { no: 34, kind: 'doctor', type: 'DoctorRequest' },
   { no: 35, kind: 'doctorAnswer', type: 'DoctorAnswer' },
+  { no: 38, kind: 'attest', type: 'AttestRequest' },
+  { no: 39, kind: 'attestAnswer', type: 'AttestAnswer' },
   { no: 40, kind: 'supervisorHello', type: 'SupervisorHello' },
   { no: 41, kind: 'launch', type: 'Launch' },
   { no: 42, kind: 'launchAnswer', type: 'LaunchAnswer' },

@@ -44,6 +44,8 @@ const mayImport: ReadonlyMap<string, RoomSet> = new Map<string, RoomSet>([
   ['evidence', only('model', 'native-bindings')],
   ['attestation', only('model', 'wire', 'native-bindings', 'evidence')],
   ['verifier', only('model', 'native-bindings', 'evidence')],
+  // A verifier with a door and a memory; not of an endpoint.
+  ['verifier-service', only('model', 'native-bindings', 'evidence', 'verifier')],
   ['session', everyRoomBut('control', 'cli', 'scripts', 'main.ts')],
   ['control', everyRoomBut('cli', 'scripts', 'main.ts')],
   [
@@ -59,6 +61,7 @@ const mayImport: ReadonlyMap<string, RoomSet> = new Map<string, RoomSet>([
       'proof',
       'evidence',
       'verifier',
+      'verifier-service',
       'tokens',
     ),
   ],
@@ -96,7 +99,7 @@ const pureNetNames: ReadonlySet<string> = new Set(['isIP', 'isIPv4', 'isIPv6', '
 const packageHomes: ReadonlyMap<string, readonly string[]> = new Map([
   ['koffi', ['native-bindings']],
   ['node-pty', ['launcher']],
-  ['better-sqlite3', ['audit']],
+  ['better-sqlite3', ['audit', 'verifier-service']],
   // The uploader speaks OTLP, which is protobuf too: the few messages of it are its own.
   ['protobufjs', ['wire', 'uploader']],
   ['commander', ['cli']],
@@ -105,7 +108,7 @@ const packageHomes: ReadonlyMap<string, readonly string[]> = new Map([
   ['ajv', ['policy']],
   ['dns-packet', ['egress']],
   ['esbuild', ['scripts']],
-  ['jose', ['tokens', 'verifier']],
+  ['jose', ['tokens', 'verifier', 'verifier-service']],
   ['@nats-io/transport-node', ['uploader']],
   ['@nats-io/jetstream', ['uploader']],
   ['hyparquet-writer', ['cli']],

@@ -13,6 +13,7 @@ import {
   readEventLog,
   readEvidence,
   readImaLog,
+  readSealed,
   readStatement,
   replay,
   replayIma,
@@ -20,7 +21,6 @@ import {
 } from '../../daemon/evidence/mod.ts';
 import type { Evidence, Json, Statement } from '../../daemon/evidence/mod.ts';
 import { CordonError } from '../../daemon/model/mod.ts';
-import { readSealed } from '../../daemon/attestation/mod.ts';
 import { daemonFacts } from '../support/attested.ts';
 
 const statement: Statement = {

@@ -52,6 +52,7 @@ export function fakeProfiles(): FakeProfiles {
   return {
     plan,
     ownMode,
+    identity: () => ({ digest: '00'.repeat(32), version }),
     show: ({ profile, user }) => JSON.stringify({ profile, user }),
     smallestChange: ({ object }) => ({
       yaml: `files: [{ allow: [read], in: [${object}] }]`,

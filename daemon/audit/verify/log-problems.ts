@@ -75,15 +75,10 @@ export function logProblems({ row, results, gaps, missing }: LogFacts): Problem[
       problem('edit', { from: at, to: at + 255 }, 'the leaves of this tile have another root than was kept'),
     )
     .filter((each) => each.to < shifted && ![...known, ...chain].some((other) => touches(other, each)));
-  const unsaid = joined(results.flatMap((result) => result.pruned))
-    .flatMap((range) => without({ from: range.from + base, to: range.to + base }, gaps))
-    .map(({ from, to }) =>
-      problem(
-        'deletion',
-        { from: from - base, to: to - base },
-        'these events are gone and no gap record says so',
-      ),
-    );
+  const pruned = joined(results.flatMap((result) => result.pruned));
+  const unsaid = without(pruned, gaps, base).map((range) =>
+    problem('deletion', range, 'these events are gone and no gap record says so'),
+  );
   return [...known, ...chain, ...tiles, ...unsaid].sort((a, b) => a.from - b.from);
 }
 
@@ -93,21 +88,33 @@ function joined(ranges: readonly IndexRange[]): IndexRange[] {
   const out: { from: number; to: number }[] = [];
   for (const { from, to } of ranges) {
     const last = out.at(-1);
-    if (last !== undefined && last.to === from - 1) last.to = to;
+    if (last !== undefined && last.to >= from - 1) last.to = Math.max(last.to, to);
     else out.push({ from, to });
   }
   return out;
 }
 
-/** What of a range none of the others covers. */
-function without(range: IndexRange, others: readonly IndexRange[]): IndexRange[] {
-  let left: IndexRange[] = [range];
-  for (const other of others)
-    left = left.flatMap((each) => {
-      if (!touches(each, other)) return [each];
-      const before = { from: each.from, to: other.from - 1 };
-      const after = { from: other.to + 1, to: each.to };
-      return [before, after].filter(({ from, to }) => from <= to);
-    });
+/** What of the ranges (ascending) none of the others covers, which are `base` further. */
+function without(ranges: readonly IndexRange[], others: readonly IndexRange[], base: number): IndexRange[] {
+  const covers = joined(
+    others
+      .map(({ from, to }) => ({ from: from - base, to: to - base }))
+      .sort((a, b) => a.from - b.from || a.to - b.to),
+  );
+  const left: IndexRange[] = [];
+  let next = 0;
+  for (const { from, to } of ranges) {
+    let at = from;
+    while ((covers[next]?.to ?? Infinity) < from) next += 1;
+    for (let i = next; at <= to; i++) {
+      const cover = covers[i];
+      if (cover === undefined || cover.from > to) {
+        left.push({ from: at, to });
+        break;
+      }
+      if (cover.from > at) left.push({ from: at, to: cover.from - 1 });
+      at = Math.max(at, cover.to + 1);
+    }
+  }
   return left;
 }

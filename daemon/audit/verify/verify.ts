@@ -77,7 +77,8 @@ async function verifyLog(
   const facts = { row, rows, witnesses, roots: rootsAt(results) };
   const heads = checkHeads(facts);
   const missing = Math.max(size, row.signedSize) - entries;
-  const own = logProblems({ row, results, gaps: gapsIn(db), missing });
+  const gaps = gapsIn(db, origin);
+  const own = logProblems({ row, results, gaps: gaps.ranges, missing });
   const given = kept !== undefined && originOf(kept) === origin ? kept : undefined;
   const problems = [
     ...own,
@@ -85,6 +86,7 @@ async function verifyLog(
     ...heads.problems.filter(
       ({ kind, from, to }) => kind !== 'checkpoint' || !own.some((p) => p.from <= to && from <= p.to),
     ),
+    ...(next === undefined ? gaps.problems : []),
     ...beyond(db, row, next),
     ...(next === undefined ? [] : ended(row, next)),
     ...(given === undefined ? [] : checkKept(given, facts, (at) => rootOf(nodesIn(db, row), at))),
@@ -155,24 +157,41 @@ function headProblems(database: string, row: LogRow | undefined): Problem[] {
   return [];
 }
 
-/** What gap records say is not there any more. */
-function gapsIn(db: Database): IndexRange[] {
-  const sql = `SELECT event FROM entries WHERE class = 'gap' AND event IS NOT NULL`;
-  const events = db.prepare<[], string>(sql).pluck().all();
-  return events.flatMap((event) => gapOf(event));
+interface Gaps {
+  /** Of positions, what gap records say is not there any more. */
+  readonly ranges: readonly IndexRange[];
+  readonly problems: readonly Problem[];
 }
 
-function gapOf(event: string): IndexRange[] {
+/** Each must end with the chain that it names. */
+function gapsIn(db: Database, origin: string): Gaps {
+  const sql = `SELECT position, event FROM entries WHERE class = 'gap' AND event IS NOT NULL`;
+  const chain = db.prepare<[number], Buffer>('SELECT chain FROM entries WHERE position = ?').pluck();
+  const ranges: IndexRange[] = [];
+  const problems: Problem[] = [];
+  for (const { position, event } of db.prepare<[], { position: number; event: string }>(sql).all()) {
+    const gap = gapOf(event);
+    const last = gap?.ranges.at(-1)?.to;
+    if (gap === undefined || last === undefined) continue;
+    ranges.push(...gap.ranges);
+    if (chain.get(last)?.toString('hex') === gap.lastHash) continue;
+    const detail = `the gap record ends with another hash than entry ${last} has`;
+    problems.push({ kind: 'gap', origin, from: position, to: position, detail });
+  }
+  return { ranges, problems };
+}
+
+/** Undefined for what is no gap record of this log. */
+function gapOf(event: string): { readonly ranges: IndexRange[]; readonly lastHash: string } | undefined {
   try {
     const { kind, operation, detail } = recordOf(event);
-    const ranges = detail?.['ranges'];
-    if (kind !== 'log' || operation !== 'gap' || !Array.isArray(ranges)) return [];
-    return (ranges as string[]).flatMap((text) => {
-      const match = /^(\d{1,16})-(\d{1,16})$/.exec(text);
-      return match === null ? [] : [{ from: Number(match[1]), to: Number(match[2]) }];
-    });
+    const { ranges, lastHash } = detail ?? {};
+    if (kind !== 'log' || operation !== 'gap' || !Array.isArray(ranges) || typeof lastHash !== 'string')
+      return undefined;
+    const read = (ranges as string[]).map((text) => /^(\d{1,16})-(\d{1,16})$/.exec(text));
+    return { ranges: read.map((match) => ({ from: Number(match?.[1]), to: Number(match?.[2]) })), lastHash };
   } catch {
-    return [];
+    return undefined;
   }
 }
 

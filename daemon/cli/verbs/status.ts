@@ -1,9 +1,21 @@
 // `cordon status`: is the daemon there, and what has it done.
 import { columns } from '../text/columns.ts';
+import { printable } from '../text/printable.ts';
 import { spanText } from '../text/time.ts';
 import type { VerbAction } from '../verb.ts';
 
 const more = (json: string): unknown => (json === '' ? {} : JSON.parse(json));
+
+/** `software` is said wherever anything is said. */
+function attestationRow(json: string): string[][] {
+  const { attestation } = more(json) as {
+    readonly attestation?: { readonly tpm: string; readonly verdict: string; readonly reason: string };
+  };
+  if (attestation === undefined) return [];
+  const { tpm, verdict, reason } = attestation;
+  const by = tpm === 'none' ? '' : ` (${tpm === 'software' ? 'SOFTWARE' : tpm} TPM)`;
+  return [['attested', printable(`${verdict}${by}: ${reason}`)]];
+}
 
 export const status: VerbAction = async ({ daemon, json, colours, now, out }) => {
   const answer = await daemon.ask('status', {}, 'statusAnswer');
@@ -30,6 +42,7 @@ export const status: VerbAction = async ({ daemon, json, colours, now, out }) =>
     ['launches', launches],
     ['sessions', String(sessions)],
     ['records', `${records}, ${denied} of them denied`],
+    ...attestationRow(answer.json),
   ];
   out(
     ...columns([], rows, (cell, column, row) =>

@@ -24,6 +24,7 @@ export const status: AdminHandler<'status'> = ({ daemon, actor }) => {
       profileDirs: daemon.settings.profileDirs,
       defaultProfile: daemon.settings.defaultProfile,
       adminGroup: daemon.settings.adminGroup,
+      attestation: { ...daemon.attestation.state, result: undefined },
     }),
   });
 };

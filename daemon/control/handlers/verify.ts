@@ -29,7 +29,8 @@ export const verify: AdminHandler<'verify'> = async ({ daemon, actor }, _body, {
   try {
     await daemon.audit.spool.drainAll();
     const args = ['--disable-warning=ExperimentalWarning', program(), '--database', daemon.paths.database];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    const witnesses = (daemon.settings.records?.witnesses ?? []).flatMap((key) => ['--witness', key]);
+    const child = spawn(process.execPath, [...args, ...witnesses], { stdio: ['ignore', 'pipe', 'inherit'] });
     void connection.closed.then(() => child.kill());
     let last = '';
     for await (const json of createInterface({ input: child.stdout })) {

@@ -1,0 +1,200 @@
+// Attestation as the daemon does it: an attester over this machine's TPM, and the latest word of the verifier on it.
+import { X509Certificate } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { openTpm } from '../../native-bindings/tpm/mod.ts';
+import { nameOf, readKey } from '../../native-bindings/tpm/wire/mod.ts';
+import { Attester, open, seal, usualLogs } from '../attestation/mod.ts';
+import type { DaemonFacts, Store, TpmFacts } from '../attestation/mod.ts';
+import { attestationDefaults, settingsFile } from '../config/attestation-settings.ts';
+import type { AttestationSettings } from '../config/attestation-settings.ts';
+import {
+  defaultPcrs,
+  enrolmentText,
+  evidenceText,
+  readChallenge,
+  readEvidence,
+  readSealed,
+  sealedText,
+} from '../evidence/mod.ts';
+import { CordonError, unattested } from '../model/mod.ts';
+import type { AttestationState, TpmKind } from '../model/mod.ts';
+import { readResult } from '../verifier/mod.ts';
+
+export interface AttestationParts {
+  readonly settings: AttestationSettings | undefined;
+  readonly store: Store;
+  readonly facts: () => DaemonFacts;
+  readonly bootId: string;
+  /** Unix time in milliseconds. */
+  readonly now: () => number;
+}
+
+const resultSetting = 'attestation-result';
+/** Quotes whose results are waited for. */
+const maxAwaited = 32;
+
+/** A device that is not there is no TPM; what else is named is looked for when it is used. */
+function tpmNamed({ tpm }: AttestationSettings): string | undefined {
+  if (tpm === 'none') return undefined;
+  const device = /^device:(.+)$/.exec(tpm)?.[1];
+  return device === undefined || existsSync(device) ? tpm : undefined;
+}
+
+function certificatesIn(path: string | undefined): Buffer[] {
+  if (path === undefined) return [];
+  const text = settingsFile('ek-certificate', path);
+  const blocks = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  return blocks.map((block) => new X509Certificate(block).raw);
+}
+
+export class Attestation {
+  readonly #parts: AttestationParts;
+  readonly #settings: AttestationSettings;
+  readonly #tpm: ReturnType<typeof openTpm> | undefined;
+  readonly #attester: Attester | undefined;
+  readonly #awaited = new Set<string>();
+  #kind: TpmKind;
+  #state: AttestationState;
+
+  constructor(parts: AttestationParts) {
+    this.#parts = parts;
+    this.#settings = parts.settings ?? attestationDefaults;
+    const name = tpmNamed(this.#settings);
+    if (name !== undefined) {
+      this.#tpm = openTpm({ name });
+      this.#attester = new Attester({
+        tpm: this.#tpm,
+        ...this.#quoteOptions(),
+        counter: this.#settings.counter,
+        ekCertificates: certificatesIn(this.#settings.ekCertificate),
+        logs: usualLogs,
+        store: parts.store,
+        facts: parts.facts,
+      });
+    }
+    this.#kind = this.#tpm === undefined ? 'none' : this.#tpm.software ? 'software' : 'hardware';
+    this.#state = this.#kept();
+  }
+
+  #quoteOptions(): { bank: string; pcrs: readonly number[] } {
+    return { bank: this.#settings.bank, pcrs: this.#settings.pcrs ?? defaultPcrs };
+  }
+
+  /** What was last proved. Cheap: nothing is asked of the TPM. */
+  get state(): AttestationState {
+    return this.#state;
+  }
+
+  /** For people: `none`, or what the TPM is and how it is reached. */
+  async facts(): Promise<TpmFacts | undefined> {
+    const facts = await this.#attester?.facts();
+    if (facts !== undefined) this.#kind = facts.kind;
+    return facts;
+  }
+
+  #needed(): Attester {
+    if (this.#attester !== undefined) return this.#attester;
+    const named = this.#settings.tpm;
+    throw new CordonError(
+      'unavailable',
+      named === 'none' ? 'no TPM is to be used' : `there is no TPM (${named})`,
+      {
+        fix: 'attestation: tpm in cordond’s settings names it; a software TPM only proves something in tests',
+      },
+    );
+  }
+
+  get enrolled(): boolean {
+    return this.#attester?.enrolment !== undefined;
+  }
+
+  async enrol(): Promise<string> {
+    return enrolmentText(await this.#needed().enrol());
+  }
+
+  /** Hexadecimal. */
+  async activate(challenge: string): Promise<string> {
+    const credential = readChallenge(challenge);
+    return (await this.#needed().activate(credential)).toString('hex');
+  }
+
+  keep(token: string): void {
+    this.#needed().keepEnrolment(token);
+  }
+
+  async quote(nonce: string): Promise<string> {
+    const evidence = await this.#needed().quote(nonce);
+    this.#awaited.add(nonce);
+    for (const oldest of this.#awaited) if (this.#awaited.size > maxAwaited) this.#awaited.delete(oldest);
+    return evidenceText(evidence);
+  }
+
+  /** The verifier's result of a quote that was made here. Throws when it is not to be believed. */
+  async result(token: string): Promise<AttestationState> {
+    const { verifierKey } = this.#settings;
+    if (verifierKey === undefined)
+      throw new CordonError('config-invalid', 'no verifier is trusted here', {
+        fix: 'attestation: verifier-key in cordond’s settings names its public key (JWK)',
+      });
+    const key = JSON.parse(settingsFile('verifier-key', verifierKey)) as Parameters<typeof readResult>[1];
+    const now = this.#parts.now();
+    const result = await readResult(token, key, Math.floor(now / 1000));
+    if (!this.#awaited.delete(result.nonce))
+      throw new CordonError(
+        'not-permitted',
+        'the result is of a quote that this daemon did not make, or made before',
+      );
+    const kind = result.tpm === 'hardware' && this.#kind === 'software' ? 'software' : result.tpm;
+    this.#state = {
+      tpm: kind === 'none' ? this.#kind : kind,
+      verdict: result.accepted ? 'passed' : 'failed',
+      reason: result.accepted ? 'the verifier accepted the evidence' : result.failures.join('; '),
+      at: result.issued * 1000,
+      freshUntil: result.accepted ? result.expires * 1000 : 0,
+      verifier: result.issuer,
+      result: token,
+    };
+    const { bootId, store } = this.#parts;
+    store.write(resultSetting, JSON.stringify({ bootId, state: this.#state }));
+    return this.#state;
+  }
+
+  /** Base64 in, sealed text out. */
+  async seal(data: string): Promise<string> {
+    this.#needed();
+    const { escrow } = this.#settings;
+    if (escrow === undefined)
+      throw new CordonError('config-invalid', 'nothing is sealed without a way back', {
+        fix: 'attestation: escrow in cordond’s settings names a public RSA key (PEM) whose private half is kept elsewhere',
+      });
+    const options = { ...this.#quoteOptions(), escrow: settingsFile('escrow', escrow) };
+    return sealedText(await seal(this.#tpm ?? openTpm({ name: '' }), Buffer.from(data, 'base64'), options));
+  }
+
+  /** Sealed text in, base64 out. */
+  async open(sealed: string): Promise<string> {
+    this.#needed();
+    return (await open(this.#tpm ?? openTpm({ name: '' }), readSealed(sealed))).toString('base64');
+  }
+
+  close(): void {
+    this.#attester?.close();
+  }
+
+  /** A result holds for the boot in which it was given, and never for longer than it says. */
+  #kept(): AttestationState {
+    const kept = this.#parts.store.read(resultSetting);
+    if (this.#kind !== 'none' && kept !== undefined) {
+      const { bootId, state } = JSON.parse(kept) as { bootId: string; state: AttestationState };
+      if (bootId === this.#parts.bootId) return state;
+    }
+    return unattested(
+      this.#kind,
+      this.#kind === 'none' ? 'this machine has no TPM' : 'not attested since it was started',
+    );
+  }
+}
+
+/** Name of the key in evidence, for records. */
+export const attestedName = (evidence: string): string =>
+  nameOf(readKey(readEvidence(evidence).ak)).toString('hex');
