@@ -39,7 +39,7 @@ export async function startWitness(t: Test, log: NoteVerifier): Promise<TestWitn
   let last: Checkpoint | undefined;
 
   const answer = (response: ServerResponse, body: string): void => {
-    const refuse = (status: number, text = ''): undefined => {
+    const refuse = (status: number, text = ''): void => {
       answers.push(`${status} ${text}`.trim());
       response.writeHead(status, status === 409 ? { 'Content-Type': 'text/x.tlog.size' } : {}).end(text);
     };
@@ -49,8 +49,14 @@ export async function startWitness(t: Test, log: NoteVerifier): Promise<TestWitn
     const note = body.slice(split + 2);
     const { text } = openNote(note, [log]);
     const checkpoint = parseCheckpoint(text);
-    if (!(old <= checkpoint.size)) return refuse(400);
-    if (old !== (last?.size ?? 0)) return refuse(409, `${last?.size ?? 0}\n`);
+    if (!(old <= checkpoint.size)) {
+      refuse(400);
+      return;
+    }
+    if (old !== (last?.size ?? 0)) {
+      refuse(409, `${last?.size ?? 0}\n`);
+      return;
+    }
     const proof = lines.map((line) => hashFromBase64(line) ?? '');
     const holds =
       last === undefined
@@ -62,7 +68,10 @@ export async function startWitness(t: Test, log: NoteVerifier): Promise<TestWitn
             secondRoot: checkpoint.root,
             proof,
           });
-    if (!holds) return refuse(422);
+    if (!holds) {
+      refuse(422);
+      return;
+    }
     last = checkpoint;
     answers.push(`cosigned ${checkpoint.size}`);
     const signer = { name, publicKey: verifier.publicKey };
