@@ -139,8 +139,12 @@ class Running {
       recorder,
       hosts: start.hosts,
       ask: upstreamOf(start.upstream),
-      announce: (host: string, addrs: readonly string[], ttl: number) =>
-        writeLine(this.parts.flows, { t: 'pin', host, addrs, ttl }),
+      announce: async (host: string, addrs: readonly string[], ttl: number) => {
+        const pin = { t: 'pin', host, addrs, ttl };
+        // On control it is for whoever takes our place, should we die: nobody waits for that.
+        void writeLine(this.parts.control, pin).catch(() => undefined);
+        await writeLine(this.parts.flows, pin);
+      },
     };
     return new DnsServer({
       recorder,

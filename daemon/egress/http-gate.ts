@@ -73,7 +73,7 @@ export class HttpGate implements Gate {
         const eaten = this.body.eat(rest, (piece) => this.check?.piece(piece));
         if ('bad' in eaten) return this.odd(forward, rest, eaten.bad);
         const refusal = eaten.done ? await this.check?.end() : undefined;
-        if (refusal !== undefined) return { forward, refusal };
+        if (refusal !== undefined) return { forward, refusal, abort: true };
         forward.push(rest.subarray(0, eaten.size));
         rest = rest.subarray(eaten.size);
         if (eaten.done) this.body = this.check = undefined;

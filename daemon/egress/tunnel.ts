@@ -7,6 +7,8 @@ export interface Gated {
   readonly forward: readonly Buffer[];
   /** Nothing more of the client is forwarded: these bytes are its last answer, after the server's. */
   readonly refusal?: Buffer;
+  /** With a refusal: the server is to take what it has for broken off, and its answer to that is nobody's. */
+  readonly abort?: true;
 }
 
 export interface Gate {
@@ -67,12 +69,13 @@ export class Tunnel {
   }
 
   /** Forwards nothing more of the client; says `bytes` after what the server still answers. */
-  refuse(bytes: Buffer): void {
+  refuse(bytes: Buffer, abort = false): void {
     if (this.farewell !== undefined) return;
     this.farewell = bytes;
     this.outcome ??= 'refused';
     this.client.pause();
-    this.server.end();
+    if (abort) this.server.resetAndDestroy();
+    else this.server.end();
     if (this.server.readableEnded || this.server.destroyed) this.sayFarewell(bytes);
     else setTimeout(() => this.close('refused'), farewellDeadline).unref();
   }
@@ -122,10 +125,10 @@ export class Tunnel {
 
   private async judged(gate: Gate, chunk: Buffer): Promise<void> {
     try {
-      const { forward, refusal } = await gate.accept(chunk);
+      const { forward, refusal, abort } = await gate.accept(chunk);
       let flowing = true;
       for (const bytes of forward) flowing = this.send(bytes);
-      if (refusal !== undefined) this.refuse(refusal);
+      if (refusal !== undefined) this.refuse(refusal, abort);
       else if (!flowing && !this.server.destroyed) await drained(this.server);
     } catch {
       // The record could not be made: nothing may go on.

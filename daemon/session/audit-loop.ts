@@ -37,7 +37,12 @@ export class AuditLoop {
   }
 
   start(): void {
-    this.turn();
+    this.timer = setTimeout(() => this.turn(), BUSY_MS).unref();
+  }
+
+  /** Takes what the sandbox's own beginning opened; it is recorded once there is a journal. */
+  rehearse(): void {
+    this.audit.take();
   }
 
   private turn(): void {

@@ -4,13 +4,15 @@ import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { sockets } from '../../native-bindings/linux/mod.ts';
-import type { CapabilitySet, Journal, NewRecord } from '../model/mod.ts';
+import type { CapabilitySet, Journal, Layer, NewRecord } from '../model/mod.ts';
+import { EgressPins } from './egress-pins.ts';
 import type { Prepared } from './messages.ts';
 
 /** What the session is, once it is known. */
 export interface EgressSession {
   readonly session: string;
   readonly capabilitySet: CapabilitySet;
+  readonly mayLack: readonly Layer[];
   readonly upstream: readonly string[];
   readonly hosts: Readonly<Record<string, readonly string[]>>;
   readonly journal: Journal;
@@ -41,6 +43,7 @@ export class EgressProcess {
   private session: EgressSession | undefined;
   private stopped = false;
   private partial = '';
+  private readonly pins = new EgressPins();
   private acknowledged: ((generation: number) => void) | undefined;
 
   constructor(options: EgressOptions) {
@@ -59,9 +62,11 @@ export class EgressProcess {
     const [ours, theirs] = sockets.socketPair(sockets.SOCK.STREAM | sockets.SOCK.CLOEXEC);
     const { listeners: l, log, uid } = this.options;
     const file = fileURLToPath(new URL('./egress.js', import.meta.url));
-    this.child = spawn(process.execPath, ['--max-semi-space-size=1', file], {
+    // One that was started before the session was known, and lacks a layer, has ended: this one may know better.
+    const lacks = `--may-lack=${(this.session?.mayLack ?? []).join(',')}`;
+    this.child = spawn(process.execPath, ['--max-semi-space-size=1', '--single-threaded-gc', file, lacks], {
       stdio: ['ignore', log, log, this.flowsRemote, theirs, l.tcp4, l.tcp6, l.udp53, l.tcp53],
-      env: {},
+      env: { MALLOC_ARENA_MAX: '1' },
       cwd: '/',
       uid,
       gid: uid,
@@ -85,7 +90,7 @@ export class EgressProcess {
   private sayStart(): void {
     if (this.session === undefined) return;
     const { session, capabilitySet, upstream, hosts } = this.session;
-    this.send({ t: 'start', capabilitySet, upstream, hosts, session });
+    this.send({ t: 'start', capabilitySet, upstream, hosts, session, pins: this.pins.left() });
   }
 
   /** Its connections ended with it; the sandbox's listeners are ours and wait. */
@@ -118,6 +123,7 @@ export class EgressProcess {
       void this.askToken(message.n, message);
     } else if (message?.t === 'policy-ack' && typeof message.generation === 'number')
       this.acknowledged?.(message.generation);
+    else if (message?.t === 'pin') this.pins.keep(line);
     else if (message?.t !== 'ready') this.child?.kill('SIGKILL'); // not our protocol: it is not what we started
   }
 

@@ -29,3 +29,10 @@ export function blockedActions(journalPath: string): string[] {
   }
   return [...seen.values()];
 }
+
+/** Why the command itself did not start, when a rule refused it. */
+export function deniedExec(journalPath: string): string | undefined {
+  const denials = blockedActions(journalPath).map((json) => JSON.parse(json) as SessionRecord);
+  const exec = denials.find(({ kind }) => kind === 'exec');
+  return exec === undefined ? undefined : `${exec.object} may not be executed: ${exec.reason}`;
+}

@@ -139,6 +139,7 @@ function takeOn(order: Confine): void {
     terminal = openTerminal(order.terminal.columns, order.terminal.rows, order.uid);
   // What our own parents left open for us (a service manager, a shell) is not for the agent.
   processes.closeOnExecFrom(3);
+  rehearseLocate(order);
   const { listener, landlockHolds } = confine({ landlockAbi, rules: agentRules(fifos), filter });
   say({ type: 'confined', listener, terminal, landlock: landlockHolds });
 }
@@ -162,6 +163,24 @@ function locate({ argv, environment, cwd, uid, gid }: Spawn): string {
   });
 }
 const isFile = (path: string): boolean => ((files.fstatat(-100, path, 0)?.mode ?? 0) & S.IFMT) === S.IFREG;
+
+/** So that the first real search finds its code compiled; what it finds does not matter. */
+function rehearseLocate({ uid, gid }: Confine): void {
+  try {
+    locate({
+      type: 'spawn',
+      argv: ['true'],
+      environment: {},
+      cwd: '/',
+      uid,
+      gid,
+      stdio: [0, 1, 2],
+      terminal: false,
+    });
+  } catch {
+    // There is no true(1) here.
+  }
+}
 
 function start(order: Spawn): void {
   try {

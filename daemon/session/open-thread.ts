@@ -53,6 +53,21 @@ const state = {
 };
 const mediator = new OpenMediator(state);
 
+/** Where nearly every program looks when it starts. */
+const familiar = [
+  ...[
+    '/usr/bin',
+    '/bin',
+    '/usr/local/bin',
+    '/lib64',
+    '/usr/lib',
+    '/usr/lib/locale',
+    '/usr/local/lib',
+    '/etc',
+  ],
+  ...['x86_64', 'aarch64'].flatMap((arch) => [`/lib/${arch}-linux-gnu`, `/usr/lib/${arch}-linux-gnu`]),
+];
+
 function begin(message: BeginOpen): void {
   journal = journalOf(message);
   terminal = message.terminal;
@@ -65,6 +80,7 @@ function begin(message: BeginOpen): void {
   mediator.replacePolicy(deciderOf(message.capabilitySet, terminal), message.capabilitySet.mode);
   mediator.active = true;
   say({ type: 'begun', tid: processes.gettid() });
+  mediator.prime(familiar);
 }
 
 function handle(message: ToMediationThread): boolean {

@@ -72,7 +72,7 @@ class Thread<To> {
     this.onLargeImage = onLargeImage;
     this.worker = new Worker(new URL(file, import.meta.url), {
       workerData: data,
-      resourceLimits: { maxYoungGenerationSizeMb: 8 },
+      resourceLimits: { maxYoungGenerationSizeMb: 2 },
     });
     this.worker.on('message', (message: Message) => this.deliver(message));
     this.onDeath = onDeath;

@@ -11,10 +11,11 @@ import { AttachSocket, type Client } from './attach.ts';
 import { AuditLoop } from './audit-loop.ts';
 import { EgressProcess } from './egress-process.ts';
 import { buildEnvironment } from './environment.ts';
-import { blockedActions, exitCode } from './exit-status.ts';
+import { blockedActions, deniedExec, exitCode } from './exit-status.ts';
 import { Ground } from './ground.ts';
 import { journalPlace, openJournal } from './journal-place.ts';
 import type { Confined, EffectiveLayer, HashImage, NotStarted } from './messages.ts';
+import { rehearseAttach, rehearseRecords } from './main-rehearsal.ts';
 import { fits, planDigest, type PreparedOrder } from './prepared-order.ts';
 import { Sandbox } from './sandbox.ts';
 import { confineSession, groundOf, latin1 } from './session-confinement.ts';
@@ -151,6 +152,16 @@ export class Supervisor {
     const plan = this.planOf(order);
     this.prepared = { order, digest: planDigest(order.plan) };
     await this.takeOn(order, plan);
+    await this.rehearse(order);
+  }
+
+  /** What is found out here is found out again at the launch: it is the going through it that counts. */
+  private async rehearse(order: LaunchOrder): Promise<void> {
+    const why = this.unfit({ ...order, prepared: this.prepared?.digest ?? '' });
+    if (why !== undefined) throw new CordonError('stale', `${why} is different already`);
+    rehearseRecords();
+    this.audit?.rehearse();
+    await rehearseAttach(`${order.attachPath}.rehearsal`);
   }
 
   /** Throws `stale` when the launch is not the one that was prepared, or anything has changed since; nothing of it has begun then. */
@@ -234,6 +245,7 @@ export class Supervisor {
     this.egress?.begin({
       session: order.session,
       capabilitySet: plan.capabilitySet,
+      mayLack: plan.mayLack,
       upstream: order.upstream,
       hosts: order.hosts === '' ? {} : (JSON.parse(order.hosts) as Record<string, string[]>),
       journal: this.journal,
@@ -308,7 +320,9 @@ export class Supervisor {
   }
 
   private notStarted({ code, message }: NotStarted): void {
-    this.end(code === 'ENOENT' ? 127 : code === 'EACCES' || code === 'EPERM' ? 126 : 125, '', message);
+    const refused = code === 'EACCES' || code === 'EPERM';
+    const denial = refused && this.order !== undefined ? deniedExec(this.order.journalPath) : undefined;
+    this.end(code === 'ENOENT' ? 127 : refused ? 126 : 125, '', denial ?? message);
   }
 
   private running(order: LaunchOrder, plan: Plan, pid: number): void {

@@ -103,6 +103,30 @@ export class OpenMediator {
     }
   }
 
+  /**
+   * Teaches the kernel about these directories as the first open in each would. Only where all opens are audited: else a
+   * question is what reads are recorded by.
+   */
+  prime(directories: readonly string[]): void {
+    if (!this.m.audited) return;
+    for (const directory of directories) {
+      const path = this.realPath(directory);
+      if (path === undefined) continue;
+      this.cacheDirectory(`${path}/.` as BytePath, true, FAN.OPEN_EXEC_PERM);
+      this.cacheDirectory(`${path}/.` as BytePath, false, FAN.OPEN_PERM);
+    }
+  }
+
+  /** In the sandbox's tree. */
+  private realPath(directory: string): string | undefined {
+    const { files, root } = this.m;
+    const fd = files.openat2(root, directory, O.PATH | O.DIRECTORY | O.CLOEXEC, 0, RESOLVE.IN_ROOT);
+    if (fd < 0) return undefined;
+    const path = files.pathOf(fd);
+    files.close(fd);
+    return path.startsWith('/') && path !== '/' ? path : undefined;
+  }
+
   /** A name that rules single out has appeared in a directory that may be cached: the kernel asks about everything again. */
   private appeared(): void {
     const { events, lost } = this.m.names.read();

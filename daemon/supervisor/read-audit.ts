@@ -49,21 +49,22 @@ export class ReadAudit {
 
   /** Takes one batch of what waits (with `force` everything), and writes what is due. True when something came. */
   drain(journal: Writing, decider: Decider, force = false): boolean {
-    let came = this.takeBatch();
-    while (force && this.takeBatch()) came = true;
+    let came = this.take();
+    while (force && this.take()) came = true;
     if (force || this.folded.size >= MAX_FOLDED || this.o.elapsed() - this.flushed >= FLUSH_MS)
       this.flush(journal, decider);
     return came;
   }
 
-  private takeBatch(): boolean {
+  /** Takes one batch, and writes nothing. False when nothing waited. */
+  take(): boolean {
     const { events, lost } = this.o.group.read();
     this.lost += lost;
-    for (const event of events) this.take(event);
+    for (const event of events) this.fold(event);
     return events.length > 0;
   }
 
-  private take(event: Opened): void {
+  private fold(event: Opened): void {
     if (event.pid === this.o.ownPid) return;
     const directory = this.directoryOf(event);
     if (directory === undefined) {

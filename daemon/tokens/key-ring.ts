@@ -17,7 +17,7 @@ export interface KeyKeeper {
 export const softwareKeeper = (algorithm: SigningAlgorithm = 'EdDSA'): KeyKeeper => ({
   make: () => newPrivateJwk(algorithm),
   // Written by us, read from a file that only root can write.
-  revive: (kept) => softwareKey(kept as PrivateJwk),
+  revive: (kept) => Promise.resolve(softwareKey(kept as PrivateJwk)),
 });
 
 interface Kept {

@@ -1,6 +1,5 @@
 // Keys that sign tokens. A key says what it is and signs; where it is kept (a file, a TPM) is its own business.
-import { CompactSign, importJWK } from 'jose';
-import { generateKeyPairSync } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto';
 import { thumbprintOf } from '../wire/dpop.ts';
 import type { PublicJwk } from '../wire/dpop.ts';
 import type { SigningAlgorithm } from './jwks.ts';
@@ -28,9 +27,10 @@ export function newPrivateJwk(algorithm: SigningAlgorithm): PrivateJwk {
   return algorithm === 'EdDSA' ? { kty: 'OKP', crv: 'Ed25519', x, d } : { kty: 'EC', crv: 'P-256', x, y, d };
 }
 
-export async function softwareKey(jwk: PrivateJwk): Promise<SigningKey> {
+/** Signs at once, on this thread: a signature takes some 50 µs, less than to wait for another thread's turn. */
+export function softwareKey(jwk: PrivateJwk): SigningKey {
   const algorithm = jwk.kty === 'OKP' ? 'EdDSA' : 'ES256';
-  const key = await importJWK({ ...jwk }, algorithm);
+  const key = createPrivateKey({ key: { ...jwk }, format: 'jwk' });
   const publicJwk = publicPart(jwk);
   const kid = thumbprintOf(publicJwk);
   return {
@@ -38,12 +38,17 @@ export async function softwareKey(jwk: PrivateJwk): Promise<SigningKey> {
     algorithm,
     publicJwk,
     held: 'file',
-    sign: (typ, payload) =>
-      new CompactSign(Buffer.from(JSON.stringify(payload)))
-        .setProtectedHeader({ alg: algorithm, typ, kid })
-        .sign(key),
+    sign: (typ, payload) => {
+      const signed = `${part({ alg: algorithm, typ, kid })}.${part(payload)}`;
+      // RFC 7518 section 3.4: R and S side by side; RFC 8037: Ed25519 takes no digest.
+      const digest = algorithm === 'EdDSA' ? null : 'sha256';
+      const signature = sign(digest, Buffer.from(signed), { key, dsaEncoding: 'ieee-p1363' });
+      return Promise.resolve(`${signed}.${signature.toString('base64url')}`);
+    },
   };
 }
+
+const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
 const publicPart = (jwk: PrivateJwk): PublicJwk =>
   jwk.kty === 'OKP'

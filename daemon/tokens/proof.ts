@@ -1,4 +1,5 @@
 // DPoP proofs, checked as RFC 9449 section 4.3 says: one request, one token, one key, once, now.
+import type { CryptoKey } from 'jose';
 import { thumbprintOf, tokenHash } from '../wire/dpop.ts';
 import { headerOf, payloadOf } from './compact.ts';
 import { fieldsOf, integerOf, textOf } from './fields.ts';
@@ -21,20 +22,27 @@ export const proofAge = 60;
 const clockAhead = 5;
 const maxProof = 4096;
 
+/** Keys that have proved possession before, by thumbprint: reading one costs as much as using it. */
+export type ProofKeys = Map<string, CryptoKey>;
+const maxKnown = 1000;
+
 /** Resolves with the thumbprint of the key that proved possession. `now`: Unix milliseconds. */
 export async function checkProof(
   proof: string,
   expected: ProofExpected,
   replay: Pick<Replay, 'first'>,
   now: number,
+  keys: ProofKeys = new Map(),
 ): Promise<string> {
   const header = headerOf(proof, maxProof, ['typ', 'alg', 'jwk']);
   const jwk = publicJwkOf(header.get('jwk'));
   const jkt = thumbprintOf(jwk);
   if (expected.jkt !== undefined && jkt !== expected.jkt)
     throw new TokenRefused('stolen', 'the proof is by another key than the token is bound to');
-  const key = await importPublic(jwk);
+  const key = keys.get(jkt) ?? (await importPublic(jwk));
   const payload = await payloadOf(proof, { header, key, algorithm: algorithmOf(jwk), type: 'dpop+jwt' });
+  if (keys.size >= maxKnown) keys.clear();
+  keys.set(jkt, key);
   const from = fieldsOf(payload, 'the proof', ['jti', 'htm', 'htu', 'iat', 'ath', 'nonce']);
   const seconds = Math.floor(now / 1000);
   const iat = integerOf(from, 'iat', 0, Number.MAX_SAFE_INTEGER);

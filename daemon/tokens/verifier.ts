@@ -9,6 +9,7 @@ import type { KeySource } from './jwks.ts';
 import { permits } from './permits.ts';
 import type { TokenAction } from './permits.ts';
 import { checkProof } from './proof.ts';
+import type { ProofKeys } from './proof.ts';
 import { TokenRefused } from './refusal.ts';
 import { memoryReplay } from './replay.ts';
 import type { Replay } from './replay.ts';
@@ -59,6 +60,7 @@ export function createTokenVerifier(options: VerifierOptions): TokenVerifier {
   const { clockTolerance = 5, now = Date.now, replay = memoryReplay() } = options;
   const keys = keySource(options.jwks, now);
   const list = listSource(options, keys, now);
+  const proofKeys: ProofKeys = new Map();
   return {
     verify: async (presented) => {
       const { token, bound } = credentials(presented.authorization);
@@ -75,7 +77,13 @@ export function createTokenVerifier(options: VerifierOptions): TokenVerifier {
           bound ? 'the token is bound to no key' : 'a bearer token is not accepted here',
         );
       if (claims.jkt !== undefined)
-        await checkProof(presented.dpop ?? '', { ...presented, token, jkt: claims.jkt }, replay, now());
+        await checkProof(
+          presented.dpop ?? '',
+          { ...presented, token, jkt: claims.jkt },
+          replay,
+          now(),
+          proofKeys,
+        );
       const taken = await replay.take(
         [...claims.lineage, claims],
         claims.exp + clockTolerance + 1,

@@ -1,6 +1,6 @@
 // What /proc says of other processes (proc(5)). A number alone names a process only until it dies: compare the start
 // time, or hold a pidfd while asking.
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readFileSync, readdirSync, readlinkSync } from 'node:fs';
 
 function statFields(pid: number): string[] | undefined {
   try {
@@ -19,6 +19,12 @@ export const startTime = (pid: number): string => statFields(pid)?.[19] ?? '';
 export const processState = (pid: number): string => statFields(pid)?.[0] ?? '';
 
 export const parentOf = (pid: number): number => Number(statFields(pid)?.[1] ?? 0);
+
+/** Every process that is there now. */
+export const processes = (): number[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
 
 /** Identity of a namespace such as `pid:[4026531836]`; '' when it cannot be read. */
 export function namespaceOf(pid: number | 'self', kind: 'pid' | 'mnt' | 'net' | 'user'): string {

@@ -23,7 +23,7 @@ const seconds = Math.floor(Date.now() / 1000);
 
 async function files(t: Parameters<typeof temporaryDirectory>[0]) {
   const directory = temporaryDirectory(t);
-  const key = await softwareKey(newPrivateJwk('EdDSA'));
+  const key = softwareKey(newPrivateJwk('EdDSA'));
   const proofKey = newProofKey();
   const times = { iat: seconds, nbf: seconds, exp: seconds + 300 };
   const token = await key.sign(tokenType, claimsJson(sampleClaims({ ...times, jkt: proofKey.thumbprint })));

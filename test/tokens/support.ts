@@ -52,7 +52,7 @@ export interface Endpoint {
 }
 
 export async function endpoint(algorithm: SigningAlgorithm = 'EdDSA'): Promise<Endpoint> {
-  const key = await softwareKey(newPrivateJwk(algorithm));
+  const key = softwareKey(newPrivateJwk(algorithm));
   const proofKey = newProofKey();
   return {
     key,

@@ -1,6 +1,5 @@
 import { procfs } from '../../../native-bindings/linux/mod.ts';
 import type { SessionFacts, SessionRow } from '../../audit/mod.ts';
-import { findCgroups } from '../../killswitch/mod.ts';
 import { toText } from '../../model/mod.ts';
 import { message } from '../../wire/mod.ts';
 import type { SessionInfo } from '../../wire/mod.ts';
@@ -47,31 +46,10 @@ function infoOf(
   };
 }
 
-/** Of the session's control group, what is Cordon's own not counted. 0 when it is gone. */
-function processesOf({ initPid, supervisorPid }: SessionFacts): number {
-  if (initPid === 0) return 0;
-  const { unified, pids } = findCgroups(initPid);
-  const directory = unified ?? pids;
-  if (directory === undefined) return descendantsOf(initPid);
-  const inside = new Set(
-    procfs.readProc(`${directory}/cgroup.procs`).split('\n').filter(Boolean).map(Number),
-  );
-  inside.delete(initPid);
-  inside.delete(supervisorPid);
-  return inside.size;
+/** Processes of the sandbox's pid namespace, whatever group they are in; its pid 1, which is Cordon's, not counted. */
+function processesOf({ initPid }: SessionFacts): number {
+  const namespace = initPid === 0 ? '' : procfs.namespaceOf(initPid, 'pid');
+  if (namespace === '' || namespace === procfs.namespaceOf('self', 'pid')) return 0;
+  const inside = procfs.processes().filter((pid) => procfs.namespaceOf(pid, 'pid') === namespace);
+  return inside.filter((pid) => pid !== initPid && procfs.processState(pid) !== 'Z').length;
 }
-
-/** Where there is no control group to ask. */
-function descendantsOf(initPid: number): number {
-  let count = 0;
-  const waiting = [initPid];
-  for (let pid = waiting.pop(); pid !== undefined; pid = waiting.pop()) {
-    const children = childrenOf(pid);
-    count += children.length;
-    waiting.push(...children);
-  }
-  return count;
-}
-
-const childrenOf = (pid: number): number[] =>
-  procfs.readProc(`/proc/${pid}/task/${pid}/children`).split(' ').filter(Boolean).map(Number);

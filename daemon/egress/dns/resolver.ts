@@ -22,7 +22,12 @@ const answered: readonly number[] = [typeA, typeAaaa, typeHttps, typeSvcb];
 /** Seconds an entry of `hosts` is pinned for. */
 const hostsTtl = 60;
 
+/** RFC 6761 section 6.3, and the host name inside (launch-thread.ts): the sandbox itself, so nobody is asked or told. */
+const isOwnName = (name: string): boolean =>
+  name === 'localhost' || name.endsWith('.localhost') || name === 'cordon';
+
 export async function resolve(parts: ResolverParts, query: Query): Promise<Reply> {
+  if (isOwnName(query.name)) return ownAddress(query.type);
   const judge = parts.judge();
   const judged = judgeQuestion(judge, query);
   const id = await recordLookup(parts.recorder, query, judged);
@@ -37,6 +42,11 @@ export async function resolve(parts: ResolverParts, query: Query): Promise<Reply
     };
   if (parts.judge() !== judge && !parts.judge().lookup(query.name).pass) return { rcode: rcode.refused };
   return handOut(parts, query, found);
+}
+
+function ownAddress(type: number): Reply {
+  const addresses = type === typeA ? ['127.0.0.1'] : type === typeAaaa ? ['::1'] : [];
+  return { rcode: rcode.noError, addresses, ttl: hostsTtl };
 }
 
 function judgeQuestion(judge: Judge, query: Query): Judgement {
