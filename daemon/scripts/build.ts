@@ -20,6 +20,7 @@ const entries: Record<string, string> = {
   'tpm-transport': 'native-bindings/tpm/transport/transport-main.ts',
   'agent-client': 'daemon/wire/agent-client.ts',
   'token-verifier': 'daemon/tokens/token-verifier.ts',
+  verifier: 'daemon/verifier/mod.ts',
 };
 
 rmSync(out, { recursive: true, force: true });

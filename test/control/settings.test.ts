@@ -30,6 +30,27 @@ hosts: { wiki.example: [10.0.0.1] }
   });
 });
 
+t.test('attestation names a TPM, never an empty one, and has defaults for the rest', async (t) => {
+  const { attestation } = parseSettings('f', 'attestation: { tpm: "swtpm:path=/x", verifier-key: /v }');
+  t.same(attestation, {
+    tpm: 'swtpm:path=/x',
+    bank: 'sha256',
+    counter: 0x0181c0d0,
+    verifierKey: '/v',
+  });
+  for (const [text, what] of [
+    ['{ tpm: "" }', /tpm: expected/],
+    ['{ tpm: "libtss2" }', /tpm: expected/],
+    ['{ bank: sha1 }', /bank: expected/],
+    ['{ pcrs: [24] }', /pcrs: expected/],
+    ['{ counter: 1 }', /counter: expected/],
+    ['{ escrow: key.pem }', /escrow: expected/],
+    ['{ tmp: none }', /there is no tmp/],
+    ['none', /expected a mapping/],
+  ] as const)
+    t.throws(() => parseSettings('f', `attestation: ${text}`), { message: what });
+});
+
 t.test('an empty file leaves the defaults', async (t) => {
   t.strictSame(parseSettings('f', ''), {});
   t.strictSame(parseSettings('f', '# nothing\n'), {});

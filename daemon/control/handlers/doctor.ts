@@ -4,7 +4,7 @@ import type { DoctorCheck } from '../../wire/mod.ts';
 import type { AdminHandler } from '../admin-table.ts';
 import type { Daemon } from '../daemon.ts';
 
-/** Sessions run without a TPM; what demands one says so in its profile. */
+/** Sessions run without a TPM; tokens whose profile demands attestation are not minted. */
 async function tpmCheck({ attestation }: Daemon): Promise<DoctorCheck> {
   const check = (state: DoctorCheck['state'], detail: string, fix = ''): DoctorCheck => ({
     name: 'tpm',
@@ -17,7 +17,7 @@ async function tpmCheck({ attestation }: Daemon): Promise<DoctorCheck> {
     if (facts === undefined)
       return check(
         'warn',
-        'there is no TPM: this machine can prove nothing of itself; sessions run where their profile demands none',
+        'there is no TPM: this machine can prove nothing of itself; sessions run, tokens are minted where the profile demands no attestation',
         'attestation: tpm in cordond’s settings names one',
       );
     const what = `${facts.manufacturer} ${facts.vendor} at ${facts.name}`;
