@@ -195,6 +195,25 @@ attestation:
     const replayed = await verify('--nonce', '00'.repeat(32));
     t.equal(replayed.status, 1);
     t.match(replayed.stdout, /fail +nonce/);
+    const key = ['--key', at('verifier/verifier.jwk')];
+    const minted = await cordon(
+      'attest',
+      'verify',
+      out,
+      '--nonce',
+      nonce,
+      '--reference',
+      at('reference.json'),
+      ...key,
+      '--out',
+      at('result.jwt'),
+    );
+    t.equal(minted.status, 0, minted.stdout + minted.stderr);
+    const { payload } = await jwtVerify(
+      readFileSync(at('result.jwt')),
+      await importJWK(publicKey as JWK, 'EdDSA'),
+    );
+    t.match(payload, { cordon: { accepted: true, tpm: 'software' } });
     const strict = await cordon('attest', 'verify', out, '--nonce', nonce, '--key', at('verifier.pub.jwk'));
     t.match(strict.stdout, /fail +tpm +the TPM is software/);
   });
