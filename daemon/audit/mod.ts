@@ -32,6 +32,8 @@ import { pruneStep } from './retention.ts';
 import type { PruneResult } from './retention.ts';
 import { settingsTable } from './settings-table.ts';
 import type { SettingsTable } from './settings-table.ts';
+import { stretchOf } from './stretch.ts';
+import type { Stretch } from './stretch.ts';
 import { softwareSigner } from './signer.ts';
 import type { Signer } from './signer.ts';
 import { Sinks } from './sinks.ts';
@@ -96,6 +98,8 @@ export interface Audit {
   roots(first: number, second: number): { readonly firstRoot: string; readonly secondRoot: string };
   entries(request: EntriesRequest): LogEntry[];
   readonly search: Search;
+  /** Positions of the log that grows, from that time or to that time. */
+  stretch(since?: number, until?: number): Stretch;
   /** What makes a file of exported entries prove itself. Throws RangeError for positions that are not there. */
   exportFrame(request: ExportRequest): ExportFrame;
   /** A sink has everything up to and with this position. `cosignatures`: lines of witnesses on the checkpoint of `size`. */
@@ -194,6 +198,10 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
       secondRoot: base64Of(rootOf(log.nodes, b)),
     }),
     entries: (request) => source.read(request),
+    stretch: (since, until) => {
+      const { base } = log.identity;
+      return stretchOf(db, { from: base, to: base + log.size }, since, until);
+    },
     exportFrame: (request) => exportFrame(parts, request),
     acknowledge: (sink, position, cosignatures) => {
       sinks.acknowledge(sink, position);

@@ -5,7 +5,7 @@ import type { SessionRecord } from '../model/mod.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntriesTable, KeptRecord } from './entries-table.ts';
 import { positionsOf, segmentSize } from './segments.ts';
-import type { Indexed, Segments } from './segments.ts';
+import type { Indexed, Segment, Segments } from './segments.ts';
 
 export interface SearchRequest extends RecordFilter {
   /** Unix ms; `since` included, `until` not. */
@@ -66,13 +66,14 @@ export class Search {
     const { since = -Infinity, until = Infinity, before = Infinity } = request;
     const terms = termsOfFilter(request);
     let looked = 0;
-    for (const { number, earliest, latest } of this.#segments.all()) {
+    for (const segment of this.#segments.all()) {
+      const { number, earliest, latest } = segment;
       looked += 1;
       if (looked % segmentsAStep === 0) yield [];
       if (latest < since || earliest >= until) continue;
       const offsets = this.#segments.having(number, terms);
       if (offsets === undefined) continue;
-      const timely = earliest >= since && latest < until ? undefined : this.#between(number, since, until);
+      const timely = earliest >= since && latest < until ? undefined : this.#between(segment, since, until);
       const positions = positionsOf(number, offsets).filter(
         (position) => position < before && timely?.has(position) !== false,
       );
@@ -82,10 +83,10 @@ export class Search {
   }
 
   /** Entries of a segment that only partly lies in this time. */
-  #between(segment: number, since: number, until: number): ReadonlySet<number> {
-    const from = segment * segmentSize;
-    const [after, before] = [Math.max(since, -maxTime), Math.min(until, maxTime)];
-    return new Set(this.#times.all(after, before, from, from + segmentSize));
+  #between({ number, earliest, latest }: Segment, since: number, until: number): ReadonlySet<number> {
+    const from = number * segmentSize;
+    const last = until > latest ? maxTime : until;
+    return new Set(this.#times.all(Math.max(since, earliest), last, from, from + segmentSize));
   }
 
   #read(positions: readonly number[], request: SearchRequest): KeptRecord[] {

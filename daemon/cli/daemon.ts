@@ -9,7 +9,13 @@ const deadline = 60_000;
 
 export interface Daemon {
   readonly path: string;
-  ask<K extends Kind, A extends Kind>(kind: K, body: Partial<Bodies[K]>, expected: A): Promise<Bodies[A]>;
+  /** `within`: milliseconds; a minute when not given. */
+  ask<K extends Kind, A extends Kind>(
+    kind: K,
+    body: Partial<Bodies[K]>,
+    expected: A,
+    within?: number,
+  ): Promise<Bodies[A]>;
   /** Every answer until the last; without end when the request says `follow`. */
   stream<K extends Kind>(kind: K, body: Partial<Bodies[K]>): AsyncIterable<Message>;
 }
@@ -24,10 +30,13 @@ const open = async (path: string): Promise<Connection> =>
 
 export const daemonAt = (path: string): Daemon => ({
   path,
-  async ask(kind, body, expected) {
+  async ask(kind, body, expected, within = deadline) {
     const connection = await open(path);
     try {
-      return await withProgress('waiting for cordond', connection.askFor(kind, body, expected, { deadline }));
+      return await withProgress(
+        'waiting for cordond',
+        connection.askFor(kind, body, expected, { deadline: within }),
+      );
     } finally {
       connection.close();
     }

@@ -1,4 +1,5 @@
 // Every verb of `cordon`, in the order in which help shows them.
+import { filterOptions } from './filter-options.ts';
 import type { Verb, VerbOption } from './verb.ts';
 
 const session: VerbOption = { flags: '--session <id>', summary: 'only this session' };
@@ -116,6 +117,28 @@ export const verbs: readonly Verb[] = [
     operands: [],
     options: [session, since, limit, { flags: '-f, --follow', summary: 'go on as new ones come' }],
     load: async () => (await import('./verbs/audit-tail.ts')).auditTail,
+  },
+  {
+    name: 'audit query',
+    summary: 'records by session, time, class, verdict, path and host',
+    operands: [],
+    options: [
+      ...filterOptions,
+      limit,
+      { flags: '--before <position>', summary: 'go on from where a page ended' },
+    ],
+    load: async () => (await import('./verbs/audit-query.ts')).auditQuery,
+  },
+  {
+    name: 'audit export',
+    summary: 'the log, or a part of it, as a file that proves itself, or as a table',
+    operands: [],
+    options: [
+      { flags: '--format <format>', summary: 'jsonl (with proofs; when not given), csv or parquet' },
+      { flags: '--out <file>', summary: 'where to; standard output when not given' },
+      ...filterOptions,
+    ],
+    load: async () => (await import('./verbs/audit-export.ts')).auditExport,
   },
   {
     name: 'attest status',

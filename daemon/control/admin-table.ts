@@ -6,8 +6,10 @@ import { attest } from './handlers/attest.ts';
 import { control } from './handlers/control.ts';
 import { doctor } from './handlers/doctor.ts';
 import { explain } from './handlers/explain.ts';
+import { exportLog } from './handlers/export.ts';
 import { policy } from './handlers/policy.ts';
 import { prove } from './handlers/prove.ts';
+import { query } from './handlers/query.ts';
 import { records } from './handlers/records.ts';
 import { run } from './handlers/run.ts';
 import { sessions } from './handlers/sessions.ts';
@@ -51,6 +53,8 @@ export const adminTable: Table<AdminContext, 'open'> = {
   status: request(status),
   sessions: request(sessions),
   records: request(records),
+  query: request(query),
+  exportLog: request(exportLog),
   explain: request(explain),
   control: request(control),
   policy: request(policy),

@@ -47,8 +47,19 @@ export const shapeOf: Mapping = (record, constants) =>
   (byKind.get(record.kind) ?? strange)(record, constants);
 
 /** For retention, and for filters. */
-export type RecordClass =
-  'denial' | 'mutation' | 'exec' | 'network' | 'read' | 'admin' | 'session' | 'finding' | 'token' | 'gap';
+export const recordClasses = [
+  'denial',
+  'mutation',
+  'exec',
+  'network',
+  'read',
+  'admin',
+  'session',
+  'finding',
+  'token',
+  'gap',
+] as const;
+export type RecordClass = (typeof recordClasses)[number];
 
 const byKindAlone: Readonly<Record<Exclude<RecordKind, 'file'>, RecordClass>> = {
   exec: 'exec',

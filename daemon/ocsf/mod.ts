@@ -4,7 +4,7 @@ export { bounded } from './bounds.ts';
 export type { EventContext, HostFacts, SessionContext } from './context.ts';
 export { eventText, ocsfVersion } from './event.ts';
 export type { Part } from './event.ts';
-export { classOf } from './kinds.ts';
+export { classOf, recordClasses } from './kinds.ts';
 export type { RecordClass } from './kinds.ts';
 export { recordOf } from './record.ts';
 export { redact } from './redact.ts';

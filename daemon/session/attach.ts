@@ -8,6 +8,7 @@ import { resizeTerminal } from '../launcher/mod.ts';
 import { CordonError } from '../model/mod.ts';
 import { Connection, type Incoming } from '../wire/mod.ts';
 import type { Bodies } from '../wire/mod.ts';
+import { TerminalInput } from './terminal-input.ts';
 
 export interface AttachOptions {
   readonly path: string;
@@ -53,6 +54,7 @@ export class AttachSocket {
   private client: Client | undefined;
   private master: ReadStream | undefined;
   private masterFd = -1;
+  private typed: TerminalInput | undefined;
   /** Bytes of input that the terminal has not taken yet. */
   private untaken = 0;
 
@@ -124,8 +126,8 @@ export class AttachSocket {
       this.untaken -= data.length;
       if (incoming.request !== 0) connection.answer(incoming, 'ack');
     };
-    if (this.master === undefined) taken();
-    else this.master.write(data, taken);
+    if (this.typed === undefined) taken();
+    else this.typed.write(data, taken);
   }
 
   private attach(
@@ -154,6 +156,7 @@ export class AttachSocket {
     this.masterFd = master;
     const stream = new ReadStream(master);
     this.master = stream;
+    this.typed = new TerminalInput(stream, master);
     stream.on('data', (data: Buffer) => {
       const connection = this.client?.connection;
       if (connection === undefined) return;
@@ -168,6 +171,7 @@ export class AttachSocket {
   /** What is still in the terminal goes to the client before the exit does. */
   async exit(exit: Bodies['sessionExit']): Promise<void> {
     const connection = this.client?.connection;
+    this.typed?.close();
     if (this.master !== undefined) await drained(this.master);
     if (connection !== undefined) {
       this.client = undefined;

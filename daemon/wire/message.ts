@@ -36,6 +36,8 @@ const answers: ReadonlySet<Kind> = new Set<Kind>([
   'attestAnswer',
   'verifyAnswer',
   'proveAnswer',
+  'queryAnswer',
+  'exportAnswer',
   'launchAnswer',
   'decisionAnswer',
   'uploadAnswer',

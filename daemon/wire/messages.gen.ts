@@ -91,6 +91,39 @@ export interface RecordsAnswer {
   readonly records: readonly string[];
 }
 
+export interface QueryRequest {
+  readonly session: string;
+  readonly since: number;
+  readonly until: number;
+  readonly class: string;
+  readonly verdict: string;
+  readonly path: string;
+  readonly host: string;
+  readonly limit: number;
+  readonly before: number;
+}
+
+export interface QueryAnswer {
+  readonly records: readonly string[];
+  readonly next: number;
+}
+
+export interface ExportRequest {
+  readonly session: string;
+  readonly since: number;
+  readonly until: number;
+  readonly class: string;
+  readonly verdict: string;
+  readonly path: string;
+  readonly host: string;
+}
+
+export interface ExportAnswer {
+  readonly lines: readonly string[];
+  readonly done: number;
+  readonly total: number;
+}
+
 export interface ExplainRequest {
   readonly id: string;
 }
@@ -535,6 +568,10 @@ export interface Bodies {
   readonly verifyAnswer: VerifyAnswer;
   readonly prove: ProveRequest;
   readonly proveAnswer: ProveAnswer;
+  readonly query: QueryRequest;
+  readonly queryAnswer: QueryAnswer;
+  readonly exportLog: ExportRequest;
+  readonly exportAnswer: ExportAnswer;
 }
 
 export interface FieldRow {
@@ -616,6 +653,35 @@ export const fieldTables: Readonly<Record<string, readonly FieldRow[]>> = {
     { no: 5, name: 'follow', type: 'bool', repeated: false },
   ],
   RecordsAnswer: [{ no: 1, name: 'records', type: 'string', repeated: true }],
+  QueryRequest: [
+    { no: 1, name: 'session', type: 'string', repeated: false },
+    { no: 2, name: 'since', type: 'double', repeated: false },
+    { no: 3, name: 'until', type: 'double', repeated: false },
+    { no: 4, name: 'class', type: 'string', repeated: false },
+    { no: 5, name: 'verdict', type: 'string', repeated: false },
+    { no: 6, name: 'path', type: 'string', repeated: false },
+    { no: 7, name: 'host', type: 'string', repeated: false },
+    { no: 8, name: 'limit', type: 'uint32', repeated: false },
+    { no: 9, name: 'before', type: 'uint64', repeated: false },
+  ],
+  QueryAnswer: [
+    { no: 1, name: 'records', type: 'string', repeated: true },
+    { no: 2, name: 'next', type: 'uint64', repeated: false },
+  ],
+  ExportRequest: [
+    { no: 1, name: 'session', type: 'string', repeated: false },
+    { no: 2, name: 'since', type: 'double', repeated: false },
+    { no: 3, name: 'until', type: 'double', repeated: false },
+    { no: 4, name: 'class', type: 'string', repeated: false },
+    { no: 5, name: 'verdict', type: 'string', repeated: false },
+    { no: 6, name: 'path', type: 'string', repeated: false },
+    { no: 7, name: 'host', type: 'string', repeated: false },
+  ],
+  ExportAnswer: [
+    { no: 1, name: 'lines', type: 'string', repeated: true },
+    { no: 2, name: 'done', type: 'uint64', repeated: false },
+    { no: 3, name: 'total', type: 'uint64', repeated: false },
+  ],
   ExplainRequest: [{ no: 1, name: 'id', type: 'string', repeated: false }],
   ExplainAnswer: [
     { no: 1, name: 'record', type: 'string', repeated: false },
@@ -984,4 +1050,8 @@ export const bodyTable: readonly BodyRow[] = [
   { no: 141, kind: 'verifyAnswer', type: 'VerifyAnswer' },
   { no: 142, kind: 'prove', type: 'ProveRequest' },
   { no: 143, kind: 'proveAnswer', type: 'ProveAnswer' },
+  { no: 150, kind: 'query', type: 'QueryRequest' },
+  { no: 151, kind: 'queryAnswer', type: 'QueryAnswer' },
+  { no: 152, kind: 'exportLog', type: 'ExportRequest' },
+  { no: 153, kind: 'exportAnswer', type: 'ExportAnswer' },
 ];

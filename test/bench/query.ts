@@ -115,12 +115,12 @@ const questions: readonly (readonly [string, SearchRequest])[] = [
   ['a file asked for ten times in all', { path: '/home/ada/.ssh/id_ed25519' }],
   ['everything below a project', { path: '/home/ada/work/project7' }],
   ['a directory that is not there', { path: '/srv/nothing' }],
-  ['one host of 500', { host: 'h77.example.com' }],
+  ['one host of 250', { host: 'h76.example.com' }],
   ['a domain and what is below it', { host: 'example.com' }],
   ['a session and another one’s program: nothing', { session: 's7x1', host: 'nowhere.example.com' }],
   [
-    'denied writes below a project, long ago',
-    { class: 'denial', path: '/home/ada/work/project3', until: start + count * 10 },
+    'denials below a project, long ago',
+    { class: 'denial', path: '/home/ada/work/project7', until: start + count * 10 },
   ],
 ];
 

@@ -71,6 +71,8 @@ check_for_update_on_startup = false
 enabled = false
 [feedback]
 enabled = false
+[features]
+daemon_auto_start = false
 [notice.model_migrations]
 "gpt-5.5" = "gpt-6-sol"
 [projects."${workspace}"]
@@ -92,7 +94,7 @@ export const codex: Agent = {
   program: program('codex'),
   serve: serveOpenai,
   headless: (prompt) => [program('codex'), 'exec', '--skip-git-repo-check', unboxed, prompt],
-  interactive: () => [program('codex'), '--no-daemon', unboxed],
+  interactive: () => [program('codex'), unboxed],
   environment: () => ({ SCRIPTED_KEY: 'any' }),
   settings: (workspace, port) => ({ '.codex/config.toml': codexConfig(workspace, port) }),
   state: ['.codex'],

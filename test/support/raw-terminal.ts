@@ -67,11 +67,12 @@ export class RawTerminal {
     this.#process.resume();
   }
 
-  /** Types all of it, as fast as the terminal takes it. */
-  async type(chunks: Iterable<Buffer>): Promise<void> {
+  /** Types all of it, as fast as the terminal takes it, or until it is to stop. */
+  async type(chunks: Iterable<Buffer>, stop?: AbortSignal): Promise<void> {
     let last = performance.now();
     for (const chunk of chunks) {
       for (let at = 0; at < chunk.length;) {
+        if (stop?.aborted === true) return;
         const written = this.#write(chunk.subarray(at));
         at += written;
         this.typed += written;

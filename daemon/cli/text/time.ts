@@ -4,12 +4,12 @@ import { CordonError } from '../../model/errors.ts';
 const unitSeconds: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
 
 /** `10m`, `2h`, `3d` before `now`, or an ISO 8601 date or time. */
-export function parseSince(text: string, now: number): number {
+export function parseSince(text: string, now: number, option = '--since'): number {
   const span = /^(\d{1,9})([smhdw])$/.exec(text);
   if (span) return now - Number(span[1]) * (unitSeconds[span[2] ?? 's'] ?? 1) * 1000;
   const instant = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
   if (!Number.isNaN(instant)) return instant;
-  throw new CordonError('config-invalid', `--since ${JSON.stringify(text)} is not a time`, {
+  throw new CordonError('config-invalid', `${option} ${JSON.stringify(text)} is not a time`, {
     fix: 'Write a span such as 30s, 10m, 2h, 3d, or a time such as 2026-01-31T12:00:00Z.',
   });
 }

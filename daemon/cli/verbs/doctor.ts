@@ -6,11 +6,14 @@ import { columns, type Paint } from '../text/columns.ts';
 import { printable } from '../text/printable.ts';
 import type { VerbAction, VerbContext } from '../verb.ts';
 
+/** Milliseconds: twenty probes start a process each, and one that hangs is given up after twenty seconds. */
+const patience = 300_000;
+
 async function daemonChecks({
   daemon,
 }: VerbContext): Promise<{ reached: boolean; checks: readonly DoctorCheck[] }> {
   try {
-    const answer = await daemon.ask('doctor', {}, 'doctorAnswer');
+    const answer = await daemon.ask('doctor', {}, 'doctorAnswer', patience);
     return {
       reached: true,
       checks: [{ name: 'daemon', state: 'ok', detail: daemon.path, fix: '' }, ...answer.checks],

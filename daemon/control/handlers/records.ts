@@ -60,7 +60,7 @@ async function sendPages(
 }
 
 /** The peer has room for more, or has lost its connection. Other requests get their turn. */
-async function readOrLeave({ connection }: Reply): Promise<void> {
+export async function readOrLeave({ connection }: Reply): Promise<void> {
   const timer = setTimeout(
     () => connection.close({ why: 'slow-reader', detail: 'an answer was not read in time' }),
     readDeadline,
@@ -100,7 +100,7 @@ function send({ connection, incoming }: Reply, chunk: readonly string[], more: b
   connection.send({ request: incoming.request, more, message: answer });
 }
 
-function chunked(kept: readonly KeptRecord[]): string[][] {
+export function chunked(kept: readonly KeptRecord[]): string[][] {
   const chunks: string[][] = [];
   let size = Infinity;
   for (const { json } of kept) {

@@ -14,9 +14,9 @@ import { until } from '../../support/until.ts';
 import { prepare, skipReason, type Ground } from './ground.ts';
 
 const MiB = 1024 * 1024;
-const size = sized({ usual: 64, full: 1024 }) * MiB;
+const size = sized({ usual: 128, full: 1024 }) * MiB;
 /** MiB that a process may grow by: buffers of fixed size, and garbage, of which V8 lets more gather the longer it takes. */
-const slack = sized({ usual: 48, full: 96 });
+const slack = sized({ usual: 80, full: 96 });
 const patience = 600_000;
 const skip = skipReason();
 
@@ -197,4 +197,20 @@ t.test(`${size / MiB} MiB typed into a terminal whose program reads late`, { ski
   );
   writeFileSync(join(ground.workspace, 'done'), '');
   t.equal((await terminal.exit()).code, 0);
+});
+
+t.test('a terminal that goes away while its input waits ends the session', { skip }, async (t) => {
+  const ground = await prepare(t, 'streams');
+  const terminal = onTerminal(t, ground, 'stty raw -echo; printf READY; while :; do sleep 1; done');
+  await until('it is ready', () => terminal.head.includes('READY'), { evidence: () => terminal.head });
+  const { session } = await ground.cordon.sessionIn(ground.workspace);
+  const gone = new AbortController();
+  const typing = terminal.type(bytes(4 * MiB), gone.signal);
+  await until('the writer is made to wait', () => terminal.waiting);
+  gone.abort();
+  await typing;
+  terminal.kill();
+  await until('the session is over', async () =>
+    (await ground.cordon.sessions()).some((one) => one.session === session && one.state === 'ended'),
+  );
 });

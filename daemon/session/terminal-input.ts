@@ -1,0 +1,68 @@
+// What a client types, on its way into the terminal's master side. Not through a stream of Node: libuv takes a master for a
+// descriptor that blocks, and tries again without pause while the program inside reads nothing.
+import { writeSync } from 'node:fs';
+import type { ReadStream } from 'node:tty';
+
+/** Milliseconds between two tries when the terminal is full: at first, and at most. */
+const SHORTEST_MS = 1;
+const LONGEST_MS = 32;
+
+interface Waiting {
+  readonly data: Uint8Array;
+  at: number;
+  /** Called once the terminal has taken all of it, or never will. */
+  readonly taken: () => void;
+}
+
+export class TerminalInput {
+  private readonly master: ReadStream;
+  private readonly fd: number;
+  private readonly waiting: Waiting[] = [];
+  private timer: NodeJS.Timeout | undefined;
+  private pause = SHORTEST_MS;
+  /** `master` reads from `fd`, which does not block, and closes it. */
+  constructor(master: ReadStream, fd: number) {
+    this.master = master;
+    this.fd = fd;
+  }
+
+  write(data: Uint8Array, taken: () => void): void {
+    this.waiting.push({ data, at: 0, taken });
+    if (this.timer === undefined) this.flush();
+  }
+
+  /** What waits is dropped. */
+  close(): void {
+    clearTimeout(this.timer);
+    for (const { taken } of this.waiting.splice(0)) taken();
+  }
+
+  private flush(): void {
+    this.timer = undefined;
+    for (let first = this.waiting[0]; first !== undefined; first = this.waiting[0]) {
+      const written = this.tryWrite(first.data.subarray(first.at));
+      if (written === 'full') {
+        this.timer = setTimeout(() => this.flush(), this.pause).unref();
+        this.pause = Math.min(2 * this.pause, LONGEST_MS);
+        return;
+      }
+      this.pause = SHORTEST_MS;
+      first.at += written;
+      if (first.at < first.data.length) continue;
+      this.waiting.shift();
+      first.taken();
+    }
+  }
+
+  /** Bytes that were taken: all of them when there is nobody to take them any more. */
+  private tryWrite(data: Uint8Array): number | 'full' {
+    // Destroyed, the stream has given its descriptor's number back.
+    if (this.master.destroyed || data.length === 0) return data.length;
+    try {
+      return writeSync(this.fd, data);
+    } catch (error) {
+      // EIO: the last process has closed the terminal.
+      return (error as NodeJS.ErrnoException).code === 'EAGAIN' ? 'full' : data.length;
+    }
+  }
+}
