@@ -97,9 +97,7 @@ const notOurs = (what: string): CordonError =>
 
 /** What is checked needs no private part, should the file have one. */
 const publicPart = (key: JWK): JWK =>
-  Object.fromEntries(
-    Object.entries(key).filter(([name]) => ['kty', 'crv', 'x', 'y', 'alg'].includes(name)),
-  ) as JWK;
+  Object.fromEntries(Object.entries(key).filter(([name]) => ['kty', 'crv', 'x', 'y', 'alg'].includes(name)));
 
 async function verified(token: string, key: JWK, typ: string, now: number | undefined): Promise<JWTPayload> {
   try {
