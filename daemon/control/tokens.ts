@@ -7,7 +7,7 @@ import { createDecider } from '../decision/mod.ts';
 import { CordonError, unattested } from '../model/mod.ts';
 import type { AttestationState, NewRecord } from '../model/mod.ts';
 import { detailText, KeyRing, softwareKeeper, TokenAuthority, TokenRefused, wishOf } from '../tokens/mod.ts';
-import type { IssuedToken, Minted, Selector, SessionView, Wish } from '../tokens/mod.ts';
+import type { Claims, IssuedToken, Minted, Selector, SessionView, Wish } from '../tokens/mod.ts';
 import { asCordonError } from '../wire/mod.ts';
 import type { Bodies } from '../wire/mod.ts';
 import type { Daemon } from './daemon.ts';
@@ -260,12 +260,20 @@ export class Tokens {
       throw new TokenRefused('rate', 'the session asks for tokens too often', 'wait a moment');
   }
 
+  /** A kill, a revocation or a new policy that came while it was made did not know of it. */
+  #checkStill(session: Session, claims: Claims): void {
+    const { capabilitySet } = this.#viewOf(session);
+    if (capabilitySet.policyDigest !== claims.policy.digest || !this.authority.lives(claims))
+      throw new TokenRefused('revoked', 'what the token depends on has ended meanwhile');
+  }
+
   /** No record, no token. */
-  #minted({ id }: Session, asker: Asker, minted: Minted, bearer = false): Minted {
+  #minted(session: Session, asker: Asker, minted: Minted, bearer = false): Minted {
     const { claims } = minted;
     const { jti, aud, details, uses, exp, purpose, lineage } = claims;
     try {
-      this.#append(id, asker, {
+      this.#checkStill(session, claims);
+      this.#append(session.id, asker, {
         operation: 'mint',
         object: aud,
         disposition: 'allowed',
@@ -280,7 +288,7 @@ export class Tokens {
         },
       });
     } catch (error) {
-      this.authority.revoke(this.select({ by: 'id', value: jti }), 'it could not be recorded');
+      this.authority.revoke(this.select({ by: 'id', value: jti }), 'it was not given out');
       throw error;
     }
     return minted;

@@ -4,6 +4,7 @@
 import { AT, E, processes } from '../../native-bindings/linux/mod.ts';
 import { objectId, toText, type SessionRecord, type Verdict } from '../model/mod.ts';
 import { continues, fails, refusal, type Answer, type Mediation, refused } from './mediation.ts';
+import { isLoader, programOf } from './loader.ts';
 import { isPlaceless, isUnresolved, type Located, type Placeless } from './resolver.ts';
 
 export interface ExecCall {
@@ -27,6 +28,12 @@ const MAX_PENDING = 4096;
 const MAX_ARGS = 256;
 const MAX_ARG_BYTES = 16 * 1024;
 const SIGKILL = 9;
+/** Stands for what was not read. */
+const CUT = '…';
+const argumentsChanged = refusal(
+  'argv-changed',
+  'the arguments were changed between the decision and the start of the image',
+);
 
 export class ExecMediator {
   private readonly pending = new Map<number, Pending>();
@@ -47,10 +54,10 @@ export class ExecMediator {
       if (at === 0) return argv;
       const text = this.m.memory.string(pid, at, MAX_ARG_BYTES - bytes);
       if (text === undefined) return undefined;
-      argv.push(text ?? '…');
+      argv.push(text ?? CUT);
       bytes += text?.length ?? MAX_ARG_BYTES;
     }
-    return [...argv, '…'];
+    return [...argv, CUT];
   }
 
   exec(call: ExecCall): Answer {
@@ -79,6 +86,26 @@ export class ExecMediator {
     return refusal('never-object', 'another name of an image that may never be executed');
   }
 
+  /** What a loader runs is judged like an image. undefined: nothing to object to. */
+  private loadedVerdict(
+    pid: number,
+    image: string,
+    argv: readonly string[],
+    cut: boolean,
+  ): Verdict | undefined {
+    const program = isLoader(image) ? programOf(argv, cut) : undefined;
+    if (program === undefined) return undefined;
+    if (program === null) return refusal('loader', 'it cannot be told what program this would run');
+    const found = this.m.resolver.object(pid, AT.FDCWD, program, true);
+    if (isUnresolved(found)) return undefined; // the loader will not find it either
+    try {
+      const verdict = this.verdict(found, isPlaceless(found) || found.stat.nlink === 0);
+      return verdict.effect === 'allow' ? undefined : verdict;
+    } finally {
+      this.m.resolver.close(found);
+    }
+  }
+
   private judged(call: ExecCall, found: Located | Placeless): Answer {
     const { m } = this;
     // An image without a place (memfd, pipe, deleted file) cannot be judged by name, nor seen by fanotify.
@@ -86,8 +113,9 @@ export class ExecMediator {
     const unnamed = placeless || found.stat.nlink === 0;
     const path = placeless ? found.placeless : found.path;
     const limited = m.joinCgroup(call.pid);
+    const cut = call.argv.at(-1) === CUT;
     const verdict = limited
-      ? this.verdict(found, unnamed)
+      ? (this.loadedVerdict(call.pid, path, call.argv, cut) ?? this.verdict(found, unnamed))
       : refusal('cgroup', 'the limits of the session could not be applied');
     const sha256 = placeless ? undefined : m.images.of(found.fd, m.proc, toText(found.path), found.stat);
     const detail = { argv: call.argv.map(toText), ...(sha256 === undefined ? {} : { sha256 }) };
@@ -121,17 +149,25 @@ export class ExecMediator {
     if (pending === undefined) return continues;
     this.pending.delete(pid);
     const actual = m.reader.commandLine(pid);
+    const image = m.reader.image(pid);
+    // By its real arguments: a script may have a loader for an interpreter.
+    const loaded = this.loadedVerdict(pid, image, actual, isLong(actual));
+    if (loaded !== undefined && m.mode === 'enforce') {
+      m.journal.complete(pending.record, 'KILLED');
+      this.kill(pid, pending, actual, loaded);
+      return fails(E.PERM);
+    }
     const facts = { process: m.reader.brief(pid) };
-    if (matches(pending.argv, actual, m.reader.image(pid) === pending.image ? undefined : pending.name)) {
+    if (matches(pending.argv, actual, image === pending.image ? undefined : pending.name)) {
       m.journal.complete(pending.record, '0', facts);
       return continues;
     }
     m.journal.complete(pending.record, 'KILLED', facts);
-    this.killChanged(pid, pending, actual);
+    this.kill(pid, pending, actual, argumentsChanged);
     return fails(E.PERM);
   }
 
-  private killChanged(pid: number, pending: Pending, actual: readonly string[]): void {
+  private kill(pid: number, pending: Pending, actual: readonly string[], verdict: Verdict): void {
     const { m } = this;
     const intent = {
       kind: 'exec',
@@ -141,19 +177,16 @@ export class ExecMediator {
       detail: { argv: actual.map(toText), judged: pending.argv.map(toText) },
       process: m.reader.brief(pid),
     } as const;
-    m.decide(
-      m.journal,
-      'enforce',
-      intent,
-      refusal('argv-changed', 'the arguments were changed between the decision and the start of the image'),
-      () => m.reader.tree(pid),
-    );
+    m.decide(m.journal, 'enforce', intent, verdict, () => m.reader.tree(pid));
     const fd = processes.pidfdOpen(pid);
     if (fd < 0) return;
     processes.pidfdSignal(fd, SIGKILL);
     processes.close(fd);
   }
 }
+
+/** One read: the last word may be cut. */
+const isLong = (actual: readonly string[]): boolean => actual.join('\0').length >= 4000;
 
 /** Interpreters may be scripts themselves (BINPRM_MAX_RECURSION in fs/exec.c: 5), each with one argument. */
 const MAX_SCRIPT_WORDS = 10;
@@ -164,9 +197,9 @@ const MAX_SCRIPT_WORDS = 10;
  * compared as far as it goes; so is an actual list longer than one read.
  */
 export function matches(judged: readonly string[], actual: readonly string[], script?: string): boolean {
-  const cut = judged.at(-1) === '…';
+  const cut = judged.at(-1) === CUT;
   const wanted = cut ? judged.slice(0, -1) : judged;
-  const long = actual.join('\0').length >= 4000; // one read: the last word may be cut
+  const long = isLong(actual);
   const same = (list: readonly string[], whole: readonly string[]): boolean => {
     if (!long) return startsWith(list, whole) && (cut || list.length === whole.length);
     const seen = list.slice(0, -1);

@@ -190,6 +190,11 @@ export class TokenAuthority {
     return claims;
   }
 
+  /** Neither it nor a token that it was made from is revoked. */
+  lives({ jti, lineage }: Claims): boolean {
+    return [...lineage, { jti }].every((each) => this.#parts.store.get(each.jti)?.revoked === 0);
+  }
+
   #ownKeys(): KeySource {
     const { ring, now } = this.#parts;
     const published = ring.published(now());

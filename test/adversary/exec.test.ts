@@ -52,11 +52,16 @@ const attacks: readonly Attack[] = [
   never('exec-never-by-sh', 'by sh -c'),
   never('exec-never-by-env', 'by env'),
   {
-    case: 'exec-never-by-ld-so',
-    title: 'the dynamic linker reads and runs what may be read (LIMITATIONS)',
-    native: 'succeeds',
-    allowed: true,
-    happened: ran,
+    ...never('exec-never-by-ld-so', 'by the dynamic linker'),
+    record: () => ({ kind: 'exec', object: '/ld-linux' }),
+  },
+  {
+    ...never('exec-never-by-ld-so-option', 'by the dynamic linker under another name'),
+    record: () => ({ kind: 'exec', object: '/ld-linux' }),
+  },
+  {
+    ...never('exec-never-by-ld-so-interpreter', 'by the dynamic linker as the interpreter of a script'),
+    record: () => ({ kind: 'exec', object: 'script' }),
   },
   never('exec-never-as-interpreter', 'as the interpreter of a script'),
   never('exec-never-execveat-fd', 'by execveat of a descriptor'),

@@ -1,5 +1,6 @@
 import t from 'tap';
 import { matches } from '../../daemon/supervisor/exec.ts';
+import { isLoader, programOf } from '../../daemon/supervisor/loader.ts';
 
 const cases: readonly (readonly [string, boolean, readonly string[], readonly string[], string?])[] = [
   ['the same arguments', true, ['ls', '-l'], ['ls', '-l']],
@@ -35,3 +36,32 @@ for (const [what, expected, judged, actual, script] of cases)
   t.test(`${expected ? 'accepts' : 'refuses'} ${what}`, async (t) => {
     t.equal(matches(judged, actual, script), expected);
   });
+
+const loaded: readonly (readonly [string, string | undefined | null, readonly string[], boolean?])[] = [
+  ['a program', '/bin/x', ['ld.so', '/bin/x', '-y']],
+  [
+    'options before it',
+    '/bin/x',
+    ['ld.so', '--library-path', '/lib', '--inhibit-cache', '--argv0', 'a', '/bin/x'],
+  ],
+  ['two dashes before it', './x', ['ld.so', '--', './x']],
+  ['only asking', undefined, ['ld.so', '--list', '/bin/x']],
+  ['nothing', undefined, ['ld.so']],
+  ['a program to be searched for', null, ['ld.so', '--library-path', '/bin', 'x']],
+  ['more than was read', null, ['ld.so', '--library-path'], true],
+  ['a program that was cut', null, ['ld.so', '/bin/x'], true],
+];
+for (const [title, program, argv, cut = false] of loaded)
+  t.test(`a loader with ${title}`, async (t) => {
+    t.equal(programOf(argv, cut), program);
+  });
+
+t.test('loaders are known by their names', async (t) => {
+  for (const image of [
+    '/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2',
+    '/lib/ld-linux-aarch64.so.1',
+    '/lib/ld-musl-x86_64.so.1',
+  ])
+    t.ok(isLoader(image), image);
+  for (const image of ['/usr/bin/ld', '/usr/bin/ld.gold', '/lib/libc.so.6']) t.notOk(isLoader(image), image);
+});

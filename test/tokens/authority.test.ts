@@ -168,6 +168,11 @@ t.test('expired, under an old policy, after revocation, with its parent, forged'
   );
   for (const each of [parent, child, grandchild])
     await refused(t, () => authority.useUpload(view, shown(key, each), place), 'revoked');
+  t.notOk(
+    authority.lives((await mint(view, parent.claims)).claims),
+    'a child that comes after the end of its parent',
+  );
+  t.ok(authority.lives(other.claims));
   t.ok(await authority.useUpload(view, shown(key, other), place));
   const forged = { ...other.claims, jti: 'F'.repeat(22) };
   const token = await ring.signing(start).sign(tokenType, claimsJson(forged));

@@ -4,7 +4,8 @@ import { programName, recordsOf } from '../record.ts';
 import type { Colours } from '../text/colour.ts';
 import { printable } from '../text/printable.ts';
 import { clockText } from '../text/time.ts';
-import { isSet, textOption, type VerbAction } from '../verb.ts';
+import { TailPace } from '../tail-pace.ts';
+import { isSet, textOption, type VerbAction, type VerbContext } from '../verb.ts';
 import { limitOption, sinceOption } from './blocks.ts';
 
 const defaultLimit = 20;
@@ -40,8 +41,34 @@ export const auditTail: VerbAction = async (context) => {
     deniedOnly: false,
     follow: isSet(context, 'follow'),
   };
+  if (!json && request.follow) return followed(context, recordsOf(daemon, request));
   for await (const record of recordsOf(daemon, request)) {
     out(json ? JSON.stringify(record) : recordLine(record, colours));
   }
   return 0;
 };
+
+/** Milliseconds between two looks whether a second is over in which nothing more came. */
+const look = 500;
+
+/** For people: what comes faster than they read is summarised. */
+async function followed(
+  { colours, out }: VerbContext,
+  records: AsyncIterable<SessionRecord>,
+): Promise<number> {
+  const pace = new TailPace(Date.now);
+  const tell = (summary: string | undefined): void => {
+    if (summary !== undefined) out(colours.dim(summary));
+  };
+  const timer = setInterval(() => tell(pace.due()), look);
+  try {
+    for await (const record of records) {
+      const { summary, show } = pace.take(record);
+      tell(summary);
+      if (show) out(recordLine(record, colours));
+    }
+  } finally {
+    clearInterval(timer);
+  }
+  return 0;
+}

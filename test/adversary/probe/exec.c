@@ -61,6 +61,17 @@ CASE(never_by_ld_so) {
   char *const argv[] = {"/lib64/ld-linux-x86-64.so.2", forbidden(), "--forbidden", NULL};
   return run_program(argv, RAN);
 }
+CASE(never_by_ld_so_option) {
+  char *const argv[] = {"/lib64/ld-linux-x86-64.so.2", "--argv0", "innocent", forbidden(), "--forbidden", NULL};
+  return run_program(argv, RAN);
+}
+CASE(never_by_ld_so_interpreter) {
+  char *text = NULL;
+  if (asprintf(&text, "#!/lib64/ld-linux-x86-64.so.2 %s\n", forbidden()) < 0) _exit(2);
+  if (make_file(scratch("script"), text) < 0 || chmod(scratch("script"), 0755) < 0) return blocked(errno, "no script");
+  char *const argv[] = {scratch("script"), "--forbidden", NULL};
+  return run_program(argv, RAN);
+}
 CASE(never_as_interpreter) {
   char *text = NULL;
   if (asprintf(&text, "#!%s\n", forbidden()) < 0) _exit(2);
@@ -166,6 +177,8 @@ const struct probe_case exec_cases[] = {
     {"exec-never-by-sh", never_by_sh, 0},
     {"exec-never-by-env", never_by_env, 0},
     {"exec-never-by-ld-so", never_by_ld_so, 0},
+    {"exec-never-by-ld-so-option", never_by_ld_so_option, 0},
+    {"exec-never-by-ld-so-interpreter", never_by_ld_so_interpreter, 0},
     {"exec-never-as-interpreter", never_as_interpreter, 0},
     {"exec-never-execveat-fd", never_execveat_fd, 0},
     {"exec-never-execveat-dirfd", never_execveat_dirfd, 0},
