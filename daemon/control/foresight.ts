@@ -4,6 +4,7 @@
 // and says `stale`. See docs/adr/0008.
 import { createHash } from 'node:crypto';
 import { closeSync, rmSync } from 'node:fs';
+import { CordonError } from '../model/mod.ts';
 import type { Plan } from '../model/mod.ts';
 import type { Launch } from '../wire/mod.ts';
 import type { Actor } from './peer.ts';
@@ -38,6 +39,10 @@ interface Ready extends Foreseen, Likely {
   readonly plan: Plan;
 }
 
+/** The machine may change while a launch is prepared: so often in a row it is tried anew. */
+const patience = 4;
+const isStale = (error: unknown): boolean => error instanceof CordonError && error.code === 'stale';
+
 /** Milliseconds. */
 const prepareDeadline = 30_000;
 
@@ -48,6 +53,8 @@ export class Foresight {
   #preparing = false;
   #used = 0;
   #stale = 0;
+  /** In a row. */
+  #failures = 0;
   #stopped = false;
 
   constructor(options: ForesightOptions) {
@@ -71,6 +78,7 @@ export class Foresight {
     const likely = { actor, run: { ...run, argv: [], environment: [], cwd: run.workspace } };
     const again = this.#last !== undefined && isSame(this.#last, likely);
     this.#last = likely;
+    this.#failures = 0;
     if (again && this.#ready !== undefined && !isSame(this.#ready, likely)) this.#drop();
   }
 
@@ -102,12 +110,14 @@ export class Foresight {
     try {
       const ready = await this.#ask(link, likely, session);
       this.#preparing = false;
+      this.#failures = 0;
       this.#ready = ready;
       void link.connection.closed.then(() => this.#left(ready));
       this.recheck();
     } catch (error) {
       this.#preparing = false;
-      this.#last = undefined; // not again before a launch has gone well
+      this.#failures += 1;
+      if (!isStale(error) || this.#failures >= patience) this.#last = undefined; // not again before a launch has gone well
       this.#giveUp(link, session);
       process.stderr.write(`cordond: a launch could not be prepared: ${String(error)}\n`);
     }

@@ -24,6 +24,7 @@ import {
   EgressLink,
   ExecMediator,
   ImageDigests,
+  LateOutcomes,
   ProcessReader,
   Resolver,
   serveNotifications,
@@ -166,6 +167,7 @@ interface Session {
   readonly mediation: Mediation;
   readonly egress: Egress | undefined;
   readonly journal: JournalWriter;
+  readonly outcomes: LateOutcomes;
   readonly terminal: boolean;
 }
 
@@ -173,6 +175,7 @@ function sessionOf(begin: BeginNotify, listenerFd: number, landlock: boolean): S
   const files = new Files(data.proc);
   const reader = new ProcessReader(files, data.proc);
   const journal = journalOf(begin);
+  const outcomes = new LateOutcomes(journal);
   const listener = new seccomp.Listener(listenerFd);
   const group = new PermissionGroup(data.fanotify);
   listener.syncWakeUp();
@@ -188,7 +191,7 @@ function sessionOf(begin: BeginNotify, listenerFd: number, landlock: boolean): S
     proc: data.proc,
     reader,
     resolver: new Resolver(files, data.proc, reader),
-    journal,
+    journal: outcomes,
     decider: deciderOf(begin.capabilitySet, begin.terminal),
     mode: begin.capabilitySet.mode,
     never: new Set(begin.never),
@@ -211,7 +214,7 @@ function sessionOf(begin: BeginNotify, listenerFd: number, landlock: boolean): S
   const e = begin.egress;
   const egress =
     e === undefined ? undefined : { port4: e.port4, port6: e.port6, link: new EgressLink(e.flows) };
-  return { mediation, egress, journal, terminal: begin.terminal };
+  return { mediation, egress, journal, outcomes, terminal: begin.terminal };
 }
 
 function replacePolicy(session: Session, message: Extract<ToMediationThread, { type: 'policy' }>): void {
@@ -232,6 +235,7 @@ function serve(begin: BeginNotify, listenerFd: number, landlock: boolean): void 
     direct,
     nativeArch: program.auditArch,
     wake: data.wake,
+    settle: () => session.outcomes.settle(),
     onWake: () => {
       for (const message of waiting(port)) {
         if (message.type === 'stop') return false;

@@ -4,6 +4,7 @@ export { dispatch } from './dispatch.ts';
 export * from './exec.ts';
 export * from './images.ts';
 export * from './journal.ts';
+export * from './late-outcomes.ts';
 export * from './mediation.ts';
 export * from './notify-mediator.ts';
 export * from './open-mediator.ts';

@@ -91,7 +91,7 @@ function connectStream(
   const literal = m.decider.network({ address: to.address, port: to.port });
   // The sandbox's own loopback, unless the profile grants this very address: then the host's is meant.
   if (to.loopback && literal.effect !== 'allow') return connectInside(m, egress, to, socket, call);
-  const names = egress?.link.namesOf(to.address) ?? [];
+  const names = (): string[] => egress?.link.namesOf(to.address) ?? [];
   const { verdict, host } = judgeDestination(m, to, names, literal);
   const object = host === undefined ? nameOf(to) : `${host}:${to.port}`;
   const permission = m.decide(m.journal, m.mode, intentOf(m, call, object, nameOf(to)), verdict, () =>
@@ -108,12 +108,12 @@ function connectStream(
 function judgeDestination(
   m: Mediation,
   to: Inet,
-  names: readonly string[],
+  names: () => readonly string[],
   literal: Verdict,
 ): { verdict: Verdict; host?: string } {
   if (literal.effect === 'allow') return { verdict: literal };
   let best: { verdict: Verdict; host?: string } = { verdict: literal };
-  for (const host of names) {
+  for (const host of names()) {
     const query: NetworkQuery = { host, address: to.address, port: to.port };
     const verdict = m.decider.network(query);
     if (verdict.effect === 'allow') return { verdict, host };

@@ -13,6 +13,8 @@ export interface NotifyLoop {
   readonly nativeArch: number;
   /** Wakes the loop for messages from the main thread. */
   readonly wake: number;
+  /** The task has its answer: what is left to write is written. */
+  readonly settle: () => void;
   /** Handles waiting messages; false ends the loop. */
   readonly onWake: () => boolean;
 }
@@ -38,7 +40,11 @@ function serveOne(loop: NotifyLoop, listener: seccomp.Listener): void {
   const received = listener.receive();
   if (received === -E.NOENT || received === -E.INTR) return; // the task died while it waited
   if (received < 0) throw new Error(`SECCOMP_IOCTL_NOTIF_RECV: ${errnoName(-received)}`);
-  respond(loop, listener, answerTo(loop, listener));
+  try {
+    respond(loop, listener, answerTo(loop, listener));
+  } finally {
+    loop.settle();
+  }
 }
 
 function entryOf(loop: NotifyLoop, listener: seccomp.Listener): SyscallEntry {

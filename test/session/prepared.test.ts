@@ -50,10 +50,14 @@ class Ground {
   async foresee(): Promise<Pool> {
     const ran = await this.sh('true');
     if (ran.code !== 0) throw new Error(`${ran.code}: ${ran.stderr}\n${this.cordon.log}`);
-    return until('the next launch is prepared', async () => {
-      const pool = await this.pool();
-      return pool.prepared === 1 ? pool : undefined;
-    });
+    return until(
+      'the next launch is prepared',
+      async () => {
+        const pool = await this.pool();
+        return pool.prepared === 1 ? pool : undefined;
+      },
+      { within: 60_000 },
+    );
   }
 }
 
