@@ -186,7 +186,8 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
       return checkpoints.latest;
     },
     tend: () => {
-      const late = checkpoints.behind && now() - checkpoints.time >= checkpointInterval;
+      // A clock that was put back must not put this off.
+      const late = checkpoints.behind && Math.abs(now() - checkpoints.time) >= checkpointInterval;
       if (late || log.due.length > 0) tryToSign(checkpoints);
       for (let step = 0; step < catchUpSteps && search.catchUp(); step++);
     },

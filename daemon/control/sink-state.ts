@@ -23,6 +23,8 @@ export class SinkState {
   #lastAcknowledged = 0;
   #errorTime = 0;
   #cosigned = 0;
+  /** What is wrong with the signature that came last. */
+  #falseSignature = '';
   #report: SinkReport = { state: 'idle', error: '', fix: '', nextTry: 0, warning: '' };
 
   constructor(settings: SinkSettings, log: EntryLog, now: () => number) {
@@ -71,6 +73,7 @@ export class SinkState {
         `sink ${name} acknowledged ${through}, and was given ${this.#next} to ${this.#handed}`,
       );
     const cosignatures = cosigned === undefined ? undefined : this.#checked(cosigned);
+    if (cosignatures !== undefined) this.#falseSignature = '';
     if (through > this.#next || cosignatures !== undefined)
       this.#log.acknowledge(name, through, cosignatures);
     this.#next = through;
@@ -86,7 +89,7 @@ export class SinkState {
         throw new CordonError('protocol', `no checkpoint of size ${size} was asked about`);
       return { size, lines: checkedCosignature(checkpoint.note, signatures, this.#witness) };
     } catch (error) {
-      this.#report = { ...this.#report, warning: `witness: ${asCordonError(error).message}` };
+      this.#falseSignature = `witness: ${asCordonError(error).message}`;
       return undefined;
     }
   }
@@ -128,7 +131,7 @@ export class SinkState {
       errorTime: error === '' ? 0 : this.#errorTime,
       fix,
       nextTry,
-      warning,
+      warning: warning === '' ? this.#falseSignature : warning,
       cosigned: this.#cosigned,
     };
   }

@@ -23,7 +23,7 @@ export interface ProbeHost {
 const suffix = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
 const usual: ProbeHost = {
   entry: fileURLToPath(new URL(`./doctor-probe.${suffix}`, import.meta.url)),
-  patience: 20_000, // far above what any probe takes
+  patience: 60_000, // far above what any probe takes, on slow machines too
   width: 4,
 };
 

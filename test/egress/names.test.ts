@@ -55,6 +55,18 @@ t.test(
   },
 );
 
+t.test('localhost and the own host name are answered here, and are no denials', { skip }, async (t) => {
+  const { session, resolver } = await world(t, granted, toAlpha);
+  for (const name of ['localhost', 'app.localhost', 'LOCALHOST', 'cordon']) {
+    t.match((await session.lookup(name)).answers, [{ type: 'A', data: '127.0.0.1' }], name);
+    t.match((await session.lookup(name, 'AAAA')).answers, [{ type: 'AAAA', data: '::1' }], name);
+  }
+  t.equal(rcodeOf(await session.lookup('cordon.example')), 'NXDOMAIN', 'no other name');
+  t.match(await session.record({ kind: 'name' }), { object: 'cordon.example' }, 'the only record');
+  t.same(resolver.asked, []);
+  t.same(session.pins, []);
+});
+
 t.test(
   'a name that is not granted is answered NXDOMAIN and the upstream is never asked',
   { skip },

@@ -144,6 +144,9 @@ t.test('tokens in a session', { skip }, async (t) => {
       `http request denied PUT http://files.test:${files}/up`,
     ];
     for (const each of expected) t.ok(told.includes(each), `${each} in ${told.join('; ')}`);
+    const refused = records.find(({ object }) => object === 'beyond-session');
+    const { rule, record } = await cordon.explain(refused!.id);
+    t.match([rule, record.reason], [/tokens\/tokens/, /elsewhere\.test:443/]);
     const digest = createHash('sha256').update('the lief').digest('hex');
     t.ok(
       records.some(({ reason }) => reason.includes(digest)),

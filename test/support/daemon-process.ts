@@ -1,10 +1,19 @@
 // Test process: a cordond with the mock profiles and the mock supervisor, in directories of the test's own.
-//   daemon-process.ts RUN_DIR STATE_DIR [ADMIN_GROUP]      SIGHUP reloads, SIGUSR2 reloads a broken profile
+//   daemon-process.ts RUN_DIR STATE_DIR [ADMIN_GROUP [SETTINGS]]   SIGHUP reloads, SIGUSR2 reloads a broken profile
+// SETTINGS: a file of which `records` is taken.
 import { fileURLToPath } from 'node:url';
+import { readFileSync } from 'node:fs';
+import { parseSettings } from '../../daemon/config/settings.ts';
 import { Daemon } from '../../daemon/control/mod.ts';
 import { fakeProfiles } from './fake-profiles.ts';
 
-const [runDir, stateDir, adminGroup = 'cordon-admin'] = process.argv.slice(2) as [string, string, string?];
+const [runDir, stateDir, adminGroup = 'cordon-admin', file] = process.argv.slice(2) as [
+  string,
+  string,
+  string?,
+  string?,
+];
+const { records } = file === undefined ? {} : parseSettings(file, readFileSync(file, 'utf8'));
 const profiles = fakeProfiles();
 const daemon = new Daemon({
   settings: {
@@ -16,6 +25,7 @@ const daemon = new Daemon({
     defaultProfile: 'open',
     upstream: ['127.0.0.1:53'],
     hosts: {},
+    ...(records === undefined ? {} : { records }),
   },
   profiles,
   version: 'test',

@@ -33,6 +33,7 @@ export async function startDaemon(
   t: Test,
   adminGroup?: string,
   prepare: (stateDir: string) => void = () => undefined,
+  settingsFile?: string,
 ): Promise<TestDaemon> {
   const directory = temporaryDirectory(t);
   chmodSync(directory, 0o755);
@@ -48,7 +49,9 @@ export async function startDaemon(
     adminSocket,
     process: () => child,
     start: async () => {
-      const args = [script, runDir, stateDir, ...(adminGroup === undefined ? [] : [adminGroup])];
+      const named = settingsFile === undefined ? [] : [adminGroup ?? 'cordon-admin', settingsFile];
+      const given = adminGroup === undefined ? [] : [adminGroup];
+      const args = [script, runDir, stateDir, ...(named.length > 0 ? named : given)];
       child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...args], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });

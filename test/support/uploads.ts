@@ -5,8 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { Uploads } from '../../daemon/control/uploads.ts';
 import type { NatsSink, NewRecord, OtlpSink, SinkSettings } from '../../daemon/model/mod.ts';
-import type { Power } from '../../daemon/uploader/mod.ts';
-import type { FakeLog } from './fake-log.ts';
+import type { EntryLog, Power } from '../../daemon/uploader/mod.ts';
 import { temporaryDirectory } from './temporary.ts';
 
 const script = fileURLToPath(new URL('../../daemon/control/uploader-main.ts', import.meta.url));
@@ -20,7 +19,7 @@ export interface TestUploads {
   readonly supply: { power: Power };
 }
 
-export function startUploads(t: Test, log: FakeLog, sinks: readonly SinkSettings[]): TestUploads {
+export function startUploads(t: Test, log: EntryLog, sinks: readonly SinkSettings[]): TestUploads {
   const logFile = join(temporaryDirectory(t), 'uploader.log');
   const notes: NewRecord[] = [];
   const supply = { power: { onBattery: false, percent: 100 } };

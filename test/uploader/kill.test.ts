@@ -30,7 +30,11 @@ t.test(
       const point = added + Math.floor(random() * 100);
       const watched = random() < 0.5 ? 'siem' : 'fleet';
       if (random() < 0.8)
-        await until('the point is reached', () => info(watched).next >= point, { every: 1, within: 60_000 });
+        await until('the point is reached', () => info(watched).next >= point, {
+          every: 1,
+          within: 60_000,
+          evidence: () => JSON.stringify(uploads.infos()) + printed(),
+        });
       else await pause(Math.floor(random() * 400));
       if (random() < 0.3) {
         await server.crash();

@@ -6,7 +6,7 @@ import { columns, type Paint } from '../text/columns.ts';
 import { printable } from '../text/printable.ts';
 import type { VerbAction, VerbContext } from '../verb.ts';
 
-/** Milliseconds: twenty probes start a process each, and one that hangs is given up after twenty seconds. */
+/** Milliseconds: twenty probes start a process each, and one that hangs is given up after a minute. */
 const patience = 300_000;
 
 async function daemonChecks({
