@@ -6,7 +6,8 @@ import type { JournalDamage } from '../wire/mod.ts';
 
 /** Any whole frame fits twice. */
 const windowSize = 2 * (maxJournalPayload + 8);
-const maxRecords = 2000;
+/** Of one transaction: nobody else is served meanwhile. */
+const maxRecords = 500;
 let shared: Buffer | undefined;
 
 export interface JournalWindow {

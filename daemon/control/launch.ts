@@ -1,7 +1,7 @@
 // From a checked request to a running session. What can be done before the supervisor is asked has been done by then:
 // the profile is compiled, the directories and the agent's socket are there, the session is on record.
 import { processes, procfs } from '../../native-bindings/linux/mod.ts';
-import { CordonError, toText } from '../model/mod.ts';
+import { attestationLacks, CordonError, toText } from '../model/mod.ts';
 import type { Plan } from '../model/mod.ts';
 import { asCordonError, message } from '../wire/mod.ts';
 import type { LaunchAnswer, Message } from '../wire/mod.ts';
@@ -26,6 +26,7 @@ export async function launch(daemon: Daemon, actor: Actor, run: CheckedRun): Pro
   const request = planRequest(daemon, actor, run);
   if (run.mode !== undefined) checkMode(actor, run.mode, daemon.profiles.ownMode(request));
   const plan = daemon.profiles.plan(request);
+  refuseWhenUnattested(daemon, plan);
   const foreseen = daemon.foresight.take(actor, run, plan);
   const link = foreseen?.link ?? (await daemon.pool.take());
   const session = prepare(
@@ -102,6 +103,15 @@ function ask(launching: Launching, link: SupervisorLink, prepared?: string): Pro
   const known = prepared === undefined ? { plan: JSON.stringify(plan) } : { prepared };
   const body = { ...launchBody(daemon, actor, run, session.id), ...known };
   return link.connection.askFor('launch', body, 'launchAnswer', { deadline: launchDeadline });
+}
+
+/** The profile decides what runs on a machine that has not proved itself. */
+function refuseWhenUnattested({ attestation, now }: Daemon, plan: Plan): void {
+  const lacking = attestationLacks(attestation.state, plan.attestation ?? 'none', now());
+  if (lacking === undefined) return;
+  throw new CordonError('not-permitted', `the profile demands an attested machine, and ${lacking}`, {
+    fix: 'cordon attest quote --verifier URL, as an administrator; cordon attest status says how it stands',
+  });
 }
 
 function refuseWhenStopped({ launchStop, audit }: Daemon, actor: Actor, run: CheckedRun): void {

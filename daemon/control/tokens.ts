@@ -39,6 +39,8 @@ export class Tokens {
   readonly #recording = new Rates<string>(...recordRate);
   readonly #folded = new Map<string, number>();
   #authority: TokenAuthority | undefined;
+  /** Why there is none. */
+  #problem: CordonError | undefined;
   #publishing: Promise<void> = Promise.resolve();
   #timer: NodeJS.Timeout | undefined;
 
@@ -47,7 +49,26 @@ export class Tokens {
     this.#directory = join(daemon.paths.runDir, 'tokens');
   }
 
+  /** Never rejects: without its token keys the daemon still stops, records and launches; it only gives out no tokens. */
   async start(): Promise<void> {
+    try {
+      await this.#open();
+    } catch (error) {
+      this.#authority = undefined;
+      this.#problem = asCordonError(error);
+      process.stderr.write(`cordond: there are no tokens: ${this.#problem.message}\n`);
+      this.#daemon.note('daemon', {
+        kind: 'admin',
+        operation: 'token-keys',
+        object: 'tokens',
+        disposition: 'denied',
+        layer: 'daemon',
+        reason: this.#problem.message,
+      });
+    }
+  }
+
+  async #open(): Promise<void> {
     const { settings, audit, now, paths } = this.#daemon;
     const { issuer, algorithm, 'status-uri': statusUri } = settings.tokens ?? {};
     const ring = await KeyRing.open(
@@ -76,7 +97,10 @@ export class Tokens {
 
   get authority(): TokenAuthority {
     if (this.#authority !== undefined) return this.#authority;
-    throw new CordonError('unavailable', 'cordond has not read its token keys yet', { fix: 'try again' });
+    const { message = 'cordond has not read its token keys yet', facts } = this.#problem ?? {};
+    throw new CordonError('unavailable', `there are no tokens: ${message}`, {
+      fix: facts?.fix ?? 'try again',
+    });
   }
 
   #lives(id: string): boolean {

@@ -1,4 +1,5 @@
 // The inert plan that `policy` makes for the launcher: no functions, no I/O, ready to be sent to a supervisor.
+import type { AttestationRequirement } from './attestation.ts';
 import type { CapabilitySet } from './capability-set.ts';
 
 export interface Limits {
@@ -55,4 +56,6 @@ export interface Plan {
   readonly limits: Limits;
   /** Layers that may be missing on this machine (profile key `may-lack`). */
   readonly mayLack: readonly Layer[];
+  /** What the machine must have proved for a session to start (profile key `attestation`); absent: nothing. */
+  readonly attestation?: AttestationRequirement;
 }

@@ -147,6 +147,7 @@ export function compileEffective(policy: EffectivePolicy, context: CompileContex
     environment: { pass: policy.pass, set: Object.fromEntries(set) },
     limits: policy.limits,
     mayLack: policy.mayLack,
+    ...(policy.attestation === 'none' ? {} : { attestation: policy.attestation }),
   };
   return { ...plan, capabilitySet: { ...plan.capabilitySet, policyDigest: digestOf(plan) } };
 }

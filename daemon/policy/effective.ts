@@ -1,7 +1,7 @@
 // The effective policy: a profile with all it inherits, narrowed by managed settings. What `policy show` prints and
 // what is compiled.
 import { CordonError } from '../model/mod.ts';
-import type { Layer, Limits, Mode } from '../model/mod.ts';
+import type { AttestationRequirement, Layer, Limits, Mode } from '../model/mod.ts';
 import { lineage } from './inherit.ts';
 import type { ManagedSettings } from './managed.ts';
 import type { AuthoredRule, LimitTexts, Profile } from './profile.ts';
@@ -9,7 +9,7 @@ import { protections } from './protected.ts';
 import type { Protection } from './protected.ts';
 import { invalid } from './source.ts';
 import type { ProfileSources } from './source.ts';
-import { joinTokens, withDemands } from './tokens.ts';
+import { joinTokens, stricter, withDemands } from './tokens.ts';
 import type { TokenGrants } from './tokens.ts';
 
 export interface EffectivePolicy {
@@ -24,6 +24,8 @@ export interface EffectivePolicy {
   readonly set: Readonly<Record<string, string>>;
   readonly limits: Limits;
   readonly mayLack: readonly Layer[];
+  /** Of all profiles of the family the strictest. */
+  readonly attestation: AttestationRequirement;
   readonly tokens?: TokenGrants;
 }
 
@@ -51,6 +53,7 @@ export function effectivePolicy(
     set: Object.fromEntries(family.flatMap((each) => Object.entries(each.set))),
     limits: limitsOf(family, managed),
     mayLack: managed?.requireAllLayers === true ? [] : [...new Set(family.flatMap((each) => each.mayLack))],
+    attestation: family.map((each) => each.attestation ?? 'none').reduce(stricter, 'none'),
     ...(tokens === undefined ? {} : { tokens }),
   };
 }

@@ -1,5 +1,5 @@
 // One profile, parsed and checked: typed, but with variables still in place. Nothing here depends on a session.
-import type { Effect, FileAccess, Layer, Mode, TokenDemand } from '../model/mod.ts';
+import type { AttestationRequirement, Effect, FileAccess, Layer, Mode, TokenDemand } from '../model/mod.ts';
 import { parseDestination } from './destination.ts';
 import type { Destination } from './destination.ts';
 import { joinKey, readDocument } from './document.ts';
@@ -60,6 +60,8 @@ export interface Profile {
   readonly set: Readonly<Record<string, string>>;
   readonly limits: LimitTexts;
   readonly mayLack: readonly Layer[];
+  /** What the machine must have proved before a session starts. */
+  readonly attestation?: AttestationRequirement;
   readonly tokens?: TokenGrants;
 }
 
@@ -92,6 +94,7 @@ type RawProfile = Partial<Record<Section, readonly RawRule[]>> & {
     readonly wall?: string;
   };
   readonly 'may-lack'?: readonly Layer[];
+  readonly attestation?: AttestationRequirement;
   readonly tokens?: RawTokens;
 };
 
@@ -123,6 +126,7 @@ export function parseProfile(file: string, text: string): Profile {
     set,
     limits: readLimits(document, raw.limits ?? {}),
     mayLack: raw['may-lack'] ?? [],
+    ...(raw.attestation === undefined ? {} : { attestation: raw.attestation }),
     ...(raw.tokens === undefined ? {} : { tokens: readTokens(document, raw.tokens) }),
   };
 }

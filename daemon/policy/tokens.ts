@@ -58,7 +58,7 @@ export function readDemand(
 }
 
 const strictness: readonly AttestationRequirement[] = ['none', 'software', 'hardware'];
-const stricter = (a: AttestationRequirement, b: AttestationRequirement): AttestationRequirement =>
+export const stricter = (a: AttestationRequirement, b: AttestationRequirement): AttestationRequirement =>
   strictness.indexOf(a) >= strictness.indexOf(b) ? a : b;
 
 /** Parents first; what the owner of the machine says last. */

@@ -95,9 +95,13 @@ export interface AttestationResult {
 const notOurs = (what: string): CordonError =>
   new CordonError('not-permitted', `the attestation result ${what}`);
 
+/** What is checked needs no private part, should the file have one. */
+const publicPart = (key: JWK): JWK =>
+  Object.fromEntries(Object.entries(key).filter(([name]) => ['kty', 'crv', 'x', 'y', 'alg'].includes(name)));
+
 async function verified(token: string, key: JWK, typ: string, now: number | undefined): Promise<JWTPayload> {
   try {
-    const { payload } = await jwtVerify(token, await importJWK(key, key.alg ?? 'EdDSA'), {
+    const { payload } = await jwtVerify(token, await importJWK(publicPart(key), key.alg ?? 'EdDSA'), {
       typ,
       algorithms,
       ...(now === undefined ? {} : { currentDate: new Date(now * 1000) }),

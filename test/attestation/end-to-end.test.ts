@@ -95,11 +95,14 @@ t.test('attestation end to end', { skip }, async (t) => {
   const publicKey = { kty: jwk.kty, crv: jwk.crv, x: jwk.x, alg: jwk.alg, kid: jwk.kid };
   writeFileSync(at('verifier.pub.jwk'), JSON.stringify(publicKey));
 
-  for (const name of ['run', 'state']) mkdirSync(at(name));
+  for (const name of ['run', 'state', 'profiles']) mkdirSync(at(name));
+  const profile = 'cordon: 1\nname: attested\nversion: 1\nextends: [base-linux]\nattestation: software\n';
+  writeFileSync(at('profiles/attested.yaml'), profile);
   writeFileSync(
     at('config.yaml'),
     `run-dir: ${at('run')}
 state-dir: ${at('state')}
+profiles: [${at('profiles')}]
 pool: 0
 attestation:
   tpm: "${swtpm.name}"
@@ -128,6 +131,13 @@ attestation:
       t.match((await attest('status')).stdout, /attested +failed: enrolment/);
     },
   );
+
+  t.test('a session whose profile demands attestation does not start before it', async (t) => {
+    const run = ['run', '--profile', 'attested', '--user', 'nobody', '--workspace', '/tmp'];
+    const { status, stderr } = await cordon(...socket, ...run, '--', 'true');
+    t.equal(status, 125);
+    t.match(stderr, /demands an attested machine, and the verifier refused this machine/);
+  });
 
   t.test('the machine is enrolled, twice with the same outcome', async (t) => {
     const first = await attest('enroll', '--json', ...online);
@@ -195,6 +205,25 @@ attestation:
     const replayed = await verify('--nonce', '00'.repeat(32));
     t.equal(replayed.status, 1);
     t.match(replayed.stdout, /fail +nonce/);
+    const key = ['--key', at('verifier/verifier.jwk')];
+    const minted = await cordon(
+      'attest',
+      'verify',
+      out,
+      '--nonce',
+      nonce,
+      '--reference',
+      at('reference.json'),
+      ...key,
+      '--out',
+      at('result.jwt'),
+    );
+    t.equal(minted.status, 0, minted.stdout + minted.stderr);
+    const { payload } = await jwtVerify(
+      readFileSync(at('result.jwt')),
+      await importJWK(publicKey as JWK, 'EdDSA'),
+    );
+    t.match(payload, { cordon: { accepted: true, tpm: 'software' } });
     const strict = await cordon('attest', 'verify', out, '--nonce', nonce, '--key', at('verifier.pub.jwk'));
     t.match(strict.stdout, /fail +tpm +the TPM is software/);
   });

@@ -1,7 +1,7 @@
 // Tokens through the daemon's sockets: the agent asks, people list and revoke, kills and policy changes end them.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -270,4 +270,18 @@ t.test('a person mints for his own session, bound to a key that he names', async
     ['tokenMint', { session, wish: JSON.stringify(body) }],
   ]);
   t.equal(foreign!.body['code'], 'not-found');
+});
+
+t.test('a key file that cannot be read costs the tokens, not the daemon', async (t) => {
+  const daemon = await startDaemon(t, undefined, (stateDir) => {
+    mkdirSync(join(stateDir, 'tokens'), { recursive: true, mode: 0o700 });
+    writeFileSync(join(stateDir, 'tokens', 'keys.json'), 'not keys');
+  });
+  const id = await daemon.run();
+  const { next } = await agent(t, daemon, id, [{ token: wish }]);
+  t.match(await next(), { refused: /there are no tokens: .*keys\.json is not a key file/ });
+  await ask(daemon, 'control', { verb: 'kill', session: id });
+  const told = await daemon.records({ session: 'daemon' });
+  t.ok(told.some(({ operation, disposition }) => operation === 'token-keys' && disposition === 'denied'));
+  t.equal(readFileSync(join(daemon.stateDir, 'tokens', 'keys.json'), 'utf8'), 'not keys');
 });

@@ -3,7 +3,7 @@ import t from 'tap';
 import { createDecider } from '../../daemon/decision/mod.ts';
 import type { BytePath, FileAccess } from '../../daemon/model/mod.ts';
 import { toBytes } from '../../daemon/model/mod.ts';
-import { compile, parseManaged } from '../../daemon/policy/mod.ts';
+import { compile, effectivePolicy, parseManaged } from '../../daemon/policy/mod.ts';
 import type { CompileContext } from '../../daemon/policy/mod.ts';
 import { context, profiles } from './context.ts';
 
@@ -220,4 +220,18 @@ t.test('a refusal holds for both spellings of a place that is a link on merged s
   t.match(decider.socket({ path: '/run/d.sock' as BytePath }), { rule: { never: true } });
   const granted = createDecider(plan('files:\n  - { allow: [exec], in: [/bin/a] }\n').capabilitySet);
   t.equal(granted.exec('/usr/bin/a' as BytePath).effect, 'deny', 'a grant is for what it names');
+});
+
+t.test('of the attestation that a family of profiles demands, the strictest holds', async (t) => {
+  const source = (name: string, more: string): [string, { file: string; text: string }] => [
+    name,
+    { file: `${name}.yaml`, text: `cordon: 1\nname: ${name}\nversion: 1\n${more}` },
+  ];
+  const sources = new Map([
+    source('strict', 'attestation: hardware\n'),
+    source('loose', 'extends: [strict]\nattestation: none\n'),
+    source('plain', ''),
+  ]);
+  t.equal(effectivePolicy('loose', sources).attestation, 'hardware');
+  t.equal(effectivePolicy('plain', sources).attestation, 'none');
 });

@@ -86,6 +86,26 @@ t.test('what was written and not acknowledged is found again; the half of a line
   );
 });
 
+t.test('what was written and not acknowledged is found again in a file that was full', async (t) => {
+  const directory = own(temporaryDirectory(t));
+  const log = fakeLog();
+  log.add(30);
+  const full = settings(directory, { rotateSize: 4096 });
+  const first = fileSink(full, origin, Date.now);
+  await first.deliver(log.all.slice(0, 20), undefined);
+  first.close();
+  const second = fileSink(full, origin, Date.now);
+  t.match(await second.deliver(log.all.slice(10, 30), undefined), { accepted: 20, duplicates: 10 });
+  second.close();
+  const files = readdirSync(directory).sort();
+  t.strictSame(files, ['shipper-000000000000019.jsonl', 'shipper.jsonl']);
+  const positions = files.flatMap((file) => linesOf(join(directory, file))).map(({ position }) => position);
+  t.strictSame(
+    positions,
+    log.all.map(({ position }) => position),
+  );
+});
+
 t.test('a log that was set back is not taken for the one in the file', async (t) => {
   const directory = own(temporaryDirectory(t));
   const [before, after] = [fakeLog(), fakeLog(['cccc'])];

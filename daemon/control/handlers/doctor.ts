@@ -17,7 +17,7 @@ async function tpmCheck({ attestation }: Daemon): Promise<DoctorCheck> {
     if (facts === undefined)
       return check(
         'warn',
-        'there is no TPM: this machine can prove nothing of itself; sessions run, tokens are minted where the profile demands no attestation',
+        'there is no TPM: this machine can prove nothing of itself; sessions run and tokens are minted where the profile demands no attestation',
         'attestation: tpm in cordond’s settings names one',
       );
     const what = `${facts.manufacturer} ${facts.vendor} at ${facts.name}`;

@@ -63,18 +63,40 @@ export function fileSink(settings: FileSink, origin: string, now: () => number):
   };
 }
 
-async function openCurrent(path: string, { directory }: FileSink, origin: string): Promise<Current> {
+async function openCurrent(path: string, settings: FileSink, origin: string): Promise<Current> {
+  const { directory } = settings;
   await requireOwn(directory);
   const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW } = constants;
   const handle = await open(path, O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW, 0o640);
   try {
     const { size, birthtimeMs } = await handle.stat();
-    const { whole, found } = await wholeLines(handle, size, origin);
+    const own = await wholeLines(handle, size, origin);
+    const { whole } = own;
     if (whole < size) await handle.truncate(whole);
+    // A file that was just begun: what was written last is in the one before it.
+    const found = own.found ?? (await lastRotated(settings, origin));
     return { handle, size: whole, begun: birthtimeMs, found, last: found?.position ?? 0 };
   } catch (error) {
     await handle.close();
     throw error;
+  }
+}
+
+/** Names of the files that are full, oldest first. */
+async function rotated({ directory, name }: FileSink): Promise<readonly string[]> {
+  const pattern = new RegExp(`^${name}-\\d{15}\\.jsonl$`);
+  return (await readdir(directory)).filter((file) => pattern.test(file)).sort();
+}
+
+async function lastRotated(settings: FileSink, origin: string): Promise<LastEntry | undefined> {
+  const newest = (await rotated(settings)).at(-1);
+  if (newest === undefined) return undefined;
+  const { O_RDONLY, O_NOFOLLOW } = constants;
+  const handle = await open(join(settings.directory, newest), O_RDONLY | O_NOFOLLOW);
+  try {
+    return (await wholeLines(handle, (await handle.stat()).size, origin)).found;
+  } finally {
+    await handle.close();
   }
 }
 
@@ -128,11 +150,11 @@ const isFull = ({ size, begun }: Current, { rotateSize, rotateAge }: FileSink, n
   size >= rotateSize || (size > 0 && now - begun >= rotateAge);
 
 /** `<name>.jsonl` becomes `<name>-<last position>.jsonl`: names sort by age. */
-async function rotate(current: Current, path: string, { directory, name, keep }: FileSink): Promise<void> {
+async function rotate(current: Current, path: string, settings: FileSink): Promise<void> {
+  const { directory, name, keep } = settings;
   await current.handle.close();
   await rename(path, join(directory, `${name}-${String(current.last).padStart(15, '0')}.jsonl`));
-  const pattern = new RegExp(`^${name}-\\d{15}\\.jsonl$`);
-  const old = (await readdir(directory)).filter((file) => pattern.test(file)).sort();
+  const old = await rotated(settings);
   for (const file of old.slice(0, Math.max(0, old.length - (keep - 1)))) await unlink(join(directory, file));
 }
 
