@@ -40,9 +40,13 @@ export class LaunchStop {
   }
 
   engage(scope: Scope, stop: Stop): void {
-    if (scope === 'all') this.#store.write(epochSetting, String(this.epoch + 1));
+    // It holds from here on, whether or not the disk takes it.
     this.#stops.set(String(scope), stop);
-    this.#save();
+    try {
+      this.#save();
+    } finally {
+      if (scope === 'all') this.#store.write(epochSetting, String(this.epoch + 1));
+    }
   }
 
   release(scope: Scope): void {
