@@ -46,23 +46,28 @@ interface Entry {
   readonly section: string;
 }
 
-/**
- * undefined: the new text adds nothing that acts on the host. Else why it is refused, in words. `directory`: the git
- * directory that the configuration is of, absolute; a submodule's says where its files are.
- */
-export function judgeGitConfig(before: string, after: string, directory = ''): string | undefined {
+/** Where a configuration is, and where the agent works; absolute. */
+export interface GitPlace {
+  /** The git directory that it is of. */
+  readonly directory: string;
+  readonly workspace: string;
+}
+const nowhere: GitPlace = { directory: '', workspace: '' };
+
+/** undefined: the new text adds nothing that acts on the host. Else why it is refused, in words. */
+export function judgeGitConfig(before: string, after: string, place: GitPlace = nowhere): string | undefined {
   const has = parse(after);
   if (has === undefined) return 'the new git configuration cannot be understood';
   const identity = (e: Entry): string => `${e.section}\0${e.key}\0${e.value}`;
   const known = new Set((parse(before) ?? []).map(identity));
-  const added = has.find((entry) => !known.has(identity(entry)) && acts(entry, directory));
+  const added = has.find((entry) => !known.has(identity(entry)) && acts(entry, place));
   return added === undefined
     ? undefined
     : `the new git configuration sets ${added.key}, which is not known to leave git on this machine alone`;
 }
 
-function acts({ key, value }: Entry, directory: string): boolean {
-  if (key === 'core.worktree') return !isOwnWorktree(directory, value);
+function acts({ key, value }: Entry, place: GitPlace): boolean {
+  if (key === 'core.worktree') return !isOwnWorktree(place.directory, value) && !isSnapshot(place, value);
   if (addresses.test(key) && namesHelper(value)) return true;
   return !harmless.some((pattern) => pattern.test(key));
 }
@@ -76,6 +81,17 @@ function isOwnWorktree(directory: string, value: string): boolean {
   if (root === '' || !/^(?:\.\.\/)+[^"\\#;\0]+$/.test(value)) return false;
   const place = normalise(`${directory}/${value}`);
   return place.startsWith(`${root}/`) && !`${place}/`.includes('/.git/');
+}
+
+/**
+ * A repository kept elsewhere whose files are those of the workspace: agents keep snapshots so. One that lies in the
+ * workspace is where people stand when they call git, which would then write where the agent may not.
+ */
+function isSnapshot({ directory, workspace }: GitPlace, value: string): boolean {
+  if (workspace === '' || `${directory}/`.startsWith(`${workspace}/`)) return false;
+  // Quotes, backslashes and comments would make git read another path than the one looked at here.
+  if (/["\\#;\0]/.test(value) || normalise(value) !== value) return false;
+  return `${value}/`.startsWith(`${workspace}/`) && !`${value}/`.includes('/.git/');
 }
 
 /** `helper::address`. Quotes and backslashes may stand anywhere in a value and mean nothing. */

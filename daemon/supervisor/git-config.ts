@@ -37,7 +37,10 @@ export function installGitConfig(m: Mediation, source: Slot, target: Slot): Chan
     m.files.fstatat(target.fd, target.name, AT.SYMLINK_NOFOLLOW) === undefined ? '' : readBounded(m, target);
   if (before === undefined)
     return { refused: 'the present git configuration could not be read, or is too large' };
-  const objection = m.judgeGitConfig(toText(before), toText(after), toText(target.directory));
+  const objection = m.judgeGitConfig(toText(before), toText(after), {
+    directory: toText(target.directory),
+    workspace: toText(m.workspace),
+  });
   if (objection !== undefined) return { refused: objection };
   return { install: () => replace(m, source, target, after) };
 }

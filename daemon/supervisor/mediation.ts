@@ -54,7 +54,11 @@ export interface Mediation {
   readonly decide: Decide;
   /** Makes the kernel forget every cached decision about reads: after a rename, what was cached has another name. */
   readonly forgetReads: () => void;
-  readonly judgeGitConfig: (before: string, after: string, directory: string) => string | undefined;
+  readonly judgeGitConfig: (
+    before: string,
+    after: string,
+    place: { readonly directory: string; readonly workspace: string },
+  ) => string | undefined;
 }
 
 /** How a notification is answered. */

@@ -72,7 +72,10 @@ function configVerdict(m: Mediation, directory: BytePath): Verdict | undefined {
     const objection =
       text === undefined
         ? 'the git configuration here could not be read'
-        : m.judgeGitConfig('', toText(text), toText(directory));
+        : m.judgeGitConfig('', toText(text), {
+            directory: toText(directory),
+            workspace: toText(m.workspace),
+          });
     if (objection !== undefined) return refusal('protected/git-config', objection);
     if (m.mode !== 'enforce' || installText(m, place, text ?? '') >= 0) return undefined;
     return refusal(

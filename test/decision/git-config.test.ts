@@ -175,8 +175,14 @@ t.test(
 t.test('a submodule says where its files are, inside its repository only', async (t) => {
   const says = (value: string): string => `${plain}[core]\n\tworktree = ${value}\n`;
   const submodule = '/ws/main/.git/modules/sub';
-  t.equal(judgeGitConfig(plain, says('../../../sub'), submodule), undefined);
-  t.equal(judgeGitConfig(plain, says('../../../../a/b'), '/ws/main/.git/modules/a/b'), undefined);
+  t.equal(judgeGitConfig(plain, says('../../../sub'), { directory: submodule, workspace: '/ws' }), undefined);
+  t.equal(
+    judgeGitConfig(plain, says('../../../../a/b'), {
+      directory: '/ws/main/.git/modules/a/b',
+      workspace: '/ws',
+    }),
+    undefined,
+  );
   for (const value of [
     '../../../../other',
     '../../..',
@@ -186,7 +192,34 @@ t.test('a submodule says where its files are, inside its repository only', async
     '"../../../sub"',
     'x',
   ])
-    t.type(judgeGitConfig(plain, says(value), submodule), 'string', value);
-  t.type(judgeGitConfig(plain, says('../../../sub'), '/ws/main/.git'), 'string', 'in a main repository');
+    t.type(judgeGitConfig(plain, says(value), { directory: submodule, workspace: '/ws' }), 'string', value);
+  t.type(
+    judgeGitConfig(plain, says('../../../sub'), { directory: '/ws/main/.git', workspace: '/ws' }),
+    'string',
+    'in a main repository',
+  );
   t.type(judgeGitConfig(plain, says('../../../sub')), 'string', 'nobody knows where');
+});
+
+t.test('a snapshot kept elsewhere has the workspace for its files, and nothing else', async (t) => {
+  const snapshot = { directory: '/home/u/.local/share/agent/snapshot', workspace: '/home/u/work' };
+  const says = (value: string): string => `[core]\n\tworktree = ${value}\n`;
+  for (const value of ['/home/u/work', '/home/u/work/sub'])
+    t.equal(judgeGitConfig('', says(value), snapshot), undefined, value);
+  for (const value of [
+    '/home/u',
+    '/home/u/workshop',
+    '/home/u/work/..',
+    '/home/u/work/"../.."',
+    '/home/u/work/\\"..\\"',
+    '"/home/u/work"',
+    '/home/u/work/sub/.git',
+    '/home/u/work/.git/hooks',
+    'relative',
+    '',
+  ])
+    t.type(judgeGitConfig('', says(value), snapshot), 'string', value);
+  const inside = { ...snapshot, directory: '/home/u/work/nested/.git' };
+  t.type(judgeGitConfig('', says('/home/u/work'), inside), 'string', 'one that lies in the workspace');
+  t.type(judgeGitConfig('', says('/home/u/work')), 'string', 'nobody knows where');
 });
