@@ -261,12 +261,9 @@ function refuse(c: Call, entry: SyscallEntry): Answer {
     layer: 'seccomp',
     process: m.reader.brief(c.pid),
   } as const;
-  // A program that tries again and again is on record once: a Node process alone tries io_uring three times.
-  const leader = m.reader.leaderOf(c.pid) ?? c.pid;
-  if (m.isNew(`${leader} ${intent.process.exe ?? ''} ${entry.name} ${entry.reason}`))
-    m.decide(m.journal, 'enforce', intent, refusal(`syscall/${entry.name}`, entry.reason), () =>
-      m.reader.tree(c.pid),
-    );
+  m.decide(m.journal, 'enforce', intent, refusal(`syscall/${entry.name}`, entry.reason), () =>
+    m.reader.tree(c.pid),
+  );
   return fails(entry.errno);
 }
 

@@ -28,11 +28,17 @@ const MAX_PENDING = 4096;
 const MAX_ARGS = 256;
 const MAX_ARG_BYTES = 16 * 1024;
 const SIGKILL = 9;
+const lookedInVain: ReadonlySet<number> = new Set([E.NOENT, E.NOTDIR, E.ACCES]);
 /** Stands for what was not read. */
 const CUT = '…';
 const argumentsChanged = refusal(
   'argv-changed',
   'the arguments were changed between the decision and the start of the image',
+);
+
+const tooManyPending = refusal(
+  'exec-pending',
+  `${MAX_PENDING} programs run whose arguments have not been compared with what was judged`,
 );
 
 export class ExecMediator {
@@ -97,7 +103,10 @@ export class ExecMediator {
     if (program === undefined) return undefined;
     if (program === null) return refusal('loader', 'it cannot be told what program this would run');
     const found = this.m.resolver.object(pid, AT.FDCWD, program, true);
-    if (isUnresolved(found)) return undefined; // the loader will not find it either
+    if (isUnresolved(found))
+      return lookedInVain.has(found.errno)
+        ? undefined // the loader will not find it either
+        : refusal('loader', 'the program that this would run cannot be looked at');
     try {
       const verdict = this.verdict(found, isPlaceless(found) || found.stat.nlink === 0);
       return verdict.effect === 'allow' ? undefined : verdict;
@@ -114,9 +123,11 @@ export class ExecMediator {
     const path = placeless ? found.placeless : found.path;
     const limited = m.joinCgroup(call.pid);
     const cut = call.argv.at(-1) === CUT;
-    const verdict = limited
-      ? (this.loadedVerdict(call.pid, path, call.argv, cut) ?? this.verdict(found, unnamed))
+    const hindrance = limited
+      ? this.crowded()
       : refusal('cgroup', 'the limits of the session could not be applied');
+    const verdict =
+      hindrance ?? this.loadedVerdict(call.pid, path, call.argv, cut) ?? this.verdict(found, unnamed);
     const sha256 = placeless ? undefined : m.images.of(found.fd, m.proc, toText(found.path), found.stat);
     const detail = { argv: call.argv.map(toText), ...(sha256 === undefined ? {} : { sha256 }) };
     const intent = {
@@ -127,11 +138,9 @@ export class ExecMediator {
       detail,
       process: m.reader.brief(call.pid),
     } as const;
-    const permission = m.decide(m.journal, unnamed || !limited ? 'enforce' : m.mode, intent, verdict, () =>
-      m.reader.tree(call.pid),
-    );
+    const mode = unnamed || hindrance !== undefined ? 'enforce' : m.mode;
+    const permission = m.decide(m.journal, mode, intent, verdict, () => m.reader.tree(call.pid));
     if (!permission.granted) return refused(permission);
-    if (this.pending.size >= MAX_PENDING) this.pending.clear();
     // The new image runs as the thread group's leader, whichever thread asked.
     this.pending.set(m.reader.leaderOf(call.pid) ?? call.pid, {
       record: permission.record,
@@ -140,6 +149,14 @@ export class ExecMediator {
       argv: call.argv,
     });
     return continues;
+  }
+
+  /** What was judged is kept until it is compared: when there is no room for more, there are no more executions. */
+  private crowded(): Verdict | undefined {
+    if (this.pending.size < MAX_PENDING) return undefined;
+    for (const pid of this.pending.keys())
+      if (this.m.files.fstatat(this.m.proc, `${pid}`, 0) === undefined) this.pending.delete(pid);
+    return this.pending.size < MAX_PENDING ? undefined : tooManyPending;
   }
 
   /** The first call of a new image: its memory now holds the arguments it really got. */
@@ -198,13 +215,12 @@ const MAX_SCRIPT_WORDS = 10;
  */
 export function matches(judged: readonly string[], actual: readonly string[], script?: string): boolean {
   const cut = judged.at(-1) === CUT;
-  const wanted = cut ? judged.slice(0, -1) : judged;
+  const wanted = judged.filter((word) => word !== CUT);
   const long = isLong(actual);
-  const same = (list: readonly string[], whole: readonly string[]): boolean => {
-    if (!long) return startsWith(list, whole) && (cut || list.length === whole.length);
-    const seen = list.slice(0, -1);
-    return startsWith(whole.slice(0, seen.length), seen) || startsWith(seen, whole);
-  };
+  const same = (list: readonly string[], whole: readonly string[]): boolean =>
+    long
+      ? sameAsFarAsRead(list, whole, cut)
+      : startsWith(list, whole) && (cut || list.length === whole.length);
   if (wanted.length === 0) return cut || actual.length <= 1;
   if (script === undefined) return same(actual, wanted);
   const tail = wanted.slice(1);
@@ -213,6 +229,14 @@ export function matches(judged: readonly string[], actual: readonly string[], sc
     // binfmt_misc's flag P keeps argv[0] behind the name.
     return i > 0 && isScriptName(word, script) && (same(rest, tail) || same(rest, wanted));
   });
+}
+
+/** `list` was read in part: of its last word there is a beginning. */
+function sameAsFarAsRead(list: readonly string[], whole: readonly string[], cut: boolean): boolean {
+  const [seen, last] = [list.slice(0, -1), list.at(-1) ?? ''];
+  const next = whole[seen.length];
+  if (next === undefined) return cut && startsWith(seen, whole);
+  return startsWith(whole, seen) && next.startsWith(last);
 }
 
 /** execveat(2) makes /dev/fd/N of an empty name, and puts /dev/fd/N/ before a relative one. */

@@ -29,6 +29,15 @@ const cases: readonly (readonly [string, boolean, readonly string[], readonly st
   ['a cut list that begins otherwise', false, ['a', 'b', '…'], ['a', 'x', 'c']],
   ['a long list', true, ['a', 'b'.repeat(5000), 'c'], ['a', 'b'.repeat(4000)]],
   ['a long list that begins otherwise', false, ['sh', '-c', 'true'], ['sh', '-c', 'evil', 'x'.repeat(4000)]],
+  ['a long list with one more', false, ['sh', 'x'.repeat(3998)], ['sh', 'x'.repeat(3998), 'more']],
+  ['a long list with many more', false, ['sh'], ['sh', '-c', 'evil', 'x'.repeat(4000)]],
+  ['a long list whose last word begins otherwise', false, ['a', 'b'.repeat(5000)], ['a', 'c'.repeat(4000)]],
+  [
+    'a long list with a word that was too long to be read',
+    true,
+    ['sh', '-c', '…', '…'],
+    ['sh', '-c', 'x'.repeat(4000)],
+  ],
   ['a script with a long list', true, ['s', 'x'.repeat(5000)], ['/bin/sh', './s', 'x'.repeat(4000)], './s'],
 ];
 
