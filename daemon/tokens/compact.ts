@@ -11,13 +11,17 @@ const algorithms: readonly SigningAlgorithm[] = ['EdDSA', 'ES256'];
 
 /** The header of something not yet verified. Refuses `none`, secret-key algorithms and members like `jku` or `crit`. */
 export function headerOf(token: string, max: number, known: readonly string[]): Fields {
-  if (token.length > max || !form.test(token)) throw new TokenRefused('malformed', 'not a compact JWS');
+  if (token.length > max || !form.test(token) || !token.split('.').every(isCanonical))
+    throw new TokenRefused('malformed', 'not a compact JWS');
   const header = fieldsOf(jsonOf(token.slice(0, token.indexOf('.'))), 'the header', known);
   const alg = header.get('alg');
   if (!algorithms.some((each) => each === alg))
     throw new TokenRefused('algorithm', `the algorithm is not one of ${algorithms.join(', ')}`);
   return header;
 }
+
+/** One text for the same bytes: bits of the last character that nobody reads must be zero (RFC 4648, section 3.5). */
+const isCanonical = (part: string): boolean => Buffer.from(part, 'base64url').toString('base64url') === part;
 
 function jsonOf(part: string): unknown {
   try {

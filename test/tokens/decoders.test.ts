@@ -120,6 +120,19 @@ t.test('details that could be read in two ways are refused', async (t) => {
   });
 });
 
+t.test('a token has one text: bits that no byte is made of are not free', async (t) => {
+  const from = await endpoint();
+  const good = await from.token();
+  const keys = keySource(from.jwks, () => now);
+  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_';
+  const last = alphabet.indexOf(good.at(-1) ?? '');
+  for (let bits = 1; bits < 16; bits++) {
+    const other = good.slice(0, -1) + (alphabet[last ^ bits] ?? '');
+    t.ok(Buffer.from(other.slice(-86), 'base64url').equals(Buffer.from(good.slice(-86), 'base64url')));
+    t.equal(await refusesOrReads(() => readToken(other, keys)), false, other.slice(-4));
+  }
+});
+
 t.test('every decoder refuses hostile bytes in its own words, and never otherwise', async (t) => {
   const from = await endpoint();
   const good = await from.token();
