@@ -1,27 +1,7 @@
 // Tokens that were given out, their uses and revocations, and the proofs that were seen. Small: what has expired is forgotten.
+import type { IssuedToken, TokenSelector } from '../model/mod.ts';
 import { durably } from './database.ts';
 import type { Database } from './database.ts';
-
-export interface TokenRow {
-  readonly jti: string;
-  readonly idx: number;
-  readonly session: string;
-  readonly agent: string;
-  readonly digest: string;
-  readonly audience: string;
-  readonly parent: string;
-  readonly details: string;
-  readonly purpose: string;
-  readonly iat: number;
-  readonly exp: number;
-  readonly uses: number;
-  readonly used: number;
-  readonly revoked: number;
-  readonly why: string;
-}
-
-export type TokenSelector =
-  { readonly by: 'id' | 'session' | 'agent' | 'policy'; readonly value: string } | { readonly by: 'all' };
 
 const schema = `
   CREATE TABLE IF NOT EXISTS tokens (
@@ -63,11 +43,11 @@ export class TokensTable {
   constructor(db: Database) {
     db.exec(schema);
     this.#db = db;
-    this.#insert = db.prepare<[TokenRow]>(
+    this.#insert = db.prepare<[IssuedToken]>(
       `INSERT INTO tokens VALUES (:jti, :idx, :session, :agent, :digest, :audience, :parent, :details, :purpose,
        :iat, :exp, :uses, :used, :revoked, :why) ON CONFLICT DO NOTHING`,
     );
-    this.#select = db.prepare<[string], TokenRow>('SELECT * FROM tokens WHERE jti = ?');
+    this.#select = db.prepare<[string], IssuedToken>('SELECT * FROM tokens WHERE jti = ?');
     this.#live = db.prepare<[string, number], { count: number }>(
       'SELECT count(*) AS count FROM tokens WHERE session = ? AND exp > ? AND revoked = 0',
     );
@@ -80,25 +60,25 @@ export class TokensTable {
     this.#revoke = db.prepare<[number, string, string]>(
       'UPDATE tokens SET revoked = ?, why = ? WHERE jti = ? AND revoked = 0',
     );
-    this.#family = db.prepare<[string], TokenRow>(
+    this.#family = db.prepare<[string], IssuedToken>(
       `WITH RECURSIVE family (jti) AS (SELECT ? UNION SELECT t.jti FROM tokens t JOIN family f ON t.parent = f.jti)
        SELECT * FROM tokens WHERE jti IN family AND revoked = 0`,
     );
   }
 
-  add(row: TokenRow): boolean {
+  add(row: IssuedToken): boolean {
     return this.#insert.run(row).changes === 1;
   }
 
-  get(jti: string): TokenRow | undefined {
+  get(jti: string): IssuedToken | undefined {
     return this.#select.get(jti);
   }
 
-  list(selector: TokenSelector, now: number): TokenRow[] {
+  list(selector: TokenSelector, now: number): IssuedToken[] {
     const where = selector.by === 'all' ? '1 = 1 OR ? IS NULL' : `${columns[selector.by]} = ?`;
     const value = selector.by === 'all' ? '' : selector.value;
     return this.#db
-      .prepare<[string, number], TokenRow>(
+      .prepare<[string, number], IssuedToken>(
         `SELECT * FROM tokens WHERE (${where}) AND exp > ? ORDER BY iat DESC, jti LIMIT 100000`,
       )
       .all(value, now);
@@ -125,7 +105,7 @@ export class TokensTable {
     return this.#proof.run(id, until).changes === 1;
   }
 
-  revoke(jtis: readonly string[], at: number, why: string): TokenRow[] {
+  revoke(jtis: readonly string[], at: number, why: string): IssuedToken[] {
     return durably(this.#db, () =>
       jtis.flatMap((jti) => {
         const family = this.#family.all(jti);

@@ -11,3 +11,4 @@ export * from './mediation.ts';
 export * from './sink.ts';
 export * from './attestation.ts';
 export * from './retention.ts';
+export type { IssuedToken, TokenSelector } from './token.ts';

@@ -1,33 +1,10 @@
 // What the endpoint must remember of the tokens it gave out. Kept by the daemon's database, so that a restart forgets no use
 // and no revocation.
 
-export interface IssuedToken {
-  readonly jti: string;
-  /** Place in the status list. */
-  readonly idx: number;
-  readonly session: string;
-  readonly agent: string;
-  /** Of the policy it was minted under. */
-  readonly digest: string;
-  readonly audience: string;
-  /** `jti` of the token it was made from; empty for none. */
-  readonly parent: string;
-  /** In words. */
-  readonly details: string;
-  readonly purpose: string;
-  /** Seconds since the epoch. */
-  readonly iat: number;
-  readonly exp: number;
-  readonly uses: number;
-  readonly used: number;
-  /** Unix milliseconds; 0: not revoked. */
-  readonly revoked: number;
-  readonly why: string;
-}
+import type { IssuedToken, TokenSelector } from '../model/mod.ts';
 
-/** Which tokens. `policy` is a digest, `session` and `agent` are names. */
-export type Selector =
-  { readonly by: 'id' | 'session' | 'agent' | 'policy'; readonly value: string } | { readonly by: 'all' };
+export type { IssuedToken };
+export type Selector = TokenSelector;
 
 export interface TokenStore {
   /** False when its place in the status list is another's. */
