@@ -117,7 +117,8 @@ t.test('inspect says what a token says, and that it checked nothing', async (t) 
   t.match(people.stdout, /session {6}abcdefgh, nobody, codex 1\.2\n[^]*Not verified/);
   const { stdout } = await cordon(['token', 'inspect', token, '--json']);
   t.match(JSON.parse(stdout), { verified: false, header: { alg: 'EdDSA' }, claims: { jti: 'A'.repeat(22) } });
-  t.match(await cordon(['token', 'inspect', 'a.b.c']), { status: 1, stderr: /not JSON/ });
+  t.match(await cordon(['token', 'inspect', 'a.b.c']), { status: 1, stderr: /not a compact JWS/ });
+  t.match(await cordon(['token', 'inspect', 'AAAA.AAAA.AAAA']), { status: 1, stderr: /not JSON/ });
 });
 
 t.test('mint makes a key of its own, readable by its owner, and binds the token to it', async (t) => {
