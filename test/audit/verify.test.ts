@@ -14,7 +14,6 @@ import type { Test } from 'tap';
 import { openAudit, softwareSigner } from '../../daemon/audit/mod.ts';
 import type { Audit } from '../../daemon/audit/mod.ts';
 import type { Problem, VerifyResult } from '../../daemon/audit/verify/result.ts';
-import { verifyDatabase } from '../../daemon/audit/verify/verify.ts';
 import {
   chainHash,
   cosign,
@@ -23,6 +22,7 @@ import {
   hashOf,
   leafHash,
 } from '../../daemon/proof/mod.ts';
+import { verifyFiles as verify } from '../support/log-files.ts';
 import { sampleSession } from '../support/records.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 
@@ -59,11 +59,6 @@ function log(t: Test, entries = count): { database: string; open: () => Audit } 
   const database = join(temporaryDirectory(t), 'cordon.db');
   for (const part of ['', '.key', '.head']) copyFileSync(`${source}${part}`, `${database}${part}`);
   return { database, open: () => openAt(database) };
-}
-
-function verify(database: string, more: object = {}): Promise<VerifyResult> {
-  const { publicKey } = softwareSigner(`${database}.key`);
-  return verifyDatabase({ database, publicKey, witnesses: [], ...more }, () => undefined);
 }
 
 const told = ({ problems }: VerifyResult): string[] =>
