@@ -140,6 +140,24 @@ for (const [title, fault, words] of certain)
     await check(t, on, title);
   });
 
+t.test('a disk that cannot be read when the log is opened begins no new log', { skip }, async (t) => {
+  const on = scene(t);
+  on.journal.write(1500);
+  const first = await runWith(
+    { call: 'pread64', error: 'EIO', when: '9999' },
+    on.database,
+    on.journal.path,
+    12,
+  );
+  on.kept.push(...acknowledged(first));
+  // From each of the first reads on: opening, looking for what was signed, the tree.
+  for (let when = 1; when <= 40; when += 3) {
+    const fault: Fault = { call: 'pread64', error: 'EIO', when: `${when}+` };
+    on.kept.push(...acknowledged(await runWith(fault, on.database, on.journal.path, 100 + when)));
+  }
+  await check(t, on, 'after all of them');
+});
+
 t.test(`${faults} faults of system calls by seed ${seed}`, { skip, timeout: timeFor(faults) }, async (t) => {
   const on = scene(t);
   const calls = { pwrite64: 400, fsync: 30, rename: 6, write: 6, pread64: 60, ftruncate: 3 };
