@@ -123,4 +123,15 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (segment, term)
   ) WITHOUT ROWID;
   `,
+  `
+  -- The index again, many terms a row (term-blocks.ts). It is made anew of the log.
+  DROP TABLE postings;
+  DELETE FROM segments;
+  CREATE TABLE term_blocks (
+    segment INTEGER NOT NULL,
+    first INTEGER NOT NULL,      -- the least term of the block
+    terms BLOB NOT NULL,
+    PRIMARY KEY (segment, first)
+  ) WITHOUT ROWID;
+  `,
 ];
