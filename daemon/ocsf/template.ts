@@ -59,11 +59,12 @@ export function templateOf(record: SessionRecord, context: EventContext): EventT
 
 function withWholeTime(parts: readonly string[]): EventTemplate {
   const [a = '', b = '', c = '', d = '', e = '', f = ''] = parts;
-  return ({ id, seq, time, object }) => a + basename(object) + b + object + c + seq + d + id + e + time + f;
+  return ({ id, seq, time, object }) =>
+    `${a}${basename(object)}${b}${object}${c}${seq}${d}${id}${e}${time}${f}`;
 }
 
 function withExactTime(parts: readonly string[]): EventTemplate {
   const [a = '', b = '', c = '', d = '', e = '', f = '', g = ''] = parts;
   return ({ id, seq, time, object }) =>
-    a + basename(object) + b + object + c + seq + d + id + e + Math.floor(time) + f + time + g;
+    `${a}${basename(object)}${b}${object}${c}${seq}${d}${id}${e}${Math.floor(time)}${f}${time}${g}`;
 }
