@@ -148,4 +148,15 @@ export const migrations: readonly string[] = [
   CREATE TABLE IF NOT EXISTS token_proofs (id TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
   CREATE INDEX IF NOT EXISTS token_proofs_by_until ON token_proofs (until);
   `,
+  `
+  -- The index again, many terms a row (term-blocks.ts). It is made anew of the log.
+  DROP TABLE postings;
+  DELETE FROM segments;
+  CREATE TABLE term_blocks (
+    segment INTEGER NOT NULL,
+    first INTEGER NOT NULL,      -- the least term of the block
+    terms BLOB NOT NULL,
+    PRIMARY KEY (segment, first)
+  ) WITHOUT ROWID;
+  `,
 ];
