@@ -41,7 +41,7 @@ t.test(title, { skip, timeout: timeFor(deaths) }, async (t) => {
     return answer.sinks;
   };
   const connection = await daemon.connect();
-  await connection.ask('control', { verb: 'kill', session });
+  await connection.ask('control', { verb: 'kill', session }, { deadline: 120_000 });
   connection.close();
   await until('the session has ended', async () => (await daemon.session(session)).ended > 0);
   await until('nothing lags', async () => (await sinks()).every(({ lag }) => lag === 0), {
