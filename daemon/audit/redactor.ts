@@ -9,12 +9,27 @@ export type Redactor = (record: SessionRecord) => SessionRecord;
 
 const keySize = 32;
 
-/** The host's key is made in `keyFile` (hexadecimal) when something is to be hashed for the first time. */
-export function redactor(policy: RedactionPolicy, keyFile: string): Redactor {
-  const hashes = Object.values(policy).includes('hash');
-  const key = hashes ? keyIn(keyFile) : Buffer.alloc(0);
-  return (record) => redact(record, policy, key);
+/** While the key is locked, what it would hash is dropped: it must not be kept as it is, and the record must be. */
+const dropping = (policy: RedactionPolicy): RedactionPolicy => ({
+  paths: policy.paths === 'hash' ? 'drop' : policy.paths,
+  arguments: policy.arguments === 'hash' ? 'drop' : policy.arguments,
+  content: policy.content === 'hash' ? 'drop' : policy.content,
+});
+
+/** `keyOf` is asked when something may be hashed: with the first record, and with each while it is locked. */
+export function redactor(policy: RedactionPolicy, keyOf: () => Uint8Array | undefined): Redactor {
+  const unused = Buffer.alloc(0);
+  if (!Object.values(policy).includes('hash')) return (record) => redact(record, policy, unused);
+  const locked = dropping(policy);
+  let key = keyOf();
+  return (record) => {
+    key ??= keyOf();
+    return key === undefined ? redact(record, locked, unused) : redact(record, policy, key);
+  };
 }
+
+/** The host's key in a file (hexadecimal), made when it is not there. Throws CordonError when it is no such key. */
+export const keyInFile = (file: string) => (): Uint8Array => keyIn(file);
 
 function keyIn(file: string): Buffer {
   if (readIfThere(file) === undefined) writeDurably(file, `${randomBytes(keySize).toString('hex')}\n`);

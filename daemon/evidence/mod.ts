@@ -10,3 +10,4 @@ export * from './record-key.ts';
 export * from './sealed.ts';
 export * from './selection.ts';
 export * from './statement.ts';
+export * from './vault-file.ts';
