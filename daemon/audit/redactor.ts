@@ -2,12 +2,16 @@
 import { randomBytes } from 'node:crypto';
 import { CordonError } from '../model/mod.ts';
 import type { RedactionPolicy, SessionRecord } from '../model/mod.ts';
-import { redact } from '../ocsf/mod.ts';
+import { redact, redactArguments } from '../ocsf/mod.ts';
 import { readIfThere, writeDurably } from './durable-file.ts';
 
 export type Redactor = (record: SessionRecord) => SessionRecord;
+export type ArgumentsRedactor = (argv: readonly string[]) => readonly string[];
 
 const keySize = 32;
+
+/** The host's key; undefined while it is locked. */
+export type KeyOf = () => Uint8Array | undefined;
 
 /** While the key is locked, what it would hash is dropped: it must not be kept as it is, and the record must be. */
 const dropping = (policy: RedactionPolicy): RedactionPolicy => ({
@@ -16,15 +20,35 @@ const dropping = (policy: RedactionPolicy): RedactionPolicy => ({
   content: policy.content === 'hash' ? 'drop' : policy.content,
 });
 
-/** `keyOf` is asked when something may be hashed: with the first record, and with each while it is locked. */
-export function redactor(policy: RedactionPolicy, keyOf: () => Uint8Array | undefined): Redactor {
+/** What holds now: `keyOf` is asked when something may be hashed, at once, and later until it answers. */
+function inForce(
+  policy: RedactionPolicy,
+  keyOf: KeyOf,
+): () => { readonly policy: RedactionPolicy; readonly key: Uint8Array } {
   const unused = Buffer.alloc(0);
-  if (!Object.values(policy).includes('hash')) return (record) => redact(record, policy, unused);
-  const locked = dropping(policy);
+  const keyless = { policy: dropping(policy), key: unused };
+  if (!Object.values(policy).includes('hash')) return () => keyless;
   let key = keyOf();
-  return (record) => {
+  return () => {
     key ??= keyOf();
-    return key === undefined ? redact(record, locked, unused) : redact(record, policy, key);
+    return key === undefined ? keyless : { policy, key };
+  };
+}
+
+export function redactor(policy: RedactionPolicy, keyOf: KeyOf): Redactor {
+  const now = inForce(policy, keyOf);
+  return (record) => {
+    const held = now();
+    return redact(record, held.policy, held.key);
+  };
+}
+
+/** For the command lines of the table of sessions: as those of records. */
+export function argumentsRedactor(policy: RedactionPolicy, keyOf: KeyOf): ArgumentsRedactor {
+  const now = inForce(policy, keyOf);
+  return (argv) => {
+    const held = now();
+    return redactArguments(argv, held.policy, held.key);
   };
 }
 

@@ -69,10 +69,10 @@ export class Tokens {
   }
 
   async #open(): Promise<void> {
-    const { settings, audit, now, paths } = this.#daemon;
+    const { settings, audit, now, paths, keys } = this.#daemon;
     const { issuer, algorithm, 'status-uri': statusUri } = settings.tokens ?? {};
     const ring = await KeyRing.open(
-      join(paths.stateDir, 'tokens', 'keys.json'),
+      keys.tokenKeys === undefined ? paths.tokenKeys : { name: paths.vault, ...keys.tokenKeys },
       softwareKeeper(algorithm),
       now(),
     );
@@ -88,6 +88,8 @@ export class Tokens {
     const gone = this.authority.list({ by: 'all' }).filter(({ session }) => !this.#lives(session));
     this.#revoke(gone, 'its session has ended', 'daemon');
     await this.publish();
+    this.#problem = undefined;
+    clearInterval(this.#timer);
     this.#timer = setInterval(() => void this.#tend(), tendInterval);
   }
 

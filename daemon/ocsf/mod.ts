@@ -7,6 +7,6 @@ export type { Part } from './event.ts';
 export { classOf, recordClasses } from './kinds.ts';
 export type { RecordClass } from './kinds.ts';
 export { recordOf } from './record.ts';
-export { redact } from './redact.ts';
+export { redact, redactArguments } from './redact.ts';
 export { matches, termsOf, termsOfFilter } from './terms.ts';
 export type { RecordFilter, Term } from './terms.ts';

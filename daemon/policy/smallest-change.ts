@@ -44,8 +44,16 @@ export function smallestChange(
     return nothing(`${record.object} is refused by the system call filter: no profile can allow it`);
   const all = wantsOf(record, context);
   if (all.length === 0) return nothing('nothing in a profile decides this');
-  return grow(profile, sources, context, all);
+  const change = grow(profile, sources, context, all);
+  return change === allowedNow && onTheWire(record) ? notByProfile : change;
 }
+
+const allowedNow = nothing('the profile as it is now allows this: run again');
+const notByProfile = nothing(
+  'the profile allows this; it was refused for what the connection itself did, which the reason says: nothing in a profile changes that',
+);
+/** Denials of egress that no rule made. */
+const onTheWire = (record: SessionRecord): boolean => record.rule?.id.startsWith('builtin/egress-') === true;
 
 /** Adds one entry after another, each only when the ones before it are not enough. */
 function grow(
@@ -87,7 +95,7 @@ function done(
   profile: string,
   grants: readonly string[],
 ): SmallestChange {
-  if (yaml === '') return nothing('the profile as it is now allows this: run again');
+  if (yaml === '') return allowedNow;
   return { file: source.file, yaml, note: notes(source, profile, grants) };
 }
 
@@ -238,6 +246,9 @@ function networkWants(record: SessionRecord): Want[] {
   if (literal !== undefined) return [networkWant(literal, port, { address: literal, ...at })];
   const named: NetworkQuery = { host: host.toLowerCase(), ...at };
   const wants = [networkWant(host, port, named)];
+  // An address that the resolver would not hand out wants a grant that names it.
+  if (resolved !== undefined && record.operation === 'answer')
+    return [...wants, networkWant(resolved, port, { address: resolved, port: 443 })];
   if (resolved !== undefined) wants.push(networkWant(resolved, port, { ...named, address: resolved }));
   return wants;
 }
