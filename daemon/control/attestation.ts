@@ -88,6 +88,7 @@ export class Attestation {
   async facts(): Promise<TpmFacts | undefined> {
     const facts = await this.#attester?.facts();
     if (facts !== undefined) this.#kind = facts.kind;
+    await this.#unlockLater();
     return facts;
   }
 
@@ -186,7 +187,12 @@ export class Attestation {
   }
 
   /** How cordond's own keys are kept, in words, and what to do when they are locked. */
-  get keys(): { readonly held: 'tpm' | 'file'; readonly locked: boolean; readonly reason: string; readonly fix: string } {
+  get keys(): {
+    readonly held: 'tpm' | 'file';
+    readonly locked: boolean;
+    readonly reason: string;
+    readonly fix: string;
+  } {
     const { vault, unsealed = '' } = this.#parts.keys ?? {};
     if (vault === undefined) return { held: 'file', locked: false, reason: unsealed, fix: '' };
     const { message = `sealed to PCR ${vault.sealed.pcrs.join(', ')}`, facts } = vault.problem ?? {};
@@ -217,7 +223,7 @@ export class Attestation {
     const vault = this.#parts.keys?.vault;
     if (vault?.problem?.code !== 'unavailable') return;
     await vault.unlock(this.#tpm);
-    if (vault.problem === undefined) this.#parts.unlocked?.();
+    if (!this.keys.locked) this.#parts.unlocked?.();
   }
 
   close(): void {
