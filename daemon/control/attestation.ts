@@ -1,6 +1,7 @@
 // Attestation as the daemon does it: an attester over this machine's TPM, and the latest word of the verifier on it.
 import { X509Certificate } from 'node:crypto';
 import { openTpm } from '../../native-bindings/tpm/mod.ts';
+import type { Tpm } from '../../native-bindings/tpm/mod.ts';
 import { nameOf, readKey } from '../../native-bindings/tpm/wire/mod.ts';
 import { Attester, open, seal, usualLogs } from '../attestation/mod.ts';
 import type { DaemonFacts, Store, TpmFacts, Vault } from '../attestation/mod.ts';
@@ -82,6 +83,16 @@ export class Attestation {
   /** What was last proved. Cheap: nothing is asked of the TPM. */
   get state(): AttestationState {
     return this.#state;
+  }
+
+  /** Undefined: there is none. */
+  get tpm(): Tpm | undefined {
+    return this.#tpm;
+  }
+
+  /** What the TPM is; asks it when that is not known yet. */
+  async tpmKind(): Promise<TpmKind> {
+    return this.#attester === undefined ? 'none' : this.#attester.kind();
   }
 
   /** For people: `none`, or what the TPM is and how it is reached. */

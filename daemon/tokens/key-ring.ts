@@ -5,8 +5,9 @@ import { dirname } from 'node:path';
 import { CordonError } from '../model/mod.ts';
 import { maxLifetime } from './claims.ts';
 import type { SigningAlgorithm } from './jwks.ts';
-import { newPrivateJwk, softwareKey } from './keys.ts';
-import type { PrivateJwk, SigningKey } from './keys.ts';
+import { newPrivateJwk } from './keys.ts';
+import type { SigningKey } from './keys.ts';
+import { reviveKey } from './tpm-keys.ts';
 
 /** Makes keys and brings kept ones back. What is kept of a key is the keeper's own: a private JWK, or what a TPM wraps. */
 export interface KeyKeeper {
@@ -28,8 +29,7 @@ export interface KeyStore {
 export const softwareKeeper = (algorithm: SigningAlgorithm = 'EdDSA'): KeyKeeper => ({
   holds: 'file',
   make: () => Promise.resolve(newPrivateJwk(algorithm)),
-  // Written by us, read from a file that only root can write.
-  revive: (kept) => Promise.resolve(softwareKey(kept as PrivateJwk)),
+  revive: (kept) => Promise.resolve(reviveKey(kept)),
 });
 
 interface Kept {
