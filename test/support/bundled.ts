@@ -12,10 +12,12 @@ const entries = {
   'fake-supervisor': 'test/support/fake-supervisor.ts',
   'audit-verify': 'daemon/audit/verify/main.ts',
   'audit-verify-thread': 'daemon/audit/verify/thread.ts',
+  'work-forever': 'test/audit/work-forever.ts',
 };
 
 const sets = {
   uploader: ['uploader'],
+  log: ['work-forever'],
   daemon: ['daemon-process', 'fake-supervisor', 'uploader', 'audit-verify', 'audit-verify-thread'],
 } as const;
 
