@@ -27,12 +27,12 @@ const digestOf = (statement: string): Buffer => createHash('sha256').update(stat
 const sealedTo = { bank: 'sha256', pcrs: [0, 2, 7], escrow: escrowKeys().publicKey };
 
 t.test('the record’s key in the TPM', { skip }, async (t) => {
-  let sealed: Sealed | undefined;
-  const machine = await attested(t, { sealedKey: () => sealed });
+  const held: { sealed?: Sealed } = {};
+  const machine = await attested(t, { sealedKey: () => held.sealed });
   const tpm = machine.swtpm.open();
   const bare = await machine.quote();
   const fresh = await sealUp(tpm, randomBytes(32), { ...sealedTo, about });
-  sealed = fresh.sealed;
+  held.sealed = fresh.sealed;
   const good = await machine.quote();
   const shown = readEvidence(good.evidence).recordKey!;
   const { memory } = machine.verify(good);
