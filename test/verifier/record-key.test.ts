@@ -27,12 +27,12 @@ const digestOf = (statement: string): Buffer => createHash('sha256').update(stat
 const sealedTo = { bank: 'sha256', pcrs: [0, 2, 7], escrow: escrowKeys().publicKey };
 
 t.test('the record’s key in the TPM', { skip }, async (t) => {
-  const held: { sealed?: Sealed } = {};
-  const machine = await attested(t, { sealedKey: () => held.sealed });
+  const kept: { sealed?: Sealed } = {};
+  const machine = await attested(t, { sealedKey: () => kept.sealed });
   const tpm = machine.swtpm.open();
   const bare = await machine.quote();
   const fresh = await sealUp(tpm, randomBytes(32), { ...sealedTo, about });
-  held.sealed = fresh.sealed;
+  kept.sealed = fresh.sealed;
   const good = await machine.quote();
   const shown = readEvidence(good.evidence).recordKey!;
   const { memory } = machine.verify(good);
