@@ -57,7 +57,8 @@ async function certifiedKey(
     );
     return { ...certified, publicArea: sealed.publicArea, creationData };
   } catch (error) {
-    if (error instanceof TpmError && ['INTEGRITY', 'TICKET', 'VALUE'].includes(error.response)) return undefined;
+    if (error instanceof TpmError && ['INTEGRITY', 'TICKET', 'VALUE'].includes(error.response))
+      return undefined;
     throw error;
   }
 }

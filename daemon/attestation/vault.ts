@@ -46,7 +46,10 @@ function unlockedWith(content: Buffer, key: Buffer, publicKey: Buffer): Unlocked
   const secrets = readSecrets(content);
   const signing = createPrivateKey(secrets.get(recordKeyName) ?? '');
   if (signing.asymmetricKeyType !== 'ed25519' || !rawOf(signing).equals(publicKey))
-    throw new CordonError('not-permitted', 'what was opened holds another key than the record is signed with');
+    throw new CordonError(
+      'not-permitted',
+      'what was opened holds another key than the record is signed with',
+    );
   return { secrets, key, signing };
 }
 
@@ -148,9 +151,13 @@ export class Vault {
   }
 }
 
-const noTpm = { fix: 'attestation: tpm and escrow in cordond’s settings; cordon attest status says what there is' };
+const noTpm = {
+  fix: 'attestation: tpm and escrow in cordond’s settings; cordon attest status says what there is',
+};
 
 const asProblem = (error: unknown): CordonError =>
   error instanceof CordonError
     ? error
-    : new CordonError('unavailable', error instanceof Error ? error.message : String(error), { cause: error });
+    : new CordonError('unavailable', error instanceof Error ? error.message : String(error), {
+        cause: error,
+      });

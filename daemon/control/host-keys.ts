@@ -126,13 +126,19 @@ async function makeVault(paths: Paths, place: NonNullable<ReturnType<SealPlace>>
 }
 
 /** For the daemon that holds the locks. Rejects only for files that are no keys: a TPM that fails leaves them locked. */
-export async function openHostKeys(settings: AttestationSettings | undefined, paths: Paths): Promise<HostKeys> {
+export async function openHostKeys(
+  settings: AttestationSettings | undefined,
+  paths: Paths,
+): Promise<HostKeys> {
   const text = textAt(paths.vault);
   return withTpm(settings, async (tpm) => {
     if (text === undefined) {
       const place = sealPlace(settings, tpm);
       return place === undefined
-        ? fileKeys(paths, tpm === undefined ? 'there is no TPM' : 'no escrow key is named: attestation: escrow')
+        ? fileKeys(
+            paths,
+            tpm === undefined ? 'there is no TPM' : 'no escrow key is named: attestation: escrow',
+          )
         : makeVault(paths, place);
     }
     const vault = Vault.read(paths.vault, text);

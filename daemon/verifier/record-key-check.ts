@@ -67,7 +67,12 @@ function sealedValues({ bank, pcrs }: Evidence, { selection }: CreationData): Pc
   return values.length === 0 || values.length !== selected.pcrs.length ? undefined : new Map(values);
 }
 
-function stateProblem(object: Public, creation: CreationData, bank: string, values: PcrValues): string | undefined {
+function stateProblem(
+  object: Public,
+  creation: CreationData,
+  bank: string,
+  values: PcrValues,
+): string | undefined {
   if (!creation.pcrDigest.equals(pcrDigest(object.nameAlg, values)))
     return 'it was sealed while the PCRs had other values: the machine was started otherwise since';
   return object.policy.equals(pcrPolicy(hashNamed(bank) ?? 0, values))

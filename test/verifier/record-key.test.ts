@@ -84,7 +84,11 @@ t.test('the record’s key in the TPM', { skip }, async (t) => {
     t.match(decodeJwt(token), { cordon: { auditKeySealed: true } });
     const { kty, crv, x, alg } = key.jwk;
     t.ok((await readResult(token, { kty, crv, x, alg } as typeof key.jwk, 1100)).accepted);
-    t.same(failures(machine.verify(withKey(await certified(usual, about, [7])))), [], 'so is one made by hand');
+    t.same(
+      failures(machine.verify(withKey(await certified(usual, about, [7])))),
+      [],
+      'so is one made by hand',
+    );
   });
 
   t.test('a key in a file is accepted, unless a sealed one is demanded or was shown before', async (t) => {
@@ -111,7 +115,11 @@ t.test('the record’s key in the TPM', { skip }, async (t) => {
 
   t.test('an object sealed to PCRs that prove nothing, or too few, is refused', async (t) => {
     for (const pcrs of [[23], [7, 16], [11], []])
-      t.same(failures(machine.verify(withKey(await certified(usual, about, pcrs)))), ['audit-key'], pcrs.join());
+      t.same(
+        failures(machine.verify(withKey(await certified(usual, about, pcrs)))),
+        ['audit-key'],
+        pcrs.join(),
+      );
     t.same(failures(machine.verify(good, { sealedPcrs: [4] })), ['audit-key']);
   });
 

@@ -5,7 +5,8 @@ import { message } from '../../wire/mod.ts';
 import { daemonStream } from '../../audit/mod.ts';
 import type { AdminContext, AdminHandler } from '../admin-table.ts';
 
-type Verb = 'status' | 'enrol' | 'activate' | 'keep' | 'quote' | 'result' | 'seal' | 'open' | 'keys' | 'recover';
+type Verb =
+  'status' | 'enrol' | 'activate' | 'keep' | 'quote' | 'result' | 'seal' | 'open' | 'keys' | 'recover';
 type Act = (context: AdminContext, text: string) => Promise<string>;
 
 const { stringify } = JSON;
