@@ -89,7 +89,7 @@ t.test(
       const source = keySource(from.jwks, () => now);
       const tokens = [await from.token(), await other.token(), await from.token({ uses: 7 })];
       const whole = tokens[0] ?? '';
-      const characters = [...'AQgw_-.=+/ 0'];
+      const characters = Array.from('AQgw_-.=+/ 0');
       let accepted = 0;
       const mutant = fc.oneof(
         fc.constantFrom(...tokens),
