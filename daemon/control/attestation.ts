@@ -111,10 +111,12 @@ export class Attestation {
 
   /** Looks whether the machine still is what was attested, and is to be awaited before `state` decides about a right. */
   async look(): Promise<void> {
-    if (this.#state.verdict !== 'passed' || this.#watch === undefined) return;
+    const attested = this.#state;
+    if (attested.verdict !== 'passed' || this.#watch === undefined) return;
     const changed = await this.#watch.changed();
-    if (changed === undefined || this.#state.verdict !== 'passed') return;
-    this.#keep(unattested(this.#state.tpm, changed));
+    // A newer verdict may have come meanwhile.
+    if (changed === undefined || this.#state !== attested) return;
+    this.#keep(unattested(attested.tpm, changed));
   }
 
   #keep(state: AttestationState): void {
