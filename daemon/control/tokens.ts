@@ -5,8 +5,9 @@ import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { createDecider } from '../decision/mod.ts';
 import { CordonError, unattested } from '../model/mod.ts';
-import type { AttestationState, NewRecord } from '../model/mod.ts';
+import type { AttestationState, NewRecord, TokenScheme } from '../model/mod.ts';
 import {
+  demandedAt,
   detailText,
   KeyRing,
   softwareKeeper,
@@ -187,10 +188,12 @@ export class Tokens {
 
   /** For one request that egress is about to pass on: this method, host, port and path, once, for a minute. */
   async attach(session: Session, asker: Asker, body: Bodies['attachToken']): Promise<Minted> {
-    const { audience, method, host, port, path, jkt } = body;
+    const { audience, method, host, path, jkt } = body;
     return this.#recorded(session, asker, 'mint', async () => {
       await this.#look(session);
       this.#limit(this.#attaching, session);
+      const view = this.#viewOf(session);
+      const { port } = demandedOf(view, body, jkt === '' ? 'bearer' : 'dpop');
       const details = [{ type: 'http', methods: [method], host, port, path }];
       const asked = {
         audience,
@@ -199,7 +202,6 @@ export class Tokens {
         ...(jkt === '' ? {} : { jkt }),
       };
       const wish: Wish = wishOf(JSON.stringify(asked));
-      const view = this.#viewOf(session);
       return this.#minted(session, asker, await this.authority.mint(view, wish, wish.jkt), jkt === '');
     });
   }
@@ -207,7 +209,9 @@ export class Tokens {
   async use(session: Session, asker: Asker, body: Bodies['useToken']): Promise<Bodies['useTokenAnswer']> {
     return this.#recorded(session, asker, 'use', async () => {
       this.#limit(this.#attaching, session);
-      const { claims, upload } = await this.authority.useUpload(this.#viewOf(session), body, body);
+      const view = this.#viewOf(session);
+      const { scheme, port } = demandedOf(view, body, 'upload');
+      const { claims, upload } = await this.authority.useUpload(view, body, { ...body, scheme, port });
       this.#append(session.id, asker, {
         operation: 'use',
         object: claims.aud,
@@ -409,6 +413,20 @@ export class Tokens {
       detail: { ...record.detail, actor: name },
     });
   }
+}
+
+/** Egress reads hostile bytes: which token a request needs, and where it arrives, is the session's own policy's word. */
+function demandedOf(
+  view: SessionView,
+  to: { readonly host: string; readonly port: number; readonly audience: string },
+  type: TokenScheme,
+) {
+  const found = demandedAt(view, to);
+  if (found?.demand.audience === to.audience && found.demand.type === type) return found;
+  throw new TokenRefused(
+    'beyond-session',
+    `no grant of ${to.host}:${to.port} wants a ${type} token for ${to.audience}`,
+  );
 }
 
 /** One name for this installation, for as long as its database lives. */
