@@ -228,7 +228,7 @@ const attacks: readonly Attack[] = [
   },
   {
     case: 'capabilities',
-    title: 'the agent has no capability, cannot gain any, and is not root',
+    title: 'the agent has no capability in any set, cannot gain any, and no user or group but its own',
     native: 'succeeds',
     unrecorded: 'there is nothing to refuse',
     happened: reported,
