@@ -472,7 +472,8 @@ export class Supervisor {
     this.hint();
     this.options.notify('sessionEnded', { exitCode: code, signal, denied, reason: this.reason });
     const left = await this.attachSocket?.exit({ code, signal, reason: this.reason, denied, blocks });
-    if (left === false) this.record('client', 'cordon run', 'it stood still when the session ended, and was left');
+    if (left === false)
+      this.record('client', 'cordon run', 'it stood still when the session ended, and was left');
     this.options.done(0);
   }
 }

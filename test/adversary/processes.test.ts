@@ -169,7 +169,10 @@ const attacks: readonly Attack[] = [
   call('process-vm-readv', /^process_vm_readv$/, "another process's memory is not read"),
   call('process-vm-writev', /^process_vm_writev$/, "another process's memory is not written"),
   call('pidfd-getfd', /^pidfd_getfd$/, "another process's descriptor is not taken"),
-  unseen('host-process-visible', 'a process outside is not visible: there is nothing to find, and so nothing to deny'),
+  unseen(
+    'host-process-visible',
+    'a process outside is not visible: there is nothing to find, and so nothing to deny',
+  ),
   outOfReach('host-process-kill', /^kill$/, 'a process outside is not signalled', wasSignalled),
   outOfReach(
     'host-process-pidfd',
@@ -185,18 +188,25 @@ const attacks: readonly Attack[] = [
       return outcome.result === 'succeeded' && getPriority(victimOf(site).pid) === 19;
     },
   ),
-  unseen('host-process-environ', 'the environment of a process outside is not read: there is no such file, and so nothing to deny'),
+  unseen(
+    'host-process-environ',
+    'the environment of a process outside is not read: there is no such file, and so nothing to deny',
+  ),
   call('tiocsti', /^ioctl$/, 'nothing is typed into the terminal by TIOCSTI'),
   call('tiocsti-high-bits', /^ioctl$/, 'TIOCSTI is seen whatever the high half of the request says'),
   call('tioclinux', /^ioctl$/, 'TIOCLINUX is refused', 'refused'),
   {
     case: 'inherited-fd',
-    title: 'the agent is born with descriptors 0, 1 and 2 only: no notify or fanotify descriptor leaks, and there is nothing to deny',
+    title:
+      'the agent is born with descriptors 0, 1 and 2 only: no notify or fanotify descriptor leaks, and there is nothing to deny',
     native: 'refused',
     unrecorded: 'nobody asks for anything: it is looked what is there',
     happened: reported,
   },
-  orphan('double-fork', 'a process that left the session and its parent ends with the session, which is on record'),
+  orphan(
+    'double-fork',
+    'a process that left the session and its parent ends with the session, which is on record',
+  ),
   orphan('double-fork-stopped', 'a stopped orphan ends with the session, which is on record'),
   setId('setuid-chmod', 'by chmod'),
   setId('setgid-chmod', 'by chmod 2755'),
@@ -229,7 +239,8 @@ const attacks: readonly Attack[] = [
   },
   {
     case: 'capabilities',
-    title: 'the agent has no capability, cannot gain any, and is not root: it is born so, and there is nothing to deny',
+    title:
+      'the agent has no capability, cannot gain any, and is not root: it is born so, and there is nothing to deny',
     native: 'succeeds',
     unrecorded: 'nobody asks for anything: it is looked what is there',
     happened: reported,

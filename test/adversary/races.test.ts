@@ -101,9 +101,11 @@ function compareRounds(site: Site, records: readonly SessionRecord[]): void {
 t.test('a race of arguments', async (t) => {
   const attack: Attack = {
     case: 'race-argv',
-    title: 'arguments that flip in memory do not run under a record that says otherwise: each changed one is killed and denied on record',
+    title:
+      'arguments that flip in memory do not run under a record that says otherwise: each changed one is killed and denied on record',
     native: 'not-run',
-    unrecorded: 'how many rounds change in the one instant that counts is chance: each that did is looked for below',
+    unrecorded:
+      'how many rounds change in the one instant that counts is chance: each that did is looked for below',
     happened: () =>
       [...ranRounds].some(([round, word]) => recordedRounds.get(round) !== word) ||
       [...killed].some((round) => !denied.has(round) || ranRounds.has(round)),
@@ -114,5 +116,7 @@ t.test('a race of arguments', async (t) => {
     examine: compareRounds,
     within: 170_000,
   });
-  t.comment(`${ranRounds.size} of 200 programs ran, ${recordedRounds.size} are on record as run, ${denied.size} were denied`);
+  t.comment(
+    `${ranRounds.size} of 200 programs ran, ${recordedRounds.size} are on record as run, ${denied.size} were denied`,
+  );
 });

@@ -52,7 +52,8 @@ t.test('the change that explain prints', { skip: notRoot() ?? notBuilt() ?? fals
   t.teardown(() => rmSync(base, { recursive: true, force: true }));
   const lay = (): void => {
     for (const place of ['ws', 'out', 'list', 'kept']) mkdirSync(join(base, place), { recursive: true });
-    for (const place of ['note', 'out/old', 'out/gone', 'list/entry']) writeFileSync(join(base, place), 'x\n');
+    for (const place of ['note', 'out/old', 'out/gone', 'list/entry'])
+      writeFileSync(join(base, place), 'x\n');
     for (const place of ['out/new', 'out/made']) rmSync(join(base, place), { recursive: true, force: true });
     copyFileSync('/bin/true', join(base, 'tool'));
     spawnSync('chmod', ['755', join(base, 'tool')]);

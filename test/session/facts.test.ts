@@ -14,7 +14,8 @@ t.test('facts without a denial', { skip: notRoot() ?? notBuilt() ?? false }, asy
   t.teardown(() => cordon.stop().then(() => undefined));
   const how = { user, workspace, profile: 'coding-agent' };
 
-  const script = 'mount --version; setsid sleep 1000 < /dev/null > /dev/null 2>&1 & until pgrep -x sleep; do :; done';
+  const script =
+    'mount --version; setsid sleep 1000 < /dev/null > /dev/null 2>&1 & until pgrep -x sleep; do :; done';
   t.equal((await cordon.run(['bash', '-c', script], how)).code, 0);
   const { session } = await cordon.sessionIn(workspace);
   const records = await cordon.records(session);

@@ -27,8 +27,17 @@ function stage(mode: Mediation['mode'] = 'enforce'): Stage {
     },
     complete: () => undefined,
   };
-  const image = { fd: 3, path: '/usr/bin/program' as BytePath, stat: { dev: 1, ino: 2, nlink: 1, mode: 0o100755 } };
-  const allow = { effect: 'allow', rule: { id: 'r', source: {}, never: false }, reason: 'granted', obligations: [] };
+  const image = {
+    fd: 3,
+    path: '/usr/bin/program' as BytePath,
+    stat: { dev: 1, ino: 2, nlink: 1, mode: 0o100755 },
+  };
+  const allow = {
+    effect: 'allow',
+    rule: { id: 'r', source: {}, never: false },
+    reason: 'granted',
+    obligations: [],
+  };
   const m = {
     mode,
     journal,
@@ -52,7 +61,13 @@ function stage(mode: Mediation['mode'] = 'enforce'): Stage {
   return { exec: new ExecMediator(m as unknown as Mediation), records, living };
 }
 
-const call = (pid: number): ExecCall => ({ pid, dirfd: -100, path: '/usr/bin/program', flags: 0, argv: ['program'] });
+const call = (pid: number): ExecCall => ({
+  pid,
+  dirfd: -100,
+  path: '/usr/bin/program',
+  flags: 0,
+  argv: ['program'],
+});
 
 /** As many processes as may wait to be compared have called execve(2). */
 function crowd(of: Stage): void {
@@ -62,19 +77,22 @@ function crowd(of: Stage): void {
   }
 }
 
-t.test(`of ${bound} executions that are not compared yet, each is let through; the next is refused, on record`, async (t) => {
-  const full = stage();
-  crowd(full);
-  t.equal(full.records.filter(({ disposition }) => disposition === 'allowed').length, bound);
-  t.equal(full.exec.exec(call(1)).kind, 'fails');
-  t.match(full.records.at(-1), {
-    kind: 'exec',
-    object: '/usr/bin/program',
-    disposition: 'denied',
-    rule: { id: 'builtin/exec-pending' },
-    reason: new RegExp(`${bound} programs`),
-  });
-});
+t.test(
+  `of ${bound} executions that are not compared yet, each is let through; the next is refused, on record`,
+  async (t) => {
+    const full = stage();
+    crowd(full);
+    t.equal(full.records.filter(({ disposition }) => disposition === 'allowed').length, bound);
+    t.equal(full.exec.exec(call(1)).kind, 'fails');
+    t.match(full.records.at(-1), {
+      kind: 'exec',
+      object: '/usr/bin/program',
+      disposition: 'denied',
+      rule: { id: 'builtin/exec-pending' },
+      reason: new RegExp(`${bound} programs`),
+    });
+  },
+);
 
 t.test('it is refused in monitor mode too: what was judged could not be compared', async (t) => {
   const full = stage('monitor');

@@ -32,7 +32,10 @@ function stage(): { m: Mediation; records: NewRecord[] } {
 
 t.test('a connect whose descriptor cannot be borrowed is refused, and recorded', async (t) => {
   const { m, records } = stage();
-  t.same(mediateConnect(m, undefined, { pid: nobody, fd: 5, bytes: address }), { kind: 'fails', errno: EACCES });
+  t.same(mediateConnect(m, undefined, { pid: nobody, fd: 5, bytes: address }), {
+    kind: 'fails',
+    errno: EACCES,
+  });
   t.match(records, [
     {
       kind: 'connect',
