@@ -52,7 +52,8 @@ export class Attestation {
   readonly #settings: AttestationSettings;
   readonly #tpm: ReturnType<typeof openTpm> | undefined;
   readonly #attester: Attester | undefined;
-  readonly #awaited = new Set<string>();
+  /** Name of the key that quoted, by nonce. */
+  readonly #awaited = new Map<string, string>();
   #kind: TpmKind;
   #state: AttestationState;
 
@@ -124,8 +125,9 @@ export class Attestation {
 
   async quote(nonce: string): Promise<string> {
     const evidence = await this.#needed().quote(nonce);
-    this.#awaited.add(nonce);
-    for (const oldest of this.#awaited) if (this.#awaited.size > maxAwaited) this.#awaited.delete(oldest);
+    this.#awaited.set(nonce, nameOf(readKey(evidence.ak)).toString('hex'));
+    for (const oldest of this.#awaited.keys())
+      if (this.#awaited.size > maxAwaited) this.#awaited.delete(oldest);
     return evidenceText(evidence);
   }
 
@@ -139,11 +141,16 @@ export class Attestation {
     const key = JSON.parse(settingsFile('verifier-key', verifierKey)) as Parameters<typeof readResult>[1];
     const now = this.#parts.now();
     const result = await readResult(token, key, Math.floor(now / 1000));
-    if (!this.#awaited.delete(result.nonce))
+    const ak = this.#awaited.get(result.nonce);
+    this.#awaited.delete(result.nonce);
+    if (ak === undefined)
       throw new CordonError(
         'not-permitted',
         'the result is of a quote that this daemon did not make, or made before',
       );
+    // A nonce can be carried to another machine, whose quote the verifier then accepts.
+    if (result.ak !== ak && (result.accepted || result.ak !== ''))
+      throw new CordonError('not-permitted', 'the result is of another machine’s quote');
     const kind = result.tpm === 'hardware' && this.#kind === 'software' ? 'software' : result.tpm;
     this.#state = {
       tpm: kind === 'none' ? this.#kind : kind,

@@ -39,9 +39,9 @@ export async function launch(daemon: Daemon, actor: Actor, run: CheckedRun): Pro
   );
   try {
     // Nobody can ask there before the command has started, which is long after the launch was ordered.
-    const [agents, answer] = await Promise.allSettled([
-      daemon.openAgentSocket(session),
+    const [answer, agents] = await Promise.allSettled([
       order({ daemon, actor, run, plan, session }, link, foreseen),
+      daemon.openAgentSocket(session),
     ]);
     session.agents = valueOf(agents);
     began(daemon, session, plan, valueOf(answer));

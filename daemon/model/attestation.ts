@@ -36,9 +36,12 @@ export const unattested = (tpm: TpmKind, reason: string): AttestationState => ({
   freshUntil: 0,
 });
 
+/** Milliseconds that the verifier's clock may be ahead of ours. */
+const clockTolerance = 60_000;
+
 /** Undefined when the requirement is met at `now` (Unix milliseconds), else why it is not, in words. */
 export function attestationLacks(
-  { tpm, verdict, reason, freshUntil }: AttestationState,
+  { tpm, verdict, reason, at, freshUntil }: AttestationState,
   requirement: AttestationRequirement,
   now: number,
 ): string | undefined {
@@ -47,5 +50,7 @@ export function attestationLacks(
   if (requirement === 'hardware' && tpm === 'software') return 'the TPM of this machine is software';
   if (verdict === 'failed') return `the verifier refused this machine: ${reason}`;
   if (verdict === 'unknown') return 'no verifier has accepted this machine yet';
+  // A clock that was put back must not make it young again.
+  if (now < at - clockTolerance) return 'what the verifier accepted is dated in the future';
   return now < freshUntil ? undefined : 'what the verifier accepted is too old';
 }

@@ -49,20 +49,28 @@ export function smallestChange(
   if (fixed !== undefined) return nothing(fixed);
   const all = wantsOf(record, context);
   if (all.length === 0) return nothing('nothing in a profile decides this');
-  return grow(profile, sources, context, all, protectionOf(record.rule?.id ?? ''));
+  const change = grow(profile, sources, context, all, protectionOf(record.rule?.id ?? ''));
+  return change === allowedNow && onTheWire(record) ? notByProfile : change;
 }
+
+const allowedNow = nothing('the profile as it is now allows this: run again');
+const notByProfile = nothing(
+  'the profile allows this; it was refused for what the connection itself did, which the reason says: nothing in a profile changes that',
+);
+/** Denials of egress that no rule made. */
+const onTheWire = (record: SessionRecord): boolean => record.rule?.id.startsWith('builtin/egress-') === true;
 
 /**
  * Refusals of the mediators themselves hold whatever a profile says (supervisor/mediation.ts, `refusal`); those that come
  * from a profile, or that one can lift, are the rest.
  */
 const liftable = new Set(['builtin/default-deny', 'builtin/address-guard', 'builtin/own-loopback']);
-function fixedRefusal({ rule, reason }: SessionRecord): string | undefined {
-  const id = rule?.id ?? '';
-  if (!id.startsWith('builtin/') || liftable.has(id) || isExecList(id)) return undefined;
+function fixedRefusal(record: SessionRecord): string | undefined {
+  const id = record.rule?.id ?? '';
+  if (!id.startsWith('builtin/') || liftable.has(id) || isExecList(id) || onTheWire(record)) return undefined;
   const protection = protectionOf(id);
   if (protection !== undefined && isProtection(protection)) return undefined;
-  return `no profile can allow this: ${reason}`;
+  return `no profile can allow this: ${record.reason}`;
 }
 const isExecList = (id: string): boolean => id.startsWith('builtin/exec-');
 
@@ -114,7 +122,7 @@ function done(
   profile: string,
   grants: readonly string[],
 ): SmallestChange {
-  if (yaml === '') return nothing('the profile as it is now allows this: run again');
+  if (yaml === '') return allowedNow;
   return { file: source.file, yaml, note: notes(source, profile, grants, yaml.includes('/."')) };
 }
 
@@ -291,6 +299,9 @@ function networkWants(record: SessionRecord): Want[] {
   if (literal !== undefined) return [networkWant(literal, port, { address: literal, ...at })];
   const named: NetworkQuery = { host: host.toLowerCase(), ...at };
   const wants = [networkWant(host, port, named)];
+  // An address that the resolver would not hand out wants a grant that names it.
+  if (resolved !== undefined && record.operation === 'answer')
+    return [...wants, networkWant(resolved, port, { address: resolved, port: 443 })];
   if (resolved !== undefined) wants.push(networkWant(resolved, port, { ...named, address: resolved }));
   return wants;
 }

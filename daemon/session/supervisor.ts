@@ -12,7 +12,7 @@ import { AttachSocket, type Client } from './attach.ts';
 import { AuditLoop } from './audit-loop.ts';
 import { EgressProcess } from './egress-process.ts';
 import { buildEnvironment } from './environment.ts';
-import { blockedActions, deniedExec, exitCode } from './exit-status.ts';
+import { blockedActions, deniedExec, exitCode, signalName } from './exit-status.ts';
 import { Ground } from './ground.ts';
 import { journalPlace, openJournal } from './journal-place.ts';
 import type { Confined, EffectiveLayer, HashImage, NotStarted } from './messages.ts';
@@ -307,11 +307,10 @@ export class Supervisor {
     }
     if (terminal !== undefined) this.attachSocket?.relay(terminal.master);
     const identity = { user: order.user, home: latin1(order.home), uid: order.uid };
-    const text = (b: Uint8Array): string => Buffer.from(b).toString('utf8');
     const started = await this.sandbox.spawn({
-      argv: order.argv.map(text),
-      environment: buildEnvironment(plan.environment, order.environment.map(text), identity),
-      cwd: text(order.cwd.length > 0 ? order.cwd : order.workspace),
+      argv: order.argv.map(latin1),
+      environment: buildEnvironment(plan.environment, order.environment.map(latin1), identity),
+      cwd: latin1(order.cwd.length > 0 ? order.cwd : order.workspace),
       uid: order.uid,
       gid: order.gid,
       stdio: [...stdio],
@@ -341,7 +340,7 @@ export class Supervisor {
         this.end(137, 'SIGKILL', 'the wall time of the session is over');
       });
     void this.sandbox.exited?.then(
-      ({ code, signal }) => this.end(exitCode(code, signal), signal ?? '', ''),
+      ({ code, signal }) => this.end(exitCode(code, signal), signalName(signal), ''),
       () => undefined,
     );
   }
@@ -469,7 +468,6 @@ export class Supervisor {
     this.record('exit', String(code), this.reason === '' ? 'the command ended' : this.reason);
     const denied = Number(this.counters[SHARED.denied]);
     const blocks = denied > 0 && this.order !== undefined ? blockedActions(this.order.journalPath) : [];
-    this.hint();
     this.options.notify('sessionEnded', { exitCode: code, signal, denied, reason: this.reason });
     const left = await this.attachSocket?.exit({ code, signal, reason: this.reason, denied, blocks });
     if (left === false)

@@ -3,6 +3,7 @@
 import { crc32 } from 'node:zlib';
 import { Appender, errnoName } from '../../native-bindings/linux/mod.ts';
 import type { Journal, Mode, NewRecord, SessionRecord } from '../model/mod.ts';
+import { recordText } from './record-text.ts';
 
 /** Shared between the threads of a session: 64-bit words. */
 export const SHARED = { seq: 0, denied: 1, bytes: 2, failed: 3, allowed: 4, words: 8 } as const;
@@ -81,7 +82,7 @@ export class JournalWriter implements Journal {
     const count = BigInt(chunk.length);
     const seq = Number(Atomics.add(this.counters, SHARED.seq, count));
     let end = 0;
-    const texts = chunk.map((record, i) => JSON.stringify(this.numbered(record, seq + 1 + i)));
+    const texts = chunk.map((record, i) => recordText(this.numbered(record, seq + 1 + i)));
     const buffer = this.appender.buffer(texts.reduce((sum, { length }) => sum + length * 3 + HEADER, 0));
     for (const text of texts) end = encode(buffer, end, text);
     if (this.put(end, chunk.length)) {
@@ -102,7 +103,7 @@ export class JournalWriter implements Journal {
   }
 
   private write(record: SessionRecord): boolean {
-    const json = JSON.stringify(record);
+    const json = recordText(record);
     if (json.length > MAX_JSON) return this.failed('record too long');
     const buffer = this.appender.buffer(json.length * 3 + HEADER);
     return this.put(encode(buffer, 0, json), 1);

@@ -99,9 +99,11 @@ export function readExpectations(text: string): Expectations {
   const bank = or('bank', () => fields.text('bank', 16), noExpectations.bank);
   if (hashNamed(bank) === undefined || bank === 'sha1')
     throw malformed('reference.bank', 'is no bank that proves something');
+  const pcrs = or('pcrs', () => fields.list('pcrs', 24, pcrNumber), noExpectations.pcrs);
+  if (pcrs.length === 0) throw malformed('reference.pcrs', 'names none: a quote over nothing proves nothing');
   const result: Expectations = {
     bank,
-    pcrs: or('pcrs', () => fields.list('pcrs', 24, pcrNumber), noExpectations.pcrs),
+    pcrs,
     pcrValues: or('pcr-values', () => readValues(fields.object('pcr-values')), noExpectations.pcrValues),
     images: or('images', () => readImages(fields.object('images')), noExpectations.images),
     policyDigests: or('policy-digests', () => fields.list('policy-digests', most, digestText), []),

@@ -9,6 +9,8 @@ export interface Memory {
   readonly clock: string;
   /** Of the rollback counter, decimal. */
   readonly counter: string;
+  /** Name of that counter, hexadecimal; empty or missing: there was none. */
+  readonly counterName?: string;
   readonly auditOrigin: string;
   readonly auditSize: number;
   readonly auditRoot: string;
@@ -28,11 +30,16 @@ export function timeProblem(quote: QuoteAttest, memory: Memory | undefined): str
   return undefined;
 }
 
-export const remembered = (quote: QuoteAttest, { audit, killEpoch }: Statement): Memory => ({
+export const remembered = (
+  quote: QuoteAttest,
+  { audit, killEpoch }: Statement,
+  counterName: string,
+): Memory => ({
   resetCount: quote.resetCount,
   restartCount: quote.restartCount,
   clock: String(quote.clock),
   counter: String(audit.counter),
+  counterName,
   auditOrigin: audit.origin,
   auditSize: audit.size,
   auditRoot: audit.root,

@@ -107,6 +107,20 @@ t.test('the smallest change allows exactly what was denied', async (t) => {
     'network:\n  - { allow: "example.com:443" }\n',
   );
   t.equal(
+    change({ kind: 'name', operation: 'answer', object: 'registry.npmjs.org', object2: '10.1.2.3' }).yaml,
+    'network:\n  - { allow: "10.1.2.3:443" }\n',
+    'a granted name in a private network: the address has to be named',
+  );
+  t.match(
+    change({
+      kind: 'connect',
+      operation: 'connect',
+      object: 'registry.npmjs.org:443',
+      rule: { id: 'builtin/egress-authority', source: { file: 'builtin', line: 0, key: 'egress-authority' } },
+    }),
+    { yaml: '', note: /what the connection itself did/ },
+  );
+  t.equal(
     change({ kind: 'name', operation: 'lookup', object: 'example.com' }).yaml,
     'network:\n  - { allow: "example.com:443" }\n',
   );
