@@ -286,9 +286,14 @@ function withVariables(object: string, context: CompileContext): string {
 
 const destination = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d+)$/;
 
+/** An http record is about `METHOD http://host:port/path`: what a profile can grant of it is its host and port. */
+const authority = /^\S+ https?:\/\/([^/]+)/;
+
 function networkWants(record: SessionRecord): Want[] {
-  const match = destination.exec(record.object);
-  const host = match ? (match[1] ?? match[2] ?? '') : record.object;
+  const object = record.kind === 'http' ? authority.exec(record.object)?.[1] : record.object;
+  if (object === undefined || /[\s/@]/.test(object)) return [];
+  const match = destination.exec(object);
+  const host = match ? (match[1] ?? match[2] ?? '') : object;
   const port = match ? Number(match[3]) : undefined;
   const resolved =
     record.object2 === undefined

@@ -240,7 +240,7 @@ const attacks: readonly Attack[] = [
   {
     case: 'capabilities',
     title:
-      'the agent has no capability, cannot gain any, and is not root: it is born so, and there is nothing to deny',
+      'the agent has no capability in any set, cannot gain any, and no user or group but its own: it is born so, and there is nothing to deny',
     native: 'succeeds',
     unrecorded: 'nobody asks for anything: it is looked what is there',
     happened: reported,

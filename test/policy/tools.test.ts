@@ -121,6 +121,14 @@ t.test('the smallest change allows exactly what was denied', async (t) => {
     { yaml: '', note: /what the connection itself did/ },
   );
   t.equal(
+    change({ kind: 'http', operation: 'GET', object: 'GET http://evil.example:80/a?b=c' }).yaml,
+    'network:\n  - { allow: "evil.example:80" }\n',
+  );
+  t.match(change({ kind: 'http', operation: 'request', object: 'what was no request' }), {
+    yaml: '',
+    note: /nothing in a profile/,
+  });
+  t.equal(
     change({ kind: 'name', operation: 'lookup', object: 'example.com' }).yaml,
     'network:\n  - { allow: "example.com:443" }\n',
   );
