@@ -43,6 +43,8 @@ const retryInterval = 30_000;
 export class Tokens {
   /** What this machine has proved; nothing, until somebody says otherwise. */
   attestation: () => AttestationState = () => unattested('none', 'this daemon attests nothing');
+  /** Whether the machine still is what was attested: awaited before `attestation` decides. */
+  look: () => Promise<void> = () => Promise.resolve();
   readonly #daemon: Daemon;
   readonly #directory: string;
   readonly #minting = new Rates<string>(...mintRate);
@@ -145,6 +147,7 @@ export class Tokens {
   /** For an agent. A token for itself, or with `parent` one that is made from another. */
   async mint(session: Session, asker: Asker, { wish, proof, parent }: Bodies['mintToken']): Promise<Minted> {
     return this.#recorded(session, asker, 'mint', async () => {
+      await this.#look(session);
       this.#limit(this.#minting, session);
       const asked = wishOf(wish);
       const view = this.#viewOf(session);
@@ -170,6 +173,7 @@ export class Tokens {
   /** For a person, bound to a key that he names. */
   async mintFor(session: Session, asker: Asker, text: string): Promise<Minted> {
     return this.#recorded(session, asker, 'mint', async () => {
+      await this.#look(session);
       this.#limit(this.#minting, session);
       const wish = wishOf(text);
       if (wish.jkt === undefined)
@@ -186,6 +190,7 @@ export class Tokens {
   async attach(session: Session, asker: Asker, body: Bodies['attachToken']): Promise<Minted> {
     const { audience, method, host, path, jkt } = body;
     return this.#recorded(session, asker, 'mint', async () => {
+      await this.#look(session);
       this.#limit(this.#attaching, session);
       const view = this.#viewOf(session);
       const { port } = demandedOf(view, body, jkt === '' ? 'bearer' : 'dpop');
@@ -314,6 +319,11 @@ export class Tokens {
       .slice(0, 128);
     const subject = { session: id, user: facts.user, agent: { name: name === '' ? 'unknown' : name } };
     return { subject, capabilitySet, decider: session.decider };
+  }
+
+  /** Only who demands attestation waits for the TPM. */
+  async #look({ capabilitySet }: Session): Promise<void> {
+    if ((capabilitySet?.tokens?.attestation ?? 'none') !== 'none') await this.look();
   }
 
   #limit(rates: Rates<string>, { id }: Session): void {

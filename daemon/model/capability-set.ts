@@ -52,6 +52,8 @@ export interface TokenPolicy {
   /** Index of the rule that speaks when a token is refused. */
   readonly rule: number;
   readonly attestation: AttestationRequirement;
+  /** Seconds that a verifier's acceptance counts; absent: as long as the verifier said. */
+  readonly attestedWithin?: number;
   /** Seconds that a token may live, 1..3600. */
   readonly lifetime: number;
   readonly audiences: readonly string[];

@@ -82,8 +82,9 @@ function describe(policy: EffectivePolicy, plan: Plan, context: CompileContext):
 
 function shownTokens(policy: TokenPolicy | undefined): Pick<ShownPolicy, 'tokens'> {
   if (policy === undefined) return {};
-  const { attestation, lifetime, audiences, tools, rows } = policy;
-  return { tokens: { attestation, lifetime, audiences, tools, rows } };
+  const { attestation, attestedWithin, lifetime, audiences, tools, rows } = policy;
+  const within = attestedWithin === undefined ? {} : { attestedWithin };
+  return { tokens: { attestation, ...within, lifetime, audiences, tools, rows } };
 }
 
 function shownRule(rule: AuthoredRule, fill: (pattern: string) => string): ShownRule {

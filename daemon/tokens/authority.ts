@@ -98,7 +98,8 @@ export class TokenAuthority {
     const { capabilitySet, subject } = session;
     const lack = beyondSession(wish.audience, wish.details, session);
     if (lack !== undefined) throw new TokenRefused('beyond-session', lack.reason, lack.fix);
-    const unmet = attestationLacks(attestation(), capabilitySet.tokens?.attestation ?? 'none', now());
+    const { attestation: demanded = 'none', attestedWithin = Infinity } = capabilitySet.tokens ?? {};
+    const unmet = attestationLacks(attestation(), demanded, now(), attestedWithin * 1000);
     if (unmet !== undefined)
       throw new TokenRefused('attestation', unmet, 'cordon attest says what this machine has proved');
     if (wish.uses !== 1 && wish.details.some(({ type }) => type === 'file.upload'))
