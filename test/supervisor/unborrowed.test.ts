@@ -7,6 +7,7 @@ import type { Journal, NewRecord, SessionRecord } from '../../daemon/model/mod.t
 import { mediateConnect } from '../../daemon/supervisor/network.ts';
 import type { Mediation } from '../../daemon/supervisor/mediation.ts';
 import { ProcessReader } from '../../daemon/supervisor/process-info.ts';
+import { TaskHandles } from '../../daemon/supervisor/task-handles.ts';
 
 const EBADF = 9;
 const EACCES = 13;
@@ -26,7 +27,8 @@ function stage(): { m: Mediation; records: NewRecord[] } {
     },
     complete: () => undefined,
   };
-  const m = { files, proc, reader: new ProcessReader(files, proc), journal, decide, mode: 'monitor' };
+  const tasks = new TaskHandles();
+  const m = { files, proc, tasks, reader: new ProcessReader(files, proc), journal, decide, mode: 'monitor' };
   return { m: m as unknown as Mediation, records };
 }
 
