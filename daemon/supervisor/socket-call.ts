@@ -19,14 +19,18 @@ export function readAddress(m: Mediation, pid: number, address: number, length: 
 
 /** A duplicate of the task's socket; the caller closes it. -errno on failure. */
 export function borrow(m: Mediation, pid: number, fd: number, threads = true): number {
-  // The task may be a thread: PIDFD_THREAD needs Linux 6.9.
-  let pidfd = threads ? processes.pidfdOpen(pid, true) : -E.INVAL;
-  if (pidfd === -E.INVAL) pidfd = processes.pidfdOpen(m.reader.leaderOf(pid) ?? pid);
+  const socket = threads ? m.tasks.descriptor(pid, fd) : -E.INVAL;
+  return socket === -E.INVAL ? borrowFromLeader(m, pid, fd) : socket;
+}
+
+/** Before Linux 6.9 a thread has no pidfd. */
+function borrowFromLeader(m: Mediation, pid: number, fd: number): number {
+  const pidfd = processes.pidfdOpen(m.reader.leaderOf(pid) ?? pid);
   if (pidfd < 0) return pidfd;
   const socket = processes.pidfdGetfd(pidfd, fd);
   processes.close(pidfd);
   if (socket < 0) return socket;
-  // By way of the leader: its descriptor of that number is the thread's only when they share their table.
+  // The leader's descriptor of that number is the thread's only when they share their table.
   const [ours, theirs] = [m.files.fstat(socket), m.files.fstatat(m.proc, `${pid}/fd/${fd}`, 0)];
   if (ours !== undefined && ours.dev === theirs?.dev && ours.ino === theirs.ino) return socket;
   processes.close(socket);

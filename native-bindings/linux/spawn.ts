@@ -2,6 +2,7 @@
 // page that any thread writes afterwards: milliseconds in a process with several isolates. posix_spawn() copies nothing
 // (clone(2) with CLONE_VM and CLONE_VFORK); the calling thread waits until the new image runs.
 import { Arena } from './arena.ts';
+import { makeBlocking } from './io.ts';
 import { check, errno, libc, NR, raw } from './libc.ts';
 
 export interface Program {
@@ -11,7 +12,7 @@ export interface Program {
   readonly argv: readonly string[];
   /** NAME=value. */
   readonly environment: readonly string[];
-  /** Our descriptors that become 0, 1 and 2. All others must be close-on-exec. */
+  /** Our descriptors that become 0, 1 and 2, and block from now on. All others must be close-on-exec. */
   readonly stdio: readonly [number, number, number];
   /** A session and process group of its own. */
   readonly newSession: boolean;
@@ -55,7 +56,10 @@ export function spawnProgram(program: Program): number {
   const variables = putVector(arena, vector, argv);
   putVector(arena, variables, environment);
   prepare(arena, program.newSession);
-  for (const [target, fd] of stdio.entries()) libc.spawnAddDup2(arena.at(ACTIONS), fd, target);
+  for (const [target, fd] of stdio.entries()) {
+    makeBlocking(fd);
+    libc.spawnAddDup2(arena.at(ACTIONS), fd, target);
+  }
   check(raw.n4(NR.setresgid, program.gid, -1, -1, 0), 'setresgid');
   check(raw.n4(NR.setresuid, program.uid, -1, -1, 0), 'setresuid');
   try {

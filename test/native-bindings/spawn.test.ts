@@ -1,6 +1,6 @@
 // posix_spawn(3) as the launch thread uses it: what the new image finds is what was asked for, byte for byte.
 import t from 'tap';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { awaitExit, E, spawnProgram, type Ended } from '../../native-bindings/linux/mod.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
@@ -14,9 +14,15 @@ interface Ran extends Ended {
 }
 
 /** Runs a script of the shell's with its standard output in a file. */
-function run(t: Tap, script: string, argv: readonly string[] = [], environment: readonly string[] = []): Ran {
+function run(
+  t: Tap,
+  script: string,
+  argv: readonly string[] = [],
+  environment: readonly string[] = [],
+  input = openSync('/dev/null', 'r'),
+): Ran {
   const path = join(temporaryDirectory(t), 'output');
-  const [input, output] = [openSync('/dev/null', 'r'), openSync(path, 'w')];
+  const output = openSync(path, 'w');
   const pid = spawnProgram({
     file: '/bin/bash',
     argv: ['bash', '-c', script, ...argv],
@@ -65,6 +71,13 @@ t.test('it leads a session of its own, and every signal does what it does by def
   t.equal(pid, session);
   t.match(output, /^SigBlk:\t0{16}$/m);
   t.match(output, /^SigIgn:\t0{16}$/m);
+  t.end();
+});
+
+t.test('its descriptors block, though they did not for the one who gave them', { skip }, (t) => {
+  const input = openSync('/dev/null', constants.O_RDONLY | constants.O_NONBLOCK);
+  const { output } = run(t, 'grep flags: /proc/self/fdinfo/0', [], [], input);
+  t.equal(parseInt(output.split(':')[1] ?? '', 8) & constants.O_NONBLOCK, 0);
   t.end();
 });
 
