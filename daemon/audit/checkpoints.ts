@@ -52,15 +52,22 @@ export class Checkpoints {
     return this.#log.size > (this.#last?.size ?? 0);
   }
 
+  /** The key cannot be used now: what is due waits. */
+  get locked(): boolean {
+    return this.#signer.problem?.() !== undefined;
+  }
+
   /** Unix ms of the latest, or of the start. */
   get time(): number {
     return this.#lastTime;
   }
 
-  /** Signs what is due, and the head as it is now. The latest when nothing is new. */
+  /** Signs what is due, and the head as it is now. The latest when nothing is new. Throws while the key is locked. */
   sign(): CheckpointRow | undefined {
     this.#lastTime = this.#now();
     if (!this.behind) return this.#last;
+    const problem = this.#signer.problem?.();
+    if (problem !== undefined) throw problem;
     const { identity, due } = this.#log;
     const head = this.#log.head();
     durably(this.#db, () => this.#mark.run(head.size, hashBytes(head.root), identity.number));

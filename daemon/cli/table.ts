@@ -200,11 +200,15 @@ export const verbs: readonly Verb[] = [
   },
   {
     name: 'attest recover',
-    summary: 'open a sealed file with the escrow key, without the TPM',
-    operands: ['<sealed>'],
+    summary: 'open a sealed file with the escrow key; without a file: cordond’s own keys, and seal them anew',
+    operands: ['[sealed]'],
     options: [
       { flags: '--key <file>', summary: 'the private escrow key (PEM)' },
-      written('where its contents go'),
+      {
+        flags: '--content <file>',
+        summary: 'instead of the key: cordond’s keys as they were recovered elsewhere',
+      },
+      written('where the contents of the sealed file go'),
     ],
     load: async () => (await import('./verbs/attest-sealed.ts')).attestRecover,
   },

@@ -1,14 +1,13 @@
 // Attestation as the daemon does it: an attester over this machine's TPM, and the latest word of the verifier on it.
 import { X509Certificate } from 'node:crypto';
-import { existsSync } from 'node:fs';
 import { openTpm } from '../../native-bindings/tpm/mod.ts';
+import type { Tpm } from '../../native-bindings/tpm/mod.ts';
 import { nameOf, readKey } from '../../native-bindings/tpm/wire/mod.ts';
 import { Attester, open, seal, usualLogs } from '../attestation/mod.ts';
-import type { DaemonFacts, Store, TpmFacts } from '../attestation/mod.ts';
+import type { DaemonFacts, Store, TpmFacts, Vault } from '../attestation/mod.ts';
 import { attestationDefaults, settingsFile } from '../config/attestation-settings.ts';
 import type { AttestationSettings } from '../config/attestation-settings.ts';
 import {
-  defaultPcrs,
   enrolmentText,
   evidenceText,
   readChallenge,
@@ -19,6 +18,8 @@ import {
 import { CordonError, unattested } from '../model/mod.ts';
 import type { AttestationState, TpmKind } from '../model/mod.ts';
 import { readResult } from '../verifier/mod.ts';
+import type { HostKeys } from './host-keys.ts';
+import { quotedPcrs, sealPlace, tpmNamed } from './tpm-settings.ts';
 
 export interface AttestationParts {
   readonly settings: AttestationSettings | undefined;
@@ -27,18 +28,16 @@ export interface AttestationParts {
   readonly bootId: string;
   /** Unix time in milliseconds. */
   readonly now: () => number;
+  readonly keys?: HostKeys;
+  /** The keys were locked, and are open from now on. */
+  readonly unlocked?: () => void;
 }
 
 const resultSetting = 'attestation-result';
+/** Milliseconds between two tries to get the keys out of a TPM that could not be asked. */
+const unlockInterval = 30_000;
 /** Quotes whose results are waited for. */
 const maxAwaited = 32;
-
-/** A device that is not there is no TPM; what else is named is looked for when it is used. */
-function tpmNamed({ tpm }: AttestationSettings): string | undefined {
-  if (tpm === 'none') return undefined;
-  const device = /^device:(.+)$/.exec(tpm)?.[1];
-  return device === undefined || existsSync(device) ? tpm : undefined;
-}
 
 function certificatesIn(path: string | undefined): Buffer[] {
   if (path === undefined) return [];
@@ -54,6 +53,7 @@ export class Attestation {
   readonly #attester: Attester | undefined;
   /** Name of the key that quoted, by nonce. */
   readonly #awaited = new Map<string, string>();
+  readonly #timer: NodeJS.Timeout;
   #kind: TpmKind;
   #state: AttestationState;
 
@@ -65,7 +65,9 @@ export class Attestation {
       this.#tpm = openTpm({ name });
       this.#attester = new Attester({
         tpm: this.#tpm,
-        ...this.#quoteOptions(),
+        bank: this.#settings.bank,
+        pcrs: quotedPcrs(this.#settings),
+        sealedKey: () => parts.keys?.vault?.sealed,
         counter: this.#settings.counter,
         ekCertificates: certificatesIn(this.#settings.ekCertificate),
         logs: usualLogs,
@@ -75,10 +77,7 @@ export class Attestation {
     }
     this.#kind = this.#tpm === undefined ? 'none' : this.#tpm.software ? 'software' : 'hardware';
     this.#state = this.#kept();
-  }
-
-  #quoteOptions(): { bank: string; pcrs: readonly number[] } {
-    return { bank: this.#settings.bank, pcrs: this.#settings.pcrs ?? defaultPcrs };
+    this.#timer = setInterval(() => void this.#unlockLater(), unlockInterval).unref();
   }
 
   /** What was last proved. Cheap: nothing is asked of the TPM. */
@@ -86,10 +85,21 @@ export class Attestation {
     return this.#state;
   }
 
+  /** Undefined: there is none. */
+  get tpm(): Tpm | undefined {
+    return this.#tpm;
+  }
+
+  /** What the TPM is; asks it when that is not known yet. */
+  async tpmKind(): Promise<TpmKind> {
+    return this.#attester === undefined ? 'none' : this.#attester.kind();
+  }
+
   /** For people: `none`, or what the TPM is and how it is reached. */
   async facts(): Promise<TpmFacts | undefined> {
     const facts = await this.#attester?.facts();
     if (facts !== undefined) this.#kind = facts.kind;
+    await this.#unlockLater();
     return facts;
   }
 
@@ -166,16 +176,19 @@ export class Attestation {
     return this.#state;
   }
 
+  #place(): NonNullable<ReturnType<typeof sealPlace>> {
+    this.#needed();
+    const place = sealPlace(this.#settings, this.#tpm);
+    if (place !== undefined) return place;
+    throw new CordonError('config-invalid', 'nothing is sealed without a way back', {
+      fix: 'attestation: escrow in cordond’s settings names a public RSA key (PEM) whose private half is kept elsewhere',
+    });
+  }
+
   /** Base64 in, sealed text out. */
   async seal(data: string): Promise<string> {
-    this.#needed();
-    const { escrow } = this.#settings;
-    if (escrow === undefined)
-      throw new CordonError('config-invalid', 'nothing is sealed without a way back', {
-        fix: 'attestation: escrow in cordond’s settings names a public RSA key (PEM) whose private half is kept elsewhere',
-      });
-    const options = { ...this.#quoteOptions(), escrow: settingsFile('escrow', escrow) };
-    return sealedText(await seal(this.#tpm ?? openTpm({ name: '' }), Buffer.from(data, 'base64'), options));
+    const { tpm, options } = this.#place();
+    return sealedText(await seal(tpm, Buffer.from(data, 'base64'), options));
   }
 
   /** Sealed text in, base64 out. */
@@ -184,7 +197,48 @@ export class Attestation {
     return (await open(this.#tpm ?? openTpm({ name: '' }), readSealed(sealed))).toString('base64');
   }
 
+  /** How cordond's own keys are kept, in words, and what to do when they are locked. */
+  get keys(): {
+    readonly held: 'tpm' | 'file';
+    readonly locked: boolean;
+    readonly reason: string;
+    readonly fix: string;
+  } {
+    const { vault, unsealed = '' } = this.#parts.keys ?? {};
+    if (vault === undefined) return { held: 'file', locked: false, reason: unsealed, fix: '' };
+    const { message = `sealed to PCR ${vault.sealed.pcrs.join(', ')}`, facts } = vault.problem ?? {};
+    return { held: 'tpm', locked: vault.problem !== undefined, reason: message, fix: facts?.fix ?? '' };
+  }
+
+  #vault(): Vault {
+    const vault = this.#parts.keys?.vault;
+    if (vault !== undefined) return vault;
+    throw new CordonError('not-found', 'the keys of cordond are not sealed: there is nothing to recover');
+  }
+
+  /** Of cordond's own keys: what the escrow key opens. */
+  get sealedKeys(): string {
+    return sealedText(this.#vault().sealed);
+  }
+
+  /** What the escrow key opened (base64): the keys are open again, and sealed to what the PCRs are now. */
+  async recover(content: string): Promise<void> {
+    const vault = this.#vault();
+    const wasLocked = vault.problem !== undefined;
+    await vault.recover(Buffer.from(content, 'base64'), this.#place());
+    if (wasLocked) this.#parts.unlocked?.();
+  }
+
+  /** A TPM that could not be asked when the daemon started is asked again; one that refused is not. */
+  async #unlockLater(): Promise<void> {
+    const vault = this.#parts.keys?.vault;
+    if (vault?.problem?.code !== 'unavailable') return;
+    await vault.unlock(this.#tpm);
+    if (!this.keys.locked) this.#parts.unlocked?.();
+  }
+
   close(): void {
+    clearInterval(this.#timer);
     this.#attester?.close();
   }
 

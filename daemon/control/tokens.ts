@@ -6,8 +6,16 @@ import { basename, join } from 'node:path';
 import { createDecider } from '../decision/mod.ts';
 import { CordonError, unattested } from '../model/mod.ts';
 import type { AttestationState, NewRecord } from '../model/mod.ts';
-import { detailText, KeyRing, softwareKeeper, TokenAuthority, TokenRefused, wishOf } from '../tokens/mod.ts';
-import type { Claims, IssuedToken, Minted, Selector, SessionView, Wish } from '../tokens/mod.ts';
+import {
+  detailText,
+  KeyRing,
+  softwareKeeper,
+  TokenAuthority,
+  TokenRefused,
+  tpmKeeper,
+  wishOf,
+} from '../tokens/mod.ts';
+import type { Claims, KeyKeeper, IssuedToken, Minted, Selector, SessionView, Wish } from '../tokens/mod.ts';
 import { asCordonError } from '../wire/mod.ts';
 import type { Bodies } from '../wire/mod.ts';
 import type { Daemon } from './daemon.ts';
@@ -28,6 +36,8 @@ const attachRate = [100, 300] as const;
 const recordRate = [10, 50] as const;
 /** Milliseconds between two looks at keys and published list. */
 const tendInterval = 300_000;
+/** Milliseconds until keys that could not be had are tried again. */
+const retryInterval = 30_000;
 
 export class Tokens {
   /** What this machine has proved; nothing, until somebody says otherwise. */
@@ -65,15 +75,18 @@ export class Tokens {
         layer: 'daemon',
         reason: this.#problem.message,
       });
+      // A TPM may be late, or busy. Keys that are locked are tried again when they are open.
+      if (this.#problem.code === 'unavailable' && this.#daemon.keys.vault?.problem === undefined)
+        this.#timer = setTimeout(() => void this.start(), retryInterval).unref();
     }
   }
 
   async #open(): Promise<void> {
-    const { settings, audit, now, paths } = this.#daemon;
-    const { issuer, algorithm, 'status-uri': statusUri } = settings.tokens ?? {};
+    const { settings, audit, now, paths, keys } = this.#daemon;
+    const { issuer, 'status-uri': statusUri } = settings.tokens ?? {};
     const ring = await KeyRing.open(
-      join(paths.stateDir, 'tokens', 'keys.json'),
-      softwareKeeper(algorithm),
+      keys.tokenKeys === undefined ? paths.tokenKeys : { name: paths.vault, ...keys.tokenKeys },
+      await this.#keeper(),
       now(),
     );
     this.#authority = new TokenAuthority({
@@ -87,8 +100,28 @@ export class Tokens {
     // Sessions that ended while no daemon was there.
     const gone = this.authority.list({ by: 'all' }).filter(({ session }) => !this.#lives(session));
     this.#revoke(gone, 'its session has ended', 'daemon');
+    // To the TPM, above all, where keys were files before.
+    await this.authority.rotateWhenDue().catch((error: unknown) => {
+      process.stderr.write(`cordond: no new token key: ${asCordonError(error).message}\n`);
+    });
     await this.publish();
+    this.#problem = undefined;
+    clearInterval(this.#timer);
     this.#timer = setInterval(() => void this.#tend(), tendInterval);
+  }
+
+  /** In the TPM where there is one: it signs ES256 only. */
+  async #keeper(): Promise<KeyKeeper> {
+    const { settings, attestation } = this.#daemon;
+    const { algorithm, keys } = settings.tokens ?? {};
+    const { tpm } = attestation;
+    if (keys === 'file' || algorithm === 'EdDSA' || (tpm === undefined && keys === undefined))
+      return softwareKeeper(algorithm);
+    if (tpm === undefined)
+      throw new CordonError('config-invalid', 'token keys are to be in the TPM, and there is none', {
+        fix: 'attestation: tpm in cordond’s settings names one; tokens: { keys: file } goes without',
+      });
+    return tpmKeeper(tpm, (await attestation.tpmKind()) === 'hardware' ? 'hardware' : 'software');
   }
 
   stop(): void {

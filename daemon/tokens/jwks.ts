@@ -21,7 +21,7 @@ const maxKeys = 16;
 
 /** Refuses private and secret keys, whatever else they say. */
 export function publicJwkOf(value: unknown): PublicJwk {
-  const from = fieldsOf(value, 'the key', ['kty', 'crv', 'x', 'y', 'kid', 'alg', 'use']);
+  const from = fieldsOf(value, 'the key', ['kty', 'crv', 'x', 'y', 'kid', 'alg', 'use', 'cordon']);
   const x = textOf(from, 'x', 43, coordinate);
   if (oneOf(from, 'kty', ['EC', 'OKP']) === 'OKP') {
     oneOf(from, 'crv', ['Ed25519']);
