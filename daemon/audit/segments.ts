@@ -53,7 +53,8 @@ export function unpack(stored: Uint8Array): Offsets {
 /** The segment that grows, in memory. */
 class Growing {
   readonly number: number;
-  readonly terms = new Map<Term, number[]>();
+  /** Most terms are of one entry: a list is made for the second. */
+  readonly terms = new Map<Term, number | number[]>();
   earliest = Infinity;
   latest = -Infinity;
 
@@ -68,9 +69,18 @@ class Growing {
     const offset = position % segmentSize;
     for (const term of terms) {
       const known = this.terms.get(term);
-      if (known === undefined) this.terms.set(term, [offset]);
-      else if (known.at(-1) !== offset) known.push(offset);
+      if (known === undefined) this.terms.set(term, offset);
+      else if (typeof known === 'number') {
+        if (known !== offset) this.terms.set(term, [known, offset]);
+      } else if (known[known.length - 1] !== offset) known.push(offset);
     }
+  }
+
+  /** As they are stored; undefined when no entry has the term. */
+  packed(term: Term): Buffer | undefined {
+    const offsets = this.terms.get(term);
+    if (offsets === undefined) return undefined;
+    return pack(typeof offsets === 'number' ? [offsets] : offsets);
   }
 }
 
@@ -132,8 +142,8 @@ export class Segments {
   }
 
   #offsets(segment: number, term: Term): Offsets | undefined {
-    const listed = segment === this.#growing.number ? this.#growing.terms.get(term) : undefined;
-    const stored = listed === undefined ? this.#stored(segment, term) : pack(listed);
+    const growing = segment === this.#growing.number ? this.#growing.packed(term) : undefined;
+    const stored = growing ?? this.#stored(segment, term);
     return stored === undefined ? undefined : unpack(stored);
   }
 
@@ -145,8 +155,10 @@ export class Segments {
   /** Terms in order, behind those of the segment before: SQLite only ever appends. */
   #close(): void {
     const { number, terms, earliest, latest } = this.#growing;
+    const packed = (term: Term): Buffer => this.#growing.packed(term) ?? pack([]);
     this.#db.transaction(() => {
-      for (const { first, bytes } of termBlocks(terms, pack)) this.#insertBlock.run(number, first, bytes);
+      for (const { first, bytes } of termBlocks(terms.keys(), packed))
+        this.#insertBlock.run(number, first, bytes);
       this.#insertSegment.run(
         number,
         earliest === Infinity ? 0 : earliest,

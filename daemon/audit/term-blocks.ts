@@ -13,17 +13,17 @@ export interface TermBlock {
   readonly bytes: Buffer;
 }
 
-/** Ascending. `pack`: the offsets of a term as they are stored. */
+/** Ascending. `offsetsOf`: the offsets of a term as they are stored. */
 export function* termBlocks(
-  terms: ReadonlyMap<Term, readonly number[]>,
-  pack: (offsets: readonly number[]) => Uint8Array,
+  terms: Iterable<Term>,
+  offsetsOf: (term: Term) => Uint8Array,
 ): Generator<TermBlock> {
-  const ordered = Float64Array.from(terms.keys()).sort();
+  const ordered = Float64Array.from(terms).sort();
   let from = 0;
   let packed: Uint8Array[] = [];
   let size = 0;
   for (let i = 0; i < ordered.length; i++) {
-    const offsets = pack(terms.get(ordered[i] ?? 0) ?? []);
+    const offsets = offsetsOf(ordered[i] ?? 0);
     const more = offsets.length + termSize + endSize;
     if (packed.length > 0 && (size + more > mostBytes || packed.length === mostTerms)) {
       yield blockOf(ordered.subarray(from, i), packed);

@@ -20,6 +20,9 @@ export interface Expectations {
   readonly maximumLost: number;
   readonly allowSoftware: boolean;
   readonly requireEventLog: boolean;
+  /** The key of the record's checkpoints must be sealed by the TPM; to these PCRs at least. */
+  readonly requireSealedKey: boolean;
+  readonly sealedPcrs: readonly number[];
   /** Attestation keys (Names, hexadecimal) that are trusted without an enrolment, and what TPM they are in. */
   readonly pinned: ReadonlyMap<string, 'hardware' | 'software'>;
 }
@@ -36,6 +39,8 @@ export const noExpectations: Expectations = {
   maximumLost: 0,
   allowSoftware: false,
   requireEventLog: false,
+  requireSealedKey: false,
+  sealedPcrs: [],
   pinned: new Map(),
 };
 
@@ -113,6 +118,8 @@ export function readExpectations(text: string): Expectations {
     maximumLost: or('maximum-lost', () => fields.whole('maximum-lost'), noExpectations.maximumLost),
     allowSoftware: or('allow-software', () => fields.flag('allow-software'), false),
     requireEventLog: or('require-event-log', () => fields.flag('require-event-log'), false),
+    requireSealedKey: or('require-sealed-key', () => fields.flag('require-sealed-key'), false),
+    sealedPcrs: or('sealed-pcrs', () => fields.list('sealed-pcrs', 24, pcrNumber), []),
     pinned: or('trusted-keys', () => readPinned(fields.object('trusted-keys')), noExpectations.pinned),
   };
   fields.end();

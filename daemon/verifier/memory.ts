@@ -15,6 +15,8 @@ export interface Memory {
   readonly auditSize: number;
   readonly auditRoot: string;
   readonly auditKey: string;
+  /** The TPM was shown to seal that key; missing: it was not. */
+  readonly auditKeySealed?: boolean;
   readonly killEpoch: number;
 }
 
@@ -34,6 +36,7 @@ export const remembered = (
   quote: QuoteAttest,
   { audit, killEpoch }: Statement,
   counterName: string,
+  auditKeySealed: boolean,
 ): Memory => ({
   resetCount: quote.resetCount,
   restartCount: quote.restartCount,
@@ -44,5 +47,6 @@ export const remembered = (
   auditSize: audit.size,
   auditRoot: audit.root,
   auditKey: audit.key,
+  auditKeySealed,
   killEpoch,
 });

@@ -9,6 +9,7 @@ import type { Enrolled } from './enrol.ts';
 import type { Expectations } from './expectations.ts';
 import type { Memory } from './memory.ts';
 import { isSigned } from './quote-checks.ts';
+import { recordKeyCheck } from './record-key-check.ts';
 
 export interface StatementContext {
   readonly evidence: Evidence;
@@ -151,6 +152,7 @@ export function statementChecks(context: StatementContext): {
       policyCheck(context, statement),
       layersCheck(context, statement),
       judged('audit', auditProblem(context, statement), `${statement.audit.size} entries`),
+      look('audit-key', () => recordKeyCheck(context, statement)),
       look('counter', () => counterCheck(context, statement)),
       killCheck(context, statement),
     ],

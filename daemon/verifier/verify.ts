@@ -77,7 +77,8 @@ function memoryOf(evidence: Evidence, statement: Statement | undefined): Memory 
   const quote = readAttest(evidence.quote.attest);
   if (quote.type !== 'quote' || statement === undefined) return undefined;
   const counter = evidence.counter === undefined ? undefined : readAttest(evidence.counter.attest);
-  return remembered(quote, statement, counter?.type === 'nv' ? counter.index.toString('hex') : '');
+  const counterName = counter?.type === 'nv' ? counter.index.toString('hex') : '';
+  return remembered(quote, statement, counterName, evidence.recordKey !== undefined);
 }
 
 /** Never throws for what the evidence is. */
