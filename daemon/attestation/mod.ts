@@ -1,6 +1,6 @@
 export { Attester } from './attester.ts';
 export type { AttesterOptions, DaemonFacts, TpmFacts } from './attester.ts';
-export type { Store } from './counter.ts';
+export type { Store, Tally } from './counter.ts';
 export { usualLogs } from './measured-logs.ts';
 export type { LogPlaces } from './measured-logs.ts';
 export { open, openKey, seal, sealUp } from './seal.ts';

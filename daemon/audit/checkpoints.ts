@@ -26,6 +26,8 @@ export class Checkpoints {
   readonly #mark: Statement<[number, Buffer, number]>;
   #last: CheckpointRow | undefined;
   #lastTime: number;
+  /** Told of each that is signed. */
+  onSigned: () => void = () => undefined;
 
   constructor(db: Database, log: Log, signer: Signer, headFile: string, now: () => number) {
     this.#db = db;
@@ -86,6 +88,7 @@ export class Checkpoints {
     })();
     this.#log.signed(head.size);
     this.#last = rows.at(-1);
+    this.onSigned();
     return this.#last;
   }
 

@@ -63,6 +63,8 @@ export interface AuditOptions {
   readonly redaction?: RedactionPolicy;
   /** The host's key for hashes, undefined while it is locked; a file beside the database when not given. */
   readonly redactionKey?: () => Uint8Array | undefined;
+  /** Told when checkpoints were signed; must return at once and not throw. */
+  readonly onSigned?: () => void;
 }
 
 export interface InclusionAnswer {
@@ -141,7 +143,7 @@ interface Parts {
 /** Opens (or makes) the daemon's database at `path`. One process only: the caller holds the state directory's lock. */
 export function openAudit(
   path: string,
-  { now, host = unknownHost, signer, redaction = keepAll, redactionKey }: AuditOptions,
+  { now, host = unknownHost, signer, redaction = keepAll, redactionKey, onSigned }: AuditOptions,
 ): Audit {
   const db = openDatabase(path);
   const key = signer ?? softwareSigner(`${path}.key`);
@@ -152,6 +154,7 @@ export function openAudit(
   registry.redactEarlier();
   const contexts = new EventContexts(registry, host);
   const checkpoints = new Checkpoints(db, log, key, headFile, now);
+  if (onSigned !== undefined) checkpoints.onSigned = onSigned;
   const redact = redactor(redaction, keyOf);
   const segments = new Segments(db);
   const first = { db, log, contexts, redact, segments, now };

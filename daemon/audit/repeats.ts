@@ -22,12 +22,11 @@ export interface ReadRecord {
   readonly alike?: Alike | undefined;
 }
 
-/** What of a record differs, and the text of all else. */
-interface Split {
-  readonly id: string;
-  readonly seq: number;
-  readonly time: number;
-  readonly object: string;
+/** What of a record differs. */
+type Front = Pick<SessionRecord, 'id' | 'seq' | 'time' | 'object'>;
+
+interface Split extends Front {
+  /** The text of all else. */
   readonly rest: string;
 }
 
@@ -114,12 +113,20 @@ export class Repeats {
       this.#once.add(rest);
       return;
     }
-    const front = { id, session: this.#session, seq, time, object: mark };
-    const record = parseRecord(`${JSON.stringify(front).slice(0, -1)}${rest}`, this.#session);
-    // A rest may say again what is before it; then that is what counts, and every record is read by itself.
-    const isFront = record?.object === mark && record.id === id && record.seq === seq && record.time === time;
-    if (!isFront) return;
+    // A rest may say again what is before it; then that is what counts, and every record is read by itself. What says
+    // the same as one front cannot say the same as another.
+    const record = this.#withFront(rest, { id: `${id}0`, seq: seq + 1, time: time + 1, object: mark });
+    if (record === undefined || this.#withFront(rest, { id, seq, time, object: '' }) === undefined) return;
     if (this.#known.size >= most) this.#known.clear();
     this.#known.set(rest, new Alike(record));
+  }
+
+  /** The record with this before its rest; undefined when it does not have all of it. */
+  #withFront(rest: string, front: Front): SessionRecord | undefined {
+    const { id, seq, time, object } = front;
+    const text = JSON.stringify({ id, session: this.#session, seq, time, object });
+    const record = parseRecord(`${text.slice(0, -1)}${rest}`, this.#session);
+    const same = record?.id === id && record.seq === seq && record.time === time && record.object === object;
+    return same ? record : undefined;
   }
 }

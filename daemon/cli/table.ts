@@ -295,6 +295,7 @@ export const verbs: readonly Verb[] = [
       { flags: '--bearer', summary: 'take a token that is bound to no key' },
       { flags: '--method <method>', summary: 'of the request' },
       { flags: '--url <url>', summary: 'of the request' },
+      { flags: '--replay <file>', summary: 'remember proofs and uses here from one call to the next' },
     ],
     load: async () => (await import('./verbs/token/verify.ts')).tokenVerify,
   },

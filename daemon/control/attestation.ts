@@ -15,10 +15,14 @@ import {
   readSealed,
   sealedText,
 } from '../evidence/mod.ts';
+import type { Evidence } from '../evidence/mod.ts';
 import { CordonError, unattested } from '../model/mod.ts';
-import type { AttestationState, TpmKind } from '../model/mod.ts';
+import type { AttestationState, NewRecord, TpmKind } from '../model/mod.ts';
 import { readResult } from '../verifier/mod.ts';
+import { CounterSteps } from './counter-steps.ts';
 import type { HostKeys } from './host-keys.ts';
+import { PcrWatch, pcrTexts } from './pcr-watch.ts';
+import type { PcrTexts } from './pcr-watch.ts';
 import { quotedPcrs, sealPlace, tpmNamed } from './tpm-settings.ts';
 
 export interface AttestationParts {
@@ -29,11 +33,21 @@ export interface AttestationParts {
   /** Unix time in milliseconds. */
   readonly now: () => number;
   readonly keys?: HostKeys;
+  /** Signs a checkpoint over the record as it is. May throw: then it is quoted without. */
+  readonly checkpoint?: () => void;
+  readonly note?: (record: NewRecord) => void;
+  /** Milliseconds between two steps of the counter. */
+  readonly counterInterval?: number;
   /** The keys were locked, and are open from now on. */
   readonly unlocked?: () => void;
 }
 
 const resultSetting = 'attestation-result';
+interface Kept {
+  readonly bootId: string;
+  readonly state: AttestationState;
+  readonly pcrs?: PcrTexts;
+}
 /** Milliseconds between two tries to get the keys out of a TPM that could not be asked. */
 const unlockInterval = 30_000;
 /** Quotes whose results are waited for. */
@@ -51,9 +65,11 @@ export class Attestation {
   readonly #settings: AttestationSettings;
   readonly #tpm: ReturnType<typeof openTpm> | undefined;
   readonly #attester: Attester | undefined;
-  /** Name of the key that quoted, by nonce. */
-  readonly #awaited = new Map<string, string>();
+  /** Name of the key that quoted, and the PCRs it quoted, by nonce. */
+  readonly #awaited = new Map<string, { readonly ak: string; readonly pcrs: PcrTexts }>();
   readonly #timer: NodeJS.Timeout;
+  readonly #steps: CounterSteps | undefined;
+  readonly #watch: PcrWatch | undefined;
   #kind: TpmKind;
   #state: AttestationState;
 
@@ -74,6 +90,9 @@ export class Attestation {
         store: parts.store,
         facts: parts.facts,
       });
+      const { note = () => undefined, counterInterval: interval = 60_000 } = parts;
+      this.#steps = new CounterSteps({ attester: this.#attester, note, interval });
+      this.#watch = new PcrWatch(this.#attester);
     }
     this.#kind = this.#tpm === undefined ? 'none' : this.#tpm.software ? 'software' : 'hardware';
     this.#state = this.#kept();
@@ -83,6 +102,27 @@ export class Attestation {
   /** What was last proved. Cheap: nothing is asked of the TPM. */
   get state(): AttestationState {
     return this.#state;
+  }
+
+  /** The record was signed: the counter follows. */
+  checkpointed(): void {
+    this.#steps?.due();
+  }
+
+  /** Looks whether the machine still is what was attested, and is to be awaited before `state` decides about a right. */
+  async look(): Promise<void> {
+    const attested = this.#state;
+    if (attested.verdict !== 'passed' || this.#watch === undefined) return;
+    const changed = await this.#watch.changed();
+    // A newer verdict may have come meanwhile.
+    if (changed === undefined || this.#state !== attested) return;
+    this.#keep(unattested(attested.tpm, changed));
+  }
+
+  #keep(state: AttestationState): void {
+    const { bootId, store } = this.#parts;
+    this.#state = state;
+    store.write(resultSetting, JSON.stringify({ bootId, state, pcrs: this.#watch?.expected }));
   }
 
   /** Undefined: there is none. */
@@ -134,11 +174,24 @@ export class Attestation {
   }
 
   async quote(nonce: string): Promise<string> {
-    const evidence = await this.#needed().quote(nonce);
-    this.#awaited.set(nonce, nameOf(readKey(evidence.ak)).toString('hex'));
+    const attester = this.#needed();
+    this.#checkpoint();
+    const quoting = (): Promise<Evidence> => attester.quote(nonce);
+    const evidence = await (this.#steps === undefined ? quoting() : this.#steps.watched(quoting));
+    const ak = nameOf(readKey(evidence.ak)).toString('hex');
+    this.#awaited.set(nonce, { ak, pcrs: pcrTexts(evidence.pcrs) });
     for (const oldest of this.#awaited.keys())
       if (this.#awaited.size > maxAwaited) this.#awaited.delete(oldest);
     return evidenceText(evidence);
+  }
+
+  /** What is quoted is signed, where it can be: the counter's step is that checkpoint's. */
+  #checkpoint(): void {
+    try {
+      this.#parts.checkpoint?.();
+    } catch {
+      // A full disk, or a locked key: the statement says how far the record is all the same.
+    }
   }
 
   /** The verifier's result of a quote that was made here. Throws when it is not to be believed. */
@@ -151,18 +204,19 @@ export class Attestation {
     const key = JSON.parse(settingsFile('verifier-key', verifierKey)) as Parameters<typeof readResult>[1];
     const now = this.#parts.now();
     const result = await readResult(token, key, Math.floor(now / 1000));
-    const ak = this.#awaited.get(result.nonce);
+    const quoted = this.#awaited.get(result.nonce);
     this.#awaited.delete(result.nonce);
-    if (ak === undefined)
+    if (quoted === undefined)
       throw new CordonError(
         'not-permitted',
         'the result is of a quote that this daemon did not make, or made before',
       );
     // A nonce can be carried to another machine, whose quote the verifier then accepts.
-    if (result.ak !== ak && (result.accepted || result.ak !== ''))
+    if (result.ak !== quoted.ak && (result.accepted || result.ak !== ''))
       throw new CordonError('not-permitted', 'the result is of another machine’s quote');
     const kind = result.tpm === 'hardware' && this.#kind === 'software' ? 'software' : result.tpm;
-    this.#state = {
+    this.#watch?.expect(quoted.pcrs);
+    this.#keep({
       tpm: kind === 'none' ? this.#kind : kind,
       verdict: result.accepted ? 'passed' : 'failed',
       reason: result.accepted ? 'the verifier accepted the evidence' : result.failures.join('; '),
@@ -170,9 +224,7 @@ export class Attestation {
       freshUntil: result.accepted ? result.expires * 1000 : 0,
       verifier: result.issuer,
       result: token,
-    };
-    const { bootId, store } = this.#parts;
-    store.write(resultSetting, JSON.stringify({ bootId, state: this.#state }));
+    });
     return this.#state;
   }
 
@@ -239,6 +291,7 @@ export class Attestation {
 
   close(): void {
     clearInterval(this.#timer);
+    this.#steps?.stop();
     this.#attester?.close();
   }
 
@@ -246,8 +299,11 @@ export class Attestation {
   #kept(): AttestationState {
     const kept = this.#parts.store.read(resultSetting);
     if (this.#kind !== 'none' && kept !== undefined) {
-      const { bootId, state } = JSON.parse(kept) as { bootId: string; state: AttestationState };
-      if (bootId === this.#parts.bootId) return state;
+      const { bootId, state, pcrs } = JSON.parse(kept) as Kept;
+      if (bootId === this.#parts.bootId) {
+        if (pcrs !== undefined) this.#watch?.expect(pcrs);
+        return state;
+      }
     }
     return unattested(
       this.#kind,

@@ -120,6 +120,7 @@ export class Daemon {
       host,
       redaction,
       signer,
+      onSigned: () => this.attestation.checkpointed(),
       ...(redactionKey === undefined ? {} : { redactionKey }),
     });
     this.launchStop = new LaunchStop(this.audit.settings);
@@ -135,9 +136,12 @@ export class Daemon {
       now,
       keys: this.keys,
       unlocked: () => void this.#unlocked(),
+      checkpoint: () => void this.audit.checkpoint(),
+      note: (record) => this.note(daemonStream, record),
     });
     this.tokens = new Tokens(this);
     this.tokens.attestation = () => this.attestation.state;
+    this.tokens.look = () => this.attestation.look();
     this.closures = new Closures((record) => this.note(daemonStream, record));
     this.uploads = new Uploads({
       sinks: settings.records?.sinks ?? [],

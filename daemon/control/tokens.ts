@@ -5,8 +5,9 @@ import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { createDecider } from '../decision/mod.ts';
 import { CordonError, unattested } from '../model/mod.ts';
-import type { AttestationState, NewRecord } from '../model/mod.ts';
+import type { AttestationState, NewRecord, TokenScheme } from '../model/mod.ts';
 import {
+  demandedAt,
   detailText,
   KeyRing,
   softwareKeeper,
@@ -42,6 +43,8 @@ const retryInterval = 30_000;
 export class Tokens {
   /** What this machine has proved; nothing, until somebody says otherwise. */
   attestation: () => AttestationState = () => unattested('none', 'this daemon attests nothing');
+  /** Whether the machine still is what was attested: awaited before `attestation` decides. */
+  look: () => Promise<void> = () => Promise.resolve();
   readonly #daemon: Daemon;
   readonly #directory: string;
   readonly #minting = new Rates<string>(...mintRate);
@@ -144,6 +147,7 @@ export class Tokens {
   /** For an agent. A token for itself, or with `parent` one that is made from another. */
   async mint(session: Session, asker: Asker, { wish, proof, parent }: Bodies['mintToken']): Promise<Minted> {
     return this.#recorded(session, asker, 'mint', async () => {
+      await this.#look(session);
       this.#limit(this.#minting, session);
       const asked = wishOf(wish);
       const view = this.#viewOf(session);
@@ -169,6 +173,7 @@ export class Tokens {
   /** For a person, bound to a key that he names. */
   async mintFor(session: Session, asker: Asker, text: string): Promise<Minted> {
     return this.#recorded(session, asker, 'mint', async () => {
+      await this.#look(session);
       this.#limit(this.#minting, session);
       const wish = wishOf(text);
       if (wish.jkt === undefined)
@@ -183,9 +188,12 @@ export class Tokens {
 
   /** For one request that egress is about to pass on: this method, host, port and path, once, for a minute. */
   async attach(session: Session, asker: Asker, body: Bodies['attachToken']): Promise<Minted> {
-    const { audience, method, host, port, path, jkt } = body;
+    const { audience, method, host, path, jkt } = body;
     return this.#recorded(session, asker, 'mint', async () => {
+      await this.#look(session);
       this.#limit(this.#attaching, session);
+      const view = this.#viewOf(session);
+      const { port } = demandedOf(view, body, jkt === '' ? 'bearer' : 'dpop');
       const details = [{ type: 'http', methods: [method], host, port, path }];
       const asked = {
         audience,
@@ -194,7 +202,6 @@ export class Tokens {
         ...(jkt === '' ? {} : { jkt }),
       };
       const wish: Wish = wishOf(JSON.stringify(asked));
-      const view = this.#viewOf(session);
       return this.#minted(session, asker, await this.authority.mint(view, wish, wish.jkt), jkt === '');
     });
   }
@@ -202,7 +209,9 @@ export class Tokens {
   async use(session: Session, asker: Asker, body: Bodies['useToken']): Promise<Bodies['useTokenAnswer']> {
     return this.#recorded(session, asker, 'use', async () => {
       this.#limit(this.#attaching, session);
-      const { claims, upload } = await this.authority.useUpload(this.#viewOf(session), body, body);
+      const view = this.#viewOf(session);
+      const { scheme, port } = demandedOf(view, body, 'upload');
+      const { claims, upload } = await this.authority.useUpload(view, body, { ...body, scheme, port });
       this.#append(session.id, asker, {
         operation: 'use',
         object: claims.aud,
@@ -312,6 +321,11 @@ export class Tokens {
     return { subject, capabilitySet, decider: session.decider };
   }
 
+  /** Only who demands attestation waits for the TPM. */
+  async #look({ capabilitySet }: Session): Promise<void> {
+    if ((capabilitySet?.tokens?.attestation ?? 'none') !== 'none') await this.look();
+  }
+
   #limit(rates: Rates<string>, { id }: Session): void {
     if (!rates.take(id, this.#daemon.now()))
       throw new TokenRefused('rate', 'the session asks for tokens too often', 'wait a moment');
@@ -399,6 +413,20 @@ export class Tokens {
       detail: { ...record.detail, actor: name },
     });
   }
+}
+
+/** Egress reads hostile bytes: which token a request needs, and where it arrives, is the session's own policy's word. */
+function demandedOf(
+  view: SessionView,
+  to: { readonly host: string; readonly port: number; readonly audience: string },
+  type: TokenScheme,
+) {
+  const found = demandedAt(view, to);
+  if (found?.demand.audience === to.audience && found.demand.type === type) return found;
+  throw new TokenRefused(
+    'beyond-session',
+    `no grant of ${to.host}:${to.port} wants a ${type} token for ${to.audience}`,
+  );
 }
 
 /** One name for this installation, for as long as its database lives. */

@@ -39,11 +39,15 @@ export const unattested = (tpm: TpmKind, reason: string): AttestationState => ({
 /** Milliseconds that the verifier's clock may be ahead of ours. */
 const clockTolerance = 60_000;
 
-/** Undefined when the requirement is met at `now` (Unix milliseconds), else why it is not, in words. */
+/**
+ * Undefined when the requirement is met at `now` (Unix milliseconds), else why it is not, in words. `within`: milliseconds
+ * for which a verdict counts at most, whatever the verifier said.
+ */
 export function attestationLacks(
   { tpm, verdict, reason, at, freshUntil }: AttestationState,
   requirement: AttestationRequirement,
   now: number,
+  within = Infinity,
 ): string | undefined {
   if (requirement === 'none') return undefined;
   if (tpm === 'none') return 'this machine has no TPM';
@@ -52,5 +56,5 @@ export function attestationLacks(
   if (verdict === 'unknown') return 'no verifier has accepted this machine yet';
   // A clock that was put back must not make it young again.
   if (now < at - clockTolerance) return 'what the verifier accepted is dated in the future';
-  return now < freshUntil ? undefined : 'what the verifier accepted is too old';
+  return now < Math.min(freshUntil, at + within) ? undefined : 'what the verifier accepted is too old';
 }

@@ -70,6 +70,12 @@ const frames = fc.record({
   tail: tails,
 });
 
+t.test('a rest that says again what one record has by chance is read anew for the next', async () => {
+  for (const again of ['"seq":9', '"id":"s1-9"', '"time":7.5', '"object":"/a"'])
+    readAll([9, 9, 9, 3, 4, 9].map((seq) => `${front(seq, '/a')},${again},${JSON.stringify(rest).slice(1)}`));
+  readAll([1, 2, 3].map((time) => `${front(9, '/b', time)},"time":2,${JSON.stringify(rest).slice(1)}`));
+});
+
 t.test('no text, however it was made, is read otherwise the second or third time', async () => {
   fc.assert(
     fc.property(fc.array(frames, { minLength: 1, maxLength: 12 }), (given) => {

@@ -13,6 +13,8 @@ const passed: AttestationState = {
 t.test('a requirement is met by a fresh result of a good enough TPM, and by nothing else', async (t) => {
   t.equal(attestationLacks(passed, 'hardware', 1999), undefined);
   t.match(attestationLacks(passed, 'hardware', 2000), /too old/);
+  t.equal(attestationLacks(passed, 'hardware', 1499, 500), undefined);
+  t.match(attestationLacks(passed, 'hardware', 1500, 500), /too old/, 'older than who asks allows');
   t.match(
     attestationLacks({ ...passed, at: 90_000, freshUntil: 99_000 }, 'hardware', 1500),
     /dated in the future/,
