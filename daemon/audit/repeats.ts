@@ -9,6 +9,8 @@ import { parseRecord } from './parse-record.ts';
 const most = 1024;
 /** A longer rest is not remembered: a megabyte in all. */
 const longest = 1024;
+/** A longer object is cut in an event, and read by itself. */
+const longestObject = 8192;
 /** Stands for the object while a rest is looked at. */
 const mark = 'cordon-repeat-5f1c9be2';
 /** The last millisecond of a Date. */
@@ -100,7 +102,7 @@ export class Repeats {
     const [seq, time] = [Number(digits), Number(timeText)];
     const plain = isPlain(object) && String(seq) === digits && String(time) === timeText;
     if (!plain || !Number.isSafeInteger(seq) || !(time >= 0 && time <= maxTime)) return undefined;
-    if (objectEnd < 0 || text.length - objectEnd > longest) return undefined;
+    if (objectEnd < 0 || object.length > longestObject || text.length - objectEnd > longest) return undefined;
     return { id: `${this.#session}-${digits}`, seq, time, object, rest: text.slice(objectEnd + 1) };
   }
 

@@ -15,7 +15,7 @@ import {
   refused,
 } from './mediation.ts';
 import type { EgressLink } from './pins.ts';
-import { borrow, connectBounded, intentOf, refuse, type SocketCall } from './socket-call.ts';
+import { borrow, connectBounded, intentOf, refuse, unborrowed, type SocketCall } from './socket-call.ts';
 import { RESOLVER_PORT, connectUnix } from './unix-sockets.ts';
 
 /** Ports of the egress listeners in the sandbox's network namespace, and the link to the process behind them. */
@@ -31,11 +31,27 @@ export function mediateConnect(m: Mediation, egress: Egress | undefined, call: S
   const address = parseAddress(call.bytes);
   if (address === undefined) return fails(E.INVAL);
   const socket = borrow(m, call.pid, call.fd);
-  if (socket < 0) return fails(socket === -E.BADF ? E.BADF : E.ACCES);
+  if (socket < 0) return unborrowed(m, call, -socket, named(address));
   try {
     return connectSocket(m, egress, call, address, socket);
   } finally {
     processes.close(socket);
+  }
+}
+
+function named(address: Address): string {
+  switch (address.family) {
+    case 'inet':
+      return nameOf(address);
+    case 'unix':
+      return toText(address.path);
+    case 'unix-abstract':
+      return `@${toText(address.name)}`;
+    case 'other':
+      return `family ${address.number}`;
+    case 'unspecified':
+    case 'netlink':
+      return address.family;
   }
 }
 

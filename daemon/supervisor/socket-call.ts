@@ -1,5 +1,5 @@
 // What every socket call works with: the task's address and socket, and how an attempt is recorded.
-import { E, processes, sockets } from '../../native-bindings/linux/mod.ts';
+import { E, errnoName, processes, sockets } from '../../native-bindings/linux/mod.ts';
 import { MAX_ADDRESS } from './addresses.ts';
 import { fails, refusal, type Answer, type Mediation } from './mediation.ts';
 
@@ -35,6 +35,23 @@ function borrowFromLeader(m: Mediation, pid: number, fd: number): number {
   if (ours !== undefined && ours.dev === theirs?.dev && ours.ino === theirs.ino) return socket;
   processes.close(socket);
   return -E.BADF;
+}
+
+/**
+ * A socket that could not be borrowed. A descriptor that the task does not have is the kernel's own answer; whatever else
+ * went wrong is a refusal of ours.
+ */
+export function unborrowed(
+  m: Mediation,
+  call: SocketCall,
+  errno: number,
+  object: string,
+  operation = 'connect',
+): Answer {
+  if (errno === E.BADF && m.files.fstatat(m.proc, `${call.pid}/fd/${call.fd}`, 0) === undefined)
+    return fails(E.BADF);
+  const reason = `the socket of this call could not be looked at (${errnoName(errno)})`;
+  return refuse(m, call, object, reason, E.ACCES, operation);
 }
 
 /** A blocking socket waits at most CONNECT_MS; a non-blocking one answers EINPROGRESS as ever. */

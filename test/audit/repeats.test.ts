@@ -34,6 +34,11 @@ function readAll(texts: readonly string[]): number {
 t.test('records that are like others are read as if each were alone', async (t) => {
   const many = Array.from({ length: 50 }, (_, i) => text(i + 1, `/a/${i}`, { process: { pid: i % 2 } }));
   t.ok(readAll(many) >= 44, 'from the third on');
+  t.equal(
+    readAll(many.map((each) => each.replace('/a/', `/${'a'.repeat(20_000)}/`))),
+    0,
+    'an event cuts these',
+  );
   t.equal(readAll(many.map((each) => each.replace('"kind":"file"', '"kind":"exec"'))), 0);
 });
 
