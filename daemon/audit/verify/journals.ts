@@ -139,8 +139,8 @@ class Seen {
     this.#entries = db.prepare<[string, number], EntryRow>(
       'SELECT position, part, event FROM entries WHERE stream = ? AND seq = ? ORDER BY part',
     );
-    this.#all = db.prepare<[string], EntryRow & { readonly seq: number }>(
-      'SELECT position, part, seq, event FROM entries WHERE stream = ? ORDER BY position',
+    this.#all = db.prepare<[string], Omit<EntryRow, 'event'> & { readonly seq: number }>(
+      'SELECT position, part, seq FROM entries WHERE stream = ? ORDER BY position',
     );
     this.#damage = db.prepare<[string, string]>(
       `SELECT 1 FROM entries WHERE stream = 'daemon' AND subject = ? AND instr(event, ?) > 0 LIMIT 1`,
