@@ -44,8 +44,9 @@ function compare(a: Key, b: Key): number {
   return a[0] - b[0] || a[1] - b[1] || a[2] - b[2] || a[3] - b[3];
 }
 
-/** A labelled rule asks more of who acts. */
-const obligations = ({ label }: FileRule): number => (label === undefined ? 0 : 1);
+/** A labelled rule asks more of who acts; one that denies asks nothing. */
+const obligations = ({ label, effect }: FileRule): number =>
+  label === undefined || effect === 'deny' ? 0 : 1;
 
 function best(rules: readonly FileRule[], path: string): FileRule | undefined {
   const keyed = rules.flatMap((rule) => {
