@@ -1,4 +1,5 @@
 // Every session there is or was, so that a restarted daemon knows what to expect back.
+import { durably } from './database.ts';
 import type { Database, Statement } from './database.ts';
 import type { ArgumentsRedactor } from './redactor.ts';
 import { settingsTable } from './settings-table.ts';
@@ -75,13 +76,16 @@ export class Registry {
     this.#update = db.prepare('UPDATE sessions SET state = ?, ended = ?, facts = ? WHERE session = ?');
   }
 
-  /** With the journal that it will write; both or neither. */
+  /**
+   * With the journal that it will write; both or neither, and on the disk when this returns: after a power cut nobody would
+   * look at a journal that is not known.
+   */
   add(row: SessionRow, journalPath: string): void {
     const { session } = row;
-    this.#db.transaction(() => {
+    durably(this.#db, () => {
       this.#insert.run({ ...row, facts: this.#kept(row.facts) });
       this.#insertJournal.run(session, journalPath);
-    })();
+    });
   }
 
   /** Calls back with the session that changed; the last to ask is told. */
