@@ -138,16 +138,21 @@ export class Vault {
     }
   }
 
-  /** With the content that the escrow key gave: opens, and seals to what the PCRs are now. Rejects when it does not fit. */
+  /**
+   * With the content that the escrow key gave: opens, and seals to what the PCRs are now. Rejects when it does not fit. An
+   * open vault keeps what it has: the content may be of before the last write.
+   */
   async recover(content: Buffer, place: ReturnType<SealPlace>): Promise<void> {
     const given = unlockedWith(content, Buffer.alloc(0), this.publicKey);
-    // Written since by nobody: who was locked out wrote nothing.
     if (place === undefined) throw new CordonError('unavailable', 'there is no TPM to seal with', noTpm);
     const about = recordKeyBinding(this.publicKey);
-    const { sealed, key } = await sealUp(place.tpm, content, { ...place.options, about });
-    this.#sealed = sealed;
+    const kept = this.#open ?? given;
+    const { sealed, key } = await sealUp(place.tpm, secretsText(kept.secrets), { ...place.options, about });
+    // Written while the TPM was at work.
+    const latest = this.#open ?? kept;
+    this.#sealed = latest === kept ? sealed : { ...sealed, box: boxUp(key, secretsText(latest.secrets)) };
     this.#write();
-    this.#open = { ...given, key };
+    this.#open = { ...latest, key };
   }
 }
 

@@ -152,7 +152,7 @@ export async function openHostKeys(
 
 function tellLocked({ message, facts }: CordonError): void {
   process.stderr.write(
-    `cordond: its keys are locked: ${message}\n  Sandboxes are enforced and records are kept; checkpoints, tokens and sealed credentials wait.\n`,
+    `cordond: its keys are locked: ${message}\n  Sandboxes are enforced and records are kept; checkpoints and tokens wait.\n`,
   );
   if (facts.fix !== undefined) process.stderr.write(`  fix: ${facts.fix}\n`);
 }
