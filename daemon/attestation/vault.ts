@@ -4,11 +4,11 @@ import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { writeDurably } from '../../native-bindings/files/mod.ts';
 import type { Tpm } from '../../native-bindings/tpm/mod.ts';
 import { boxUp, Fields, parsed, readVaultFile, recordKeyBinding, unbox, vaultText } from '../evidence/mod.ts';
 import type { Sealed } from '../evidence/mod.ts';
 import { CordonError } from '../model/mod.ts';
-import { writeDurably } from './durable-file.ts';
 import { openKey, sealUp } from './seal.ts';
 import type { SealOptions } from './seal.ts';
 

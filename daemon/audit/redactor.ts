@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { CordonError } from '../model/mod.ts';
 import type { RedactionPolicy, SessionRecord } from '../model/mod.ts';
 import { redact, redactArguments } from '../ocsf/mod.ts';
-import { readIfThere, writeDurably } from './durable-file.ts';
+import { readIfThere, writeDurably } from '../../native-bindings/files/mod.ts';
 
 export type Redactor = (record: SessionRecord) => SessionRecord;
 export type ArgumentsRedactor = (argv: readonly string[]) => readonly string[];

@@ -5,7 +5,7 @@ import type { SessionRecord } from '../../model/mod.ts';
 import { decodeJournal, maxJournalPayload } from '../../wire/mod.ts';
 import type { JournalDamage } from '../../wire/mod.ts';
 import type { Database } from '../database.ts';
-import { readIfThere } from '../durable-file.ts';
+import { readIfThere } from '../../../native-bindings/files/mod.ts';
 import { parseRecord } from '../parse-record.ts';
 import type { Problem } from './result.ts';
 import { sameRecord } from './same-record.ts';
