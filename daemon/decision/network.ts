@@ -96,7 +96,7 @@ export class NetworkDecider {
     if (refusal && refusal.severity > 0) return refusal;
     const shortest = isMetadata(address) ? fullLength[address.version] : shortestLiteral[address.version];
     const literal = this.#over(this.#ranges.lookup(address, shortest), port);
-    return literal ?? { verdict: guardVerdict(why), severity: guardSeverity, rule: 0 };
+    return literal ?? { verdict: guardVerdict(why), severity: guardSeverity, demands: 0, rule: 0 };
   }
 
   /** What the address a name led to has to say; undefined: nothing against it. */
