@@ -37,6 +37,8 @@ export interface SupervisorOptions {
 const TMP_BYTES = 8 * 1024 ** 3;
 const ATTACH_MS = 30_000;
 const HINT_MS = 100;
+/** For digests of large images when all else is over: less than the daemon waits for us. */
+const HASH_MS = 900;
 /** Named in a record, of processes that outlived the command. */
 const MAX_LEFT = 16;
 
@@ -64,6 +66,8 @@ export class Supervisor {
   private hinted = 0n;
   private reason = '';
   private ending = false;
+  /** Images that are still being hashed. */
+  private readonly hashing = new Set<Promise<void>>();
 
   constructor(options: SupervisorOptions) {
     this.options = options;
@@ -71,7 +75,7 @@ export class Supervisor {
       runDir: options.runDir,
       tmpBytes: TMP_BYTES,
       onFailure: (error) => this.failed(error),
-      onLargeImage: (image) => void this.hash(image),
+      onLargeImage: (image) => this.hashBeside(image),
     });
   }
 
@@ -367,6 +371,17 @@ export class Supervisor {
     });
   }
 
+  private hashBeside(image: HashImage): void {
+    const done = this.hash(image).finally(() => this.hashing.delete(done));
+    this.hashing.add(done);
+  }
+
+  /** Its client has gone already. A disk that does not give an image in time leaves its digest out. */
+  private async hashed(): Promise<void> {
+    const late = new Promise<void>((resolve) => setTimeout(resolve, HASH_MS).unref());
+    await Promise.race([Promise.allSettled(this.hashing), late]);
+  }
+
   /** Beside the path of any decision: the exec itself is on record already. */
   private async hash({ key, path, fd }: HashImage): Promise<void> {
     const hash = createHash('sha256');
@@ -472,6 +487,7 @@ export class Supervisor {
     const left = await this.attachSocket?.exit({ code, signal, reason: this.reason, denied, blocks });
     if (left === false)
       this.record('client', 'cordon run', 'it stood still when the session ended, and was left');
+    await this.hashed();
     this.options.done(0);
   }
 }
