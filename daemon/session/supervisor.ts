@@ -1,7 +1,7 @@
 // One session from the supervisor's side: prepared idle, launched on order, mediated until its command ends, and
 // independent of the daemon all the while.
 import { createHash } from 'node:crypto';
-import { closeSync, createReadStream } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { processes } from '../../native-bindings/linux/mod.ts';
 import { resizeTerminal } from '../launcher/mod.ts';
 import { CordonError, toText, type CapabilitySet, type NewRecord, type Plan } from '../model/mod.ts';
@@ -15,7 +15,8 @@ import { buildEnvironment } from './environment.ts';
 import { blockedActions, deniedExec, exitCode, signalName } from './exit-status.ts';
 import { Ground } from './ground.ts';
 import { journalPlace, openJournal } from './journal-place.ts';
-import type { Confined, EffectiveLayer, HashImage, NotStarted } from './messages.ts';
+import { LargeImages } from './large-images.ts';
+import type { Confined, EffectiveLayer, NotStarted } from './messages.ts';
 import { rehearseAttach, rehearseRecords } from './main-rehearsal.ts';
 import { fits, planDigest, type PreparedOrder } from './prepared-order.ts';
 import { Sandbox } from './sandbox.ts';
@@ -66,8 +67,10 @@ export class Supervisor {
   private hinted = 0n;
   private reason = '';
   private ending = false;
-  /** Images that are still being hashed. */
-  private readonly hashing = new Set<Promise<void>>();
+  private readonly images = new LargeImages({
+    learn: (key, sha256) => this.sandbox.learnDigest(key, sha256),
+    record: (record) => this.journal?.append(record),
+  });
 
   constructor(options: SupervisorOptions) {
     this.options = options;
@@ -75,7 +78,7 @@ export class Supervisor {
       runDir: options.runDir,
       tmpBytes: TMP_BYTES,
       onFailure: (error) => this.failed(error),
-      onLargeImage: (image) => this.hashBeside(image),
+      onLargeImage: (image) => this.images.hash(image),
     });
   }
 
@@ -371,40 +374,6 @@ export class Supervisor {
     });
   }
 
-  private hashBeside(image: HashImage): void {
-    const done = this.hash(image).finally(() => this.hashing.delete(done));
-    this.hashing.add(done);
-  }
-
-  /** Its client has gone already. A disk that does not give an image in time leaves its digest out. */
-  private async hashed(): Promise<void> {
-    const late = new Promise<void>((resolve) => setTimeout(resolve, HASH_MS).unref());
-    await Promise.race([Promise.allSettled(this.hashing), late]);
-  }
-
-  /** Beside the path of any decision: the exec itself is on record already. */
-  private async hash({ key, path, fd }: HashImage): Promise<void> {
-    const hash = createHash('sha256');
-    try {
-      for await (const chunk of createReadStream('', { fd, autoClose: true, highWaterMark: 1024 * 1024 }))
-        hash.update(chunk as Buffer);
-    } catch (error) {
-      console.error(`supervisor: ${path} could not be hashed: ${String(error)}`);
-      return;
-    }
-    const sha256 = hash.digest('hex');
-    this.sandbox.learnDigest(key, sha256);
-    this.journal?.append({
-      kind: 'exec',
-      operation: 'image',
-      object: path,
-      disposition: 'observed',
-      layer: 'daemon',
-      reason: 'the image of an earlier exec in this session',
-      detail: { sha256 },
-    });
-  }
-
   private signal(signal: NodeJS.Signals): void {
     if (this.agent === undefined || this.agent.pidfd < 0) return;
     if (signal === 'SIGHUP' && this.confined?.terminal === undefined)
@@ -487,7 +456,7 @@ export class Supervisor {
     const left = await this.attachSocket?.exit({ code, signal, reason: this.reason, denied, blocks });
     if (left === false)
       this.record('client', 'cordon run', 'it stood still when the session ended, and was left');
-    await this.hashed();
+    await this.images.settled(HASH_MS);
     this.options.done(0);
   }
 }
