@@ -115,15 +115,19 @@ export class Daemon {
     this.keys = prepared?.keys ?? fileKeys(paths, 'this daemon uses no TPM for them');
     const host = hostFacts(version);
     const redaction = settings.records?.redact ?? keepAll;
-    const { signer, redactionKey } = this.keys;
+    const { signer, redactionKey, seal } = this.keys;
     this.audit = openAudit(paths.database, {
       now,
       host,
       redaction,
       signer,
+      seal,
       onSigned: () => this.attestation.checkpointed(),
       ...(redactionKey === undefined ? {} : { redactionKey }),
     });
+    const { dropped } = this.sealing;
+    if (dropped !== '')
+      process.stderr.write(`cordond: values that should be sealed are dropped: ${dropped}\n`);
     this.launchStop = new LaunchStop(this.audit.settings);
     this.sessions = new Sessions(this.audit, paths, now, (session, why) =>
       this.tokens.sessionOver(session, why),
@@ -230,6 +234,16 @@ export class Daemon {
 
   accounts(): Accounts {
     return systemAccounts();
+  }
+
+  /** What becomes of values that the settings want sealed. */
+  get sealing(): { readonly wanted: boolean; readonly dropped: string } {
+    const wanted = Object.values(this.settings.records?.redact ?? keepAll).includes('seal');
+    const { vault, unsealed } = this.keys;
+    return {
+      wanted,
+      dropped: wanted ? (vault === undefined ? unsealed : (vault.problem?.message ?? '')) : '',
+    };
   }
 
   /** After links: rules are judged against the names the kernel has. */
