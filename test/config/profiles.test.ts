@@ -49,7 +49,7 @@ t.test('a file that others can change, is no file, too large or not UTF-8 is ref
   chmodSync(file, 0o644);
   t.equal(problem(), '');
   writeFileSync(file, Buffer.concat([Buffer.from(body('p')), Buffer.from([0x23, 0xff])]));
-  t.match(problem(), /not UTF-8/);
+  t.match(problem(), /p\.yaml:4: the line is not UTF-8/);
   writeFileSync(file, 'x'.repeat(1024 * 1024 + 1));
   t.match(problem(), /larger than 1 MiB/);
   rmSync(file);
