@@ -106,7 +106,8 @@ export class PolicyWatch {
       if (isNews || tell === 'all') this.#listener.broken(broken);
       return false;
     }
-    if (same(this.#state, next)) return true;
+    // Put back as it was after it was broken: that it is whole again is news.
+    if (same(this.#state, next) && !isNews) return true;
     this.#state = next;
     this.#listener.changed(next);
     return true;

@@ -93,6 +93,10 @@ t.test('a change is taken over whole; a broken one changes nothing and is report
   t.match(broken, [{ code: 'policy-invalid', facts: { file: join(own, 'a.yaml'), line: 4, key: 'oops' } }]);
   t.equal(watch.state, before);
 
+  const putBack = await next(() => writeFileSync(join(own, 'a.yaml'), body('a')));
+  t.ok('sources' in putBack, 'a file put back as it was is whole again, and that is told');
+  t.strictSame(watch.problems, []);
+
   const mended = await next(() => writeFileSync(join(own, 'a.yaml'), body('a', 'mode: monitor\n')));
   t.ok('sources' in mended);
   t.equal(watch.state, mended);
