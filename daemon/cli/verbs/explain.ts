@@ -2,12 +2,12 @@
 // this.
 import type { SessionRecord } from '../../model/mod.ts';
 import type { ExplainAnswer } from '../../wire/mod.ts';
-import { parseRecord, programName, ruleText } from '../record.ts';
+import { parseRecord, programName, ruleText, withoutEnvelopes } from '../record.ts';
 import type { Colours } from '../text/colour.ts';
 import { columns } from '../text/columns.ts';
 import { printable, printableLines } from '../text/printable.ts';
 import { clockText } from '../text/time.ts';
-import type { VerbAction } from '../verb.ts';
+import { isSet, type VerbAction } from '../verb.ts';
 
 const verdicts: Readonly<Record<SessionRecord['disposition'], string>> = {
   denied: 'was denied',
@@ -89,12 +89,14 @@ export function explainLines(record: SessionRecord, answer: ExplainAnswer, colou
   ];
 }
 
-export const explain: VerbAction = async ({ daemon, operands, json, colours, out }) => {
-  const answer = await daemon.ask('explain', { id: operands[0] ?? '' }, 'explainAnswer');
+export const explain: VerbAction = async (context) => {
+  const { daemon, operands, json, colours, out } = context;
+  const request = { id: operands[0] ?? '', reveal: isSet(context, 'reveal') };
+  const answer = await daemon.ask('explain', request, 'explainAnswer');
   const record = parseRecord(answer.record);
   if (json) {
     const { layer, rule, change, notes } = answer;
     out(JSON.stringify({ record, layer, rule, change, changeFile: answer.changeFile, notes }));
-  } else out(...explainLines(record, answer, colours));
+  } else out(...explainLines(withoutEnvelopes(record), answer, colours));
   return 0;
 };

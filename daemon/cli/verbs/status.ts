@@ -33,6 +33,13 @@ function keysRow(json: string): string[][] {
   return keys?.locked === true ? [['keys', printable(`LOCKED: ${keys.reason} (${keys.fix})`)]] : [];
 }
 
+/** What should be sealed and cannot be is not kept. */
+function sealingRow(json: string): string[][] {
+  const { sealing } = more(json) as { readonly sealing?: { readonly dropped: string } };
+  if (sealing === undefined || sealing.dropped === '') return [];
+  return [['sealing', printable(`VALUES ARE DROPPED that should be sealed: ${sealing.dropped}`)]];
+}
+
 export const status: VerbAction = async ({ daemon, json, colours, now, out }) => {
   const answer = await daemon.ask('status', {}, 'statusAnswer');
   const { version, pid, started, sessions, killed, records, denied } = answer;
@@ -61,6 +68,7 @@ export const status: VerbAction = async ({ daemon, json, colours, now, out }) =>
     ...policyRow(answer.json),
     ...attestationRow(answer.json),
     ...keysRow(answer.json),
+    ...sealingRow(answer.json),
   ];
   out(
     ...columns([], rows, (cell, column, row) =>
