@@ -4,7 +4,8 @@ import type { RecordFilter } from '../ocsf/mod.ts';
 import type { SessionRecord } from '../model/mod.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntriesTable, KeptRecord } from './entries-table.ts';
-import { positionsOf, segmentSize } from './segments.ts';
+import { segmentSize } from './offsets.ts';
+import { positionsOf } from './segments.ts';
 import type { Indexed, Segment, Segments } from './segments.ts';
 
 export interface SearchRequest extends RecordFilter {
