@@ -8,7 +8,7 @@ export { classOf, recordClasses } from './kinds.ts';
 export type { RecordClass } from './kinds.ts';
 export { recordOf } from './record.ts';
 export { redact, redactArguments } from './redact.ts';
-export { isPlain, templateOf } from './template.ts';
+export { isPlain, templateOf, templateOfPieces } from './template.ts';
 export type { EventTemplate } from './template.ts';
 export { matches, termsOf, termsOfFilter } from './terms.ts';
 export type { RecordFilter, Term } from './terms.ts';
