@@ -6,8 +6,16 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { writeDurably } from '../../native-bindings/files/mod.ts';
 import type { Tpm } from '../../native-bindings/tpm/mod.ts';
-import { boxUp, Fields, parsed, readVaultFile, recordKeyBinding, unbox, vaultText } from '../evidence/mod.ts';
-import type { Sealed } from '../evidence/mod.ts';
+import {
+  boxUp,
+  maxSealedData,
+  readSecrets,
+  readVaultFile,
+  recordKeyBinding,
+  unbox,
+  vaultText,
+} from '../evidence/mod.ts';
+import type { Sealed, Secrets } from '../evidence/mod.ts';
 import { CordonError } from '../model/mod.ts';
 import { openKey, sealUp } from './seal.ts';
 import type { SealOptions } from './seal.ts';
@@ -15,7 +23,7 @@ import type { SealOptions } from './seal.ts';
 /** Name of the secret that signs the record: an Ed25519 key, PKCS #8 in PEM. */
 export const recordKeyName = 'record-key';
 
-export type Secrets = ReadonlyMap<string, string>;
+export type { Secrets };
 /** Where to seal, and to what; undefined: there is no TPM, or no escrow key. */
 export type SealPlace = () => { readonly tpm: Tpm; readonly options: SealOptions } | undefined;
 
@@ -30,16 +38,6 @@ const rawOf = (key: KeyObject): Buffer =>
   Buffer.from(createPublicKey(key).export({ format: 'jwk' }).x ?? '', 'base64url');
 
 const secretsText = (secrets: Secrets): Buffer => Buffer.from(JSON.stringify(Object.fromEntries(secrets)));
-
-function readSecrets(content: Buffer): Secrets {
-  const fields = new Fields('secrets', parsed('secrets', content.toString('utf8')));
-  return new Map(
-    fields.entries().map(([name, value]) => {
-      if (typeof value === 'string') return [name, value];
-      throw new CordonError('protocol', `the secret ${name} is no text`);
-    }),
-  );
-}
 
 /** Throws when the content is not that of a vault for this key. */
 function unlockedWith(content: Buffer, key: Buffer, publicKey: Buffer): Unlocked {
@@ -113,11 +111,32 @@ export class Vault {
     return this.#opened().secrets.get(name);
   }
 
+  /** Names of what is kept. Throws CordonError while it is locked. */
+  get names(): readonly string[] {
+    return [...this.#opened().secrets.keys()];
+  }
+
   /** On the disk when it returns. The TPM is not asked: the key of the box stays. */
   write(name: string, text: string): void {
+    this.#keep(new Map([...this.#opened().secrets, [name, text]]));
+  }
+
+  /** As `write`. False: there was none. */
+  remove(name: string): boolean {
+    const secrets = new Map(this.#opened().secrets);
+    if (!secrets.delete(name)) return false;
+    this.#keep(secrets);
+    return true;
+  }
+
+  #keep(secrets: Secrets): void {
     const open = this.#opened();
-    const secrets = new Map([...open.secrets, [name, text]]);
-    this.#sealed = { ...this.#sealed, box: boxUp(open.key, secretsText(secrets)) };
+    const text = secretsText(secrets);
+    if (text.length > maxSealedData)
+      throw new CordonError('limit', `the vault would hold more than ${maxSealedData} bytes`, {
+        fix: 'remove secrets that nothing uses: cordon secret list',
+      });
+    this.#sealed = { ...this.#sealed, box: boxUp(open.key, text) };
     this.#write();
     this.#open = { ...open, secrets };
   }

@@ -1,6 +1,6 @@
 import { keepAll } from '../model/mod.ts';
 import type { NewRecord, RedactionPolicy, RetentionSettings } from '../model/mod.ts';
-import type { HostFacts } from '../ocsf/mod.ts';
+import type { HostFacts, SealText } from '../ocsf/mod.ts';
 import {
   base64Of,
   consistencyProof,
@@ -65,6 +65,8 @@ export interface AuditOptions {
   readonly redaction?: RedactionPolicy;
   /** The host's key for hashes, undefined while it is locked; a file beside the database when not given. */
   readonly redactionKey?: () => Uint8Array | undefined;
+  /** Undefined while its key is locked: what would be sealed is dropped, as where this is not given. */
+  readonly seal?: () => SealText | undefined;
   /** Told when checkpoints were signed; must return at once and not throw. */
   readonly onSigned?: () => void;
 }
@@ -86,6 +88,8 @@ export interface Audit {
   readonly settings: SettingsTable;
   readonly sinks: Sinks;
   readonly tokens: TokensTable;
+  /** Why a new log began when this was opened; undefined when the log goes on, or is the first. */
+  readonly restarted: string | undefined;
   /** Of the log that grows. */
   head(): LogHead;
   /** Verifier key of its checkpoints (C2SP signed-note). */
@@ -139,13 +143,14 @@ interface Parts {
   readonly checkpoints: Checkpoints;
   readonly search: Search;
   readonly publicKey: Uint8Array;
+  readonly restarted: string | undefined;
   readonly now: () => number;
 }
 
 /** Opens (or makes) the daemon's database at `path`. One process only: the caller holds the state directory's lock. */
 export function openAudit(
   path: string,
-  { now, host = unknownHost, signer, redaction = keepAll, redactionKey, onSigned }: AuditOptions,
+  { now, host = unknownHost, signer, redaction = keepAll, redactionKey, seal, onSigned }: AuditOptions,
 ): Audit {
   const db = openDatabase(path);
   const key = signer ?? softwareSigner(`${path}.key`);
@@ -157,7 +162,7 @@ export function openAudit(
   const contexts = new EventContexts(registry, host);
   const checkpoints = new Checkpoints(db, log, key, headFile, now);
   if (onSigned !== undefined) checkpoints.onSigned = onSigned;
-  const redact = redactor(redaction, keyOf);
+  const redact = redactor(redaction, keyOf, seal);
   const segments = new Segments(db);
   const first = { db, log, contexts, redact, segments, now };
   if (broken === undefined) convertRecords(first);
@@ -167,7 +172,8 @@ export function openAudit(
     convertRecords(first);
   }
   const search = new Search(db, segments, new EntriesTable(db));
-  return auditOf({ db, log, checkpoints, search, publicKey: key.publicKey, now }, spool, registry);
+  const { publicKey } = key;
+  return auditOf({ db, log, checkpoints, search, publicKey, restarted: broken, now }, spool, registry);
 }
 
 function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
@@ -188,6 +194,7 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
     settings,
     sinks,
     tokens: new TokensTable(db),
+    restarted: parts.restarted,
     head: () => log.head(),
     verifierKey: () => formatVerifierKey(noteVerifier(log.identity.origin, parts.publicKey)),
     checkpoint,

@@ -5,6 +5,10 @@ import type { Verb, VerbOption } from './verb.ts';
 const session: VerbOption = { flags: '--session <id>', summary: 'only this session' };
 const since: VerbOption = { flags: '--since <time>', summary: 'a span such as 10m or 2h, or an ISO time' };
 const limit: VerbOption = { flags: '--limit <n>', summary: 'at most this many, the newest' };
+const reveal: VerbOption = {
+  flags: '--reveal',
+  summary: 'with what is sealed (administrators; it is recorded)',
+};
 const all: VerbOption = { flags: '--all', summary: 'every session' };
 const reason: VerbOption = { flags: '--reason <text>', summary: 'why, for the record' };
 const workspace: VerbOption = { flags: '--workspace <dir>', summary: 'value of ${workspace}' };
@@ -66,7 +70,7 @@ export const verbs: readonly Verb[] = [
     name: 'explain',
     summary: 'why one action was blocked, and what would allow it',
     operands: ['<id>'],
-    options: [],
+    options: [reveal],
     load: async () => (await import('./verbs/explain.ts')).explain,
   },
   {
@@ -126,6 +130,7 @@ export const verbs: readonly Verb[] = [
       ...filterOptions,
       limit,
       { flags: '--before <position>', summary: 'go on from where a page ended' },
+      reveal,
     ],
     load: async () => (await import('./verbs/audit-query.ts')).auditQuery,
   },
@@ -139,6 +144,16 @@ export const verbs: readonly Verb[] = [
       ...filterOptions,
     ],
     load: async () => (await import('./verbs/audit-export.ts')).auditExport,
+  },
+  {
+    name: 'audit reveal',
+    summary: 'exported or shipped records with what is sealed in them: without a daemon, with the escrow key',
+    operands: ['<file>'],
+    options: [
+      { flags: '--escrow <file>', summary: 'the private escrow key (PEM)' },
+      { flags: '--keys <file>', summary: 'the machine’s sealed keys: <state-dir>/keys/sealed.json' },
+    ],
+    load: async () => (await import('./verbs/audit-reveal.ts')).auditReveal,
   },
   {
     name: 'attest status',

@@ -20,6 +20,7 @@ import { hostFacts } from './host-facts.ts';
 import { fileKeys, openHostKeys } from './host-keys.ts';
 import type { HostKeys } from './host-keys.ts';
 import { launchBody, makeSessionDirectories, planRequest } from './launch-body.ts';
+import { closedRecord, openedRecords } from './log-life.ts';
 import { pathsOf } from './paths.ts';
 import type { Paths } from './paths.ts';
 import { updatePolicy } from './policy-update.ts';
@@ -114,15 +115,19 @@ export class Daemon {
     this.keys = prepared?.keys ?? fileKeys(paths, 'this daemon uses no TPM for them');
     const host = hostFacts(version);
     const redaction = settings.records?.redact ?? keepAll;
-    const { signer, redactionKey } = this.keys;
+    const { signer, redactionKey, seal } = this.keys;
     this.audit = openAudit(paths.database, {
       now,
       host,
       redaction,
       signer,
+      seal,
       onSigned: () => this.attestation.checkpointed(),
       ...(redactionKey === undefined ? {} : { redactionKey }),
     });
+    const { dropped } = this.sealing;
+    if (dropped !== '')
+      process.stderr.write(`cordond: values that should be sealed are dropped: ${dropped}\n`);
     this.launchStop = new LaunchStop(this.audit.settings);
     this.sessions = new Sessions(this.audit, paths, now, (session, why) =>
       this.tokens.sessionOver(session, why),
@@ -179,6 +184,7 @@ export class Daemon {
   }
 
   async start(): Promise<void> {
+    for (const record of openedRecords(this.audit, this.version)) this.note(daemonStream, record);
     const left = await this.sessions.restore();
     await this.tokens.start();
     this.#removeStrayDirectories();
@@ -221,12 +227,23 @@ export class Daemon {
     this.profiles.close();
     for (const session of this.sessions.all) session.release();
     this.attestation.close();
+    this.note(daemonStream, closedRecord(this.audit, this.version));
     this.audit.close();
     for (const fd of this.#locks) closeSync(fd);
   }
 
   accounts(): Accounts {
     return systemAccounts();
+  }
+
+  /** What becomes of values that the settings want sealed. */
+  get sealing(): { readonly wanted: boolean; readonly dropped: string } {
+    const wanted = Object.values(this.settings.records?.redact ?? keepAll).includes('seal');
+    const { vault, unsealed } = this.keys;
+    return {
+      wanted,
+      dropped: wanted ? (vault === undefined ? unsealed : (vault.problem?.message ?? '')) : '',
+    };
   }
 
   /** After links: rules are judged against the names the kernel has. */

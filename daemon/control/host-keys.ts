@@ -9,7 +9,10 @@ import type { Signer } from '../audit/mod.ts';
 import { recordKeyName, Vault } from '../attestation/mod.ts';
 import type { SealPlace } from '../attestation/mod.ts';
 import type { AttestationSettings } from '../config/attestation-settings.ts';
+import { sealingKeys } from '../evidence/mod.ts';
 import { CordonError } from '../model/mod.ts';
+import { valueOpener, valueSealer } from '../ocsf/mod.ts';
+import type { OpenText, SealText } from '../ocsf/mod.ts';
 import { asCordonError } from '../wire/mod.ts';
 import type { Paths } from './paths.ts';
 import { sealPlace, tpmNamed } from './tpm-settings.ts';
@@ -30,6 +33,10 @@ export interface HostKeys {
   /** Undefined: cordond keeps it in the usual file. */
   readonly redactionKey: (() => Uint8Array | undefined) | undefined;
   readonly tokenKeys: SecretText | undefined;
+  /** Seals values of records; undefined while the vault is locked, and where there is none. */
+  readonly seal: () => SealText | undefined;
+  /** Opens them again. Throws CordonError that says why not. */
+  readonly unseal: () => OpenText;
 }
 
 const names = { redaction: 'redaction-key', tokens: 'token-keys' } as const;
@@ -42,6 +49,12 @@ export const fileKeys = (paths: Paths, unsealed: string): HostKeys => ({
   signer: softwareSigner(paths.recordKey),
   redactionKey: undefined,
   tokenKeys: undefined,
+  seal: () => undefined,
+  unseal: () => {
+    throw new CordonError('unavailable', `values of records are not sealed here: ${unsealed}`, {
+      fix: 'those of another machine: cordon audit reveal, with its escrow key',
+    });
+  },
 });
 
 const textAt = (path: string): string | undefined =>
@@ -82,6 +95,15 @@ function redactionKeyOf(vault: Vault): Uint8Array | undefined {
   return key;
 }
 
+/** Made when something is to be sealed for the first time. */
+function sealOf(vault: Vault): SealText | undefined {
+  if (vault.problem !== undefined) return undefined;
+  const known = sealingKeys.read(vault.read(sealingKeys.name)).at(-1);
+  const key = known ?? randomBytes(32);
+  if (known === undefined) vault.write(sealingKeys.name, sealingKeys.text([key]));
+  return valueSealer(key);
+}
+
 const vaultKeys = (vault: Vault): HostKeys => ({
   vault,
   unsealed: '',
@@ -96,6 +118,8 @@ const vaultKeys = (vault: Vault): HostKeys => ({
     read: () => vault.read(names.tokens),
     write: (text) => vault.write(names.tokens, text),
   },
+  seal: () => sealOf(vault),
+  unseal: () => valueOpener(sealingKeys.read(vault.read(sealingKeys.name))),
 });
 
 async function withTpm<T>(

@@ -101,6 +101,7 @@ export interface QueryRequest {
   readonly host: string;
   readonly limit: number;
   readonly before: number;
+  readonly reveal: boolean;
 }
 
 export interface QueryAnswer {
@@ -126,6 +127,7 @@ export interface ExportAnswer {
 
 export interface ExplainRequest {
   readonly id: string;
+  readonly reveal: boolean;
 }
 
 export interface ExplainAnswer {
@@ -663,6 +665,7 @@ export const fieldTables: Readonly<Record<string, readonly FieldRow[]>> = {
     { no: 7, name: 'host', type: 'string', repeated: false },
     { no: 8, name: 'limit', type: 'uint32', repeated: false },
     { no: 9, name: 'before', type: 'uint64', repeated: false },
+    { no: 10, name: 'reveal', type: 'bool', repeated: false },
   ],
   QueryAnswer: [
     { no: 1, name: 'records', type: 'string', repeated: true },
@@ -682,7 +685,10 @@ export const fieldTables: Readonly<Record<string, readonly FieldRow[]>> = {
     { no: 2, name: 'done', type: 'uint64', repeated: false },
     { no: 3, name: 'total', type: 'uint64', repeated: false },
   ],
-  ExplainRequest: [{ no: 1, name: 'id', type: 'string', repeated: false }],
+  ExplainRequest: [
+    { no: 1, name: 'id', type: 'string', repeated: false },
+    { no: 2, name: 'reveal', type: 'bool', repeated: false },
+  ],
   ExplainAnswer: [
     { no: 1, name: 'record', type: 'string', repeated: false },
     { no: 2, name: 'layer', type: 'string', repeated: false },

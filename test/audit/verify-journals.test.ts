@@ -10,7 +10,7 @@ import { checkJournals } from '../../daemon/audit/verify/journals.ts';
 import type { Problem } from '../../daemon/audit/verify/result.ts';
 import { keepAll } from '../../daemon/model/mod.ts';
 import type { RedactionPolicy, SessionRecord } from '../../daemon/model/mod.ts';
-import { eventText } from '../../daemon/ocsf/mod.ts';
+import { eventText, valueSealer } from '../../daemon/ocsf/mod.ts';
 import { encodeJournalFrame } from '../../daemon/wire/mod.ts';
 import { session, verifyFiles } from '../support/log-files.ts';
 import { sampleRecord, sampleSession } from '../support/records.ts';
@@ -35,7 +35,11 @@ const exec = (seq: number): Partial<SessionRecord> => ({
 function scene(t: Test, redaction: RedactionPolicy = keepAll): Scene {
   const directory = temporaryDirectory(t);
   const [database, journal] = [join(directory, 'cordon.db'), join(directory, 'j')];
-  const audit = openAudit(database, { now: () => 42, redaction });
+  const audit = openAudit(database, {
+    now: () => 42,
+    redaction,
+    seal: () => valueSealer(Buffer.alloc(32, 3)),
+  });
   audit.registry.add(sampleSession(session), journal);
   audit.spool.register(session, journal);
   const frames: Buffer[] = [];
@@ -64,6 +68,8 @@ t.test('a journal and its log agree, whatever was redacted', async (t) => {
     keepAll,
     { arguments: 'hash', paths: 'keep', content: 'drop' },
     { arguments: 'drop', paths: 'hash', content: 'keep' },
+    { arguments: 'seal', paths: 'seal', content: 'hash' },
+    { arguments: 'hash', paths: 'seal', content: 'seal' },
   ];
   for (const policy of policies) t.strictSame(await problems(scene(t, policy)), [], JSON.stringify(policy));
 });

@@ -70,7 +70,7 @@ export function agentSuite(agent: Agent): void {
 
 /** What a person does: waits for the prompt, asks, waits for the answer, leaves. */
 async function converse(agent: Agent, terminal: Terminal, { model }: Scene): Promise<{ code: number }> {
-  await terminal.shows(agent.ready, 30_000);
+  await terminal.shows(agent.ready, 120_000);
   await terminal.enter(prompt);
   await until('the script is played', () => model.finished() || terminal.exited !== undefined, {
     within: patience,

@@ -66,7 +66,7 @@ export class Terminal {
   }
 
   /** Waits until these words are on the screen, white space ignored. */
-  async shows(text: string, within = 20_000): Promise<void> {
+  async shows(text: string, within = 60_000): Promise<void> {
     const wanted = text.replace(/\s/g, '');
     await until(`the terminal shows ${JSON.stringify(text)}`, () => this.words.includes(wanted), {
       within,

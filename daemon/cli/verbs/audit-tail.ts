@@ -1,6 +1,6 @@
 // `cordon audit tail [-f]`: every record, as it comes.
 import type { SessionRecord } from '../../model/mod.ts';
-import { programName, recordsOf } from '../record.ts';
+import { programName, recordsOf, withoutEnvelopes } from '../record.ts';
 import type { Colours } from '../text/colour.ts';
 import { printable } from '../text/printable.ts';
 import { clockText } from '../text/time.ts';
@@ -17,7 +17,8 @@ function paintDisposition(record: SessionRecord, colours: Colours): string {
 }
 
 /** One line a record; widths are fixed, because what comes later is not known. */
-export function recordLine(record: SessionRecord, colours: Colours): string {
+export function recordLine(given: SessionRecord, colours: Colours): string {
+  const record = withoutEnvelopes(given);
   const { object2 } = record;
   const object =
     object2 === undefined || object2 === record.object ? record.object : `${record.object} → ${object2}`;

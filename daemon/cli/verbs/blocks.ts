@@ -2,7 +2,7 @@
 import type { SessionRecord } from '../../model/mod.ts';
 import { CordonError } from '../../model/mod.ts';
 import { withProgress } from '../progress.ts';
-import { programName, recordsOf } from '../record.ts';
+import { programName, recordsOf, withoutEnvelopes } from '../record.ts';
 import { columns } from '../text/columns.ts';
 import { clockText, parseSince } from '../text/time.ts';
 import { textOption, type VerbAction, type VerbContext } from '../verb.ts';
@@ -54,7 +54,7 @@ export const blocks: VerbAction = async (context) => {
     out('Nothing was blocked.');
     return 0;
   }
-  const [head = '', ...lines] = columns(heading, records.map(row));
+  const [head = '', ...lines] = columns(heading, records.map(withoutEnvelopes).map(row));
   out(colours.bold(head), ...lines);
   if (records.length === request.limit) out(`The newest ${request.limit}; more: --limit N`);
   return 0;
