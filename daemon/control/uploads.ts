@@ -5,11 +5,13 @@ import type { Socket } from 'node:net';
 import type { NewRecord, SinkSettings } from '../model/mod.ts';
 import { CordonError } from '../model/mod.ts';
 import { fileSink, isNetworkSink, packSink, sleep, startPump } from '../uploader/mod.ts';
-import type { EntryLog, Power, Pump, SinkReport, Source, Time } from '../uploader/mod.ts';
-import { Connection } from '../wire/mod.ts';
+import type { EntryLog, NetworkSink, Power, Pump, SinkReport, Source, Time } from '../uploader/mod.ts';
+import { asCordonError, Connection } from '../wire/mod.ts';
 import type { Incoming, SinkInfo } from '../wire/mod.ts';
 import { Rate } from './rate.ts';
 import { SinkState } from './sink-state.ts';
+import { withSecrets } from './sink-secrets.ts';
+import type { ReadSecret } from './sink-secrets.ts';
 import { dispatch } from './table.ts';
 import { keepUploader } from './uploader-process.ts';
 import type { UploaderProcess } from './uploader-process.ts';
@@ -26,6 +28,8 @@ export interface UploadsOptions {
   readonly hosts: Readonly<Record<string, readonly string[]>>;
   readonly now: () => number;
   readonly note: (record: NewRecord) => void;
+  /** Secrets that sinks name; there are none when not given. */
+  readonly secret?: ReadSecret;
   /** Looked at now and then. */
   readonly power: () => Power;
 }
@@ -55,6 +59,8 @@ export class Uploads {
   #powerTimer: NodeJS.Timeout | undefined;
   #hint: NodeJS.Timeout | undefined;
   #free = 0;
+  /** Its process is ended by us, for another to have what has changed. */
+  #renewing = false;
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: UploadsOptions) {
@@ -142,11 +148,10 @@ export class Uploads {
 
   #setUp(connection: Connection): void {
     const { version, log, upstream, hosts } = this.#options;
-    const sinks = this.#network.map((state) => {
+    const sinks = this.#network.flatMap((state) => {
       state.restart();
-      const { settings } = state;
-      if (!isNetworkSink(settings)) throw new CordonError('internal', `${settings.name} is no network sink`);
-      return packSink({ settings, next: state.next });
+      const settings = this.#ready(state);
+      return settings === undefined ? [] : [packSink({ settings, next: state.next })];
     });
     const { onBattery, percent } = this.#power;
     connection.notify('uploadSetup', {
@@ -158,6 +163,27 @@ export class Uploads {
       onBattery,
       battery: percent,
     });
+  }
+
+  /** Undefined while what it needs of the vault is not there: that sink waits, and the others do not. */
+  #ready(state: SinkState): NetworkSink | undefined {
+    const { settings } = state;
+    if (!isNetworkSink(settings)) throw new CordonError('internal', `${settings.name} is no network sink`);
+    try {
+      return withSecrets(settings, this.#options.secret ?? (() => undefined));
+    } catch (error) {
+      const { message, facts } = asCordonError(error);
+      this.#told(state, { state: 'waiting', error: message, fix: facts.fix ?? '', nextTry: 0, warning: '' });
+      return undefined;
+    }
+  }
+
+  /** The secrets are other ones, or are there now: who needs them begins anew, where the cursor is. */
+  secretsChanged(): void {
+    const concerned = this.#network.some(({ settings }) => isNetworkSink(settings) && settings.secrets);
+    if (!concerned || this.pid === undefined) return;
+    this.#renewing = true;
+    this.#process?.kill();
   }
 
   #startFile(state: SinkState): void {
@@ -237,6 +263,9 @@ export class Uploads {
   }
 
   #ended(how: string): void {
+    const renewing = this.#renewing;
+    this.#renewing = false;
+    if (renewing) return;
     process.stderr.write(`cordond: the uploader ended (${how}) and is started again\n`);
     this.#note('uploader-ended', `the uploader ended: ${how}; it is started again`);
   }
