@@ -86,6 +86,8 @@ export interface Audit {
   readonly settings: SettingsTable;
   readonly sinks: Sinks;
   readonly tokens: TokensTable;
+  /** Why a new log began when this was opened; undefined when the log goes on, or is the first. */
+  readonly restarted: string | undefined;
   /** Of the log that grows. */
   head(): LogHead;
   /** Verifier key of its checkpoints (C2SP signed-note). */
@@ -139,6 +141,7 @@ interface Parts {
   readonly checkpoints: Checkpoints;
   readonly search: Search;
   readonly publicKey: Uint8Array;
+  readonly restarted: string | undefined;
   readonly now: () => number;
 }
 
@@ -167,7 +170,8 @@ export function openAudit(
     convertRecords(first);
   }
   const search = new Search(db, segments, new EntriesTable(db));
-  return auditOf({ db, log, checkpoints, search, publicKey: key.publicKey, now }, spool, registry);
+  const { publicKey } = key;
+  return auditOf({ db, log, checkpoints, search, publicKey, restarted: broken, now }, spool, registry);
 }
 
 function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
@@ -188,6 +192,7 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
     settings,
     sinks,
     tokens: new TokensTable(db),
+    restarted: parts.restarted,
     head: () => log.head(),
     verifierKey: () => formatVerifierKey(noteVerifier(log.identity.origin, parts.publicKey)),
     checkpoint,

@@ -77,7 +77,7 @@ export class Spool {
     this.#now = now;
     this.#table = new EntriesTable(db);
     // The numbers of another log are others: what was lost with it may have been shipped under them.
-    const floor = log.identity.base === 0 ? 0 : log.identity.number * numbersOfALog;
+    const floor = log.identity.base === 0 ? 0 : firstNumber(log.identity.number);
     this.#daemonSeq = Math.max(this.#table.lastSeq(daemonStream), floor);
     this.#before = earlierTotals(db, log.identity.number);
     this.#moveCursor = db.prepare('UPDATE journals SET cursor = ? WHERE session = ?');
@@ -347,8 +347,11 @@ const journalAt = (session: string, path: string, cursor: number, sequence: Sequ
   sequence,
 });
 
-/** More than a log will ever have of the daemon's own records. */
-const numbersOfALog = 10 ** 9;
+/**
+ * Of the daemon's own records: a thousand million for a log that has an ordinary number. A log whose number is a time
+ * (log-start.ts) leaves room for fewer, for ids have fifteen digits at most.
+ */
+const firstNumber = (log: number): number => (log < 100_000 ? log * 10 ** 9 : log * 10 ** 5);
 
 /** Of the logs before this one. */
 function earlierTotals(db: Database, number: number): { records: number; denied: number } {

@@ -20,6 +20,7 @@ import { hostFacts } from './host-facts.ts';
 import { fileKeys, openHostKeys } from './host-keys.ts';
 import type { HostKeys } from './host-keys.ts';
 import { launchBody, makeSessionDirectories, planRequest } from './launch-body.ts';
+import { closedRecord, openedRecords } from './log-life.ts';
 import { pathsOf } from './paths.ts';
 import type { Paths } from './paths.ts';
 import { updatePolicy } from './policy-update.ts';
@@ -184,6 +185,7 @@ export class Daemon {
   }
 
   async start(): Promise<void> {
+    for (const record of openedRecords(this.audit, this.version)) this.note(daemonStream, record);
     const left = await this.sessions.restore();
     await this.tokens.start();
     this.#removeStrayDirectories();
@@ -227,6 +229,7 @@ export class Daemon {
     this.profiles.close();
     for (const session of this.sessions.all) session.release();
     this.attestation.close();
+    this.note(daemonStream, closedRecord(this.audit, this.version));
     this.audit.close();
     for (const fd of this.#locks) closeSync(fd);
   }

@@ -1,13 +1,17 @@
 // How long the first page of `cordon audit query` takes with many records. Run:
 //   bash daemon/scripts/node24.sh test/bench/query.ts [records] [file]
 // Makes a database of that many records (10,000,000 when not given) in FILE (a temporary one when not given; one that is
-// there is used again), then asks. Entries are inserted without their proof; events, index and look-up are the daemon's.
+// there is used again), then asks. Events, log, index and look-up are the daemon's.
 // Ten million take 15 GB.
 import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Checkpoints } from '../../daemon/audit/checkpoints.ts';
 import { openDatabase } from '../../daemon/audit/database.ts';
 import { EntriesTable } from '../../daemon/audit/entries-table.ts';
+import type { NewEntry } from '../../daemon/audit/log.ts';
+import { startLog } from '../../daemon/audit/log-start.ts';
+import { softwareSigner } from '../../daemon/audit/mod.ts';
 import { Search } from '../../daemon/audit/search.ts';
 import type { SearchRequest } from '../../daemon/audit/search.ts';
 import { Segments } from '../../daemon/audit/segments.ts';
@@ -78,25 +82,24 @@ function recordAt(position: number): SessionRecord {
   };
 }
 
+/** Through the log, as cordond appends: chain, tree and checkpoints are real, so that the same file can be verified. */
 function fill(): void {
   const db = openDatabase(file);
   db.pragma('synchronous = OFF');
-  const insert = db.prepare(
-    `INSERT INTO entries (position, stream, seq, part, settled, subject, time, class, disposition, leaf, chain, event)
-     VALUES (?, ?, ?, 0, 1, ?, ?, ?, ?, x'00', x'00', ?)`,
-  );
+  const signer = softwareSigner(`${file}.key`);
+  const headFile = `${file}.head`;
+  const { log } = startLog({ db, signer, headFile, now: Date.now });
+  const checkpoints = new Checkpoints(db, log, signer, headFile, Date.now);
   const segments = new Segments(db);
-  // A database that was left half full goes on where the index ends.
-  for (let from = segments.next; from < count; from += 10_000) {
-    db.prepare('DELETE FROM entries WHERE position >= ?').run(from);
+  const search = new Search(db, segments, new EntriesTable(db));
+  while (search.catchUp());
+  // A log that was left half full goes on where it ends.
+  for (let from = log.size; from < count; from += 10_000) {
     const entries = Array.from({ length: Math.min(10_000, count - from) }, (_, i) => recordAt(from + i));
-    db.transaction(() => {
-      for (const record of entries) {
-        const { seq, session, time, disposition } = record;
-        const text = eventText(record, inSession, 'record');
-        insert.run(seq, session, seq, session, time, classOf(record), disposition, text);
-      }
-    })();
+    log.commit(() => {
+      for (const record of entries) log.append(entryOf(record));
+    });
+    checkpoints.sign();
     segments.take(
       entries.map((record) => ({ position: record.seq, time: record.time, terms: termsOf(record) })),
     );
@@ -104,6 +107,18 @@ function fill(): void {
   }
   db.close();
 }
+
+const entryOf = (record: SessionRecord): NewEntry => ({
+  stream: record.session,
+  seq: record.seq,
+  part: 0,
+  settled: true,
+  subject: record.session,
+  time: record.time,
+  class: classOf(record),
+  disposition: record.disposition,
+  text: eventText(record, inSession, 'record'),
+});
 
 const questions: readonly (readonly [string, SearchRequest])[] = [
   ['nothing asked: the newest', {}],
@@ -140,19 +155,23 @@ const took = ((performance.now() - began) / 1000).toFixed(0);
 const gigabytes = (statSync(file).size / 1e9).toFixed(1);
 const of = `${count.toLocaleString('en')} records, ${gigabytes} GB`;
 console.log(there ? `${of}, made before` : `${of}, made in ${took} s`);
-console.log('first page of                                        records   first ms   again ms');
+console.log(`${'first page of'.padEnd(50)}   records   first ms   again ms   of it processor`);
 for (const [title, request] of questions) {
   // A connection of its own: nothing is in SQLite's cache at the first time (the system's may hold what was read).
   const db = openDatabase(file);
   const search = new Search(db, new Segments(db), new EntriesTable(db));
   search.catchUp();
   const times = [0, 0].map(() => {
-    const from = performance.now();
+    const [from, cpu] = [performance.now(), process.cpuUsage()];
     const found = ask(search, request);
-    return { found, ms: performance.now() - from };
+    const { user, system } = process.cpuUsage(cpu);
+    return { found, ms: performance.now() - from, cpu: (user + system) / 1000 };
   });
   const [first, again] = times.map(({ ms }) => ms.toFixed(1).padStart(10));
-  console.log(`${title.padEnd(50)} ${String(times[0]?.found).padStart(9)} ${first} ${again}`);
+  const cpu = times.map((each) => each.cpu.toFixed(0)).join('/');
+  console.log(
+    `${title.padEnd(50)} ${String(times[0]?.found).padStart(9)} ${first} ${again} ${cpu.padStart(17)}`,
+  );
   db.close();
 }
 if (directory !== '') rmSync(directory, { recursive: true });
