@@ -29,5 +29,5 @@ export function withSecrets(settings: NetworkSink, read: ReadSecret): NetworkSin
     ...(secrets.token === undefined ? {} : { token: word(secrets.token, found(secrets.token)) }),
     ...(secrets.key === undefined ? {} : { tls: { ...rest.tls, key: found(secrets.key) } }),
     ...(secrets.credentials === undefined ? {} : { credentials: found(secrets.credentials) }),
-  } as NetworkSink;
+  };
 }

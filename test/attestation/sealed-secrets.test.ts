@@ -146,7 +146,7 @@ t.test('credentials of sinks in the vault', { skip, timeout: 170_000 }, async (t
     writeFileSync(at('filler'), filler);
     const codes: number[] = [];
     for (const name of ['a', 'b', 'c', 'd'])
-      codes.push((await cordon.cli(['secret', 'put', name, '--file', at('filler')])).code ?? -1);
+      codes.push((await cordon.cli(['secret', 'put', name, '--file', at('filler')])).code);
     t.strictSame(codes, [0, 0, 1, 1], 'the vault does not grow beyond what can be read back');
     await cordon.killDaemon();
     await cordon.startDaemon();
