@@ -73,7 +73,7 @@ t.test(
     t.match(JSON.parse(audit.spool.byId(`${session}-999`)?.json ?? ''), expected(999));
     t.match(recordOf(audit.inclusion(`${session}-998`)?.event ?? ''), expected(998));
     audit.tend();
-  const [found] = [...audit.search.find({ path: '/home/user/file-1001' })].flat();
+    const [found] = [...audit.search.find({ path: '/home/user/file-1001' })].flat();
     t.match(JSON.parse(found?.json ?? ''), expected(1001));
     t.match(await verifyFiles(database), { ok: true, entries: 1200 });
   },
