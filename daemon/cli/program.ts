@@ -12,6 +12,7 @@ import type { Verb, VerbContext } from './verb.ts';
 const groupSummaries: Readonly<Record<string, string>> = {
   policy: 'profiles: check, show, test',
   audit: 'the record',
+  secret: 'what settings name and the vault holds',
   attest: 'what this machine proves of itself',
   verifier: 'judging what machines prove',
   token: 'capability tokens: mint, check, revoke',

@@ -156,6 +156,27 @@ export const verbs: readonly Verb[] = [
     load: async () => (await import('./verbs/audit-reveal.ts')).auditReveal,
   },
   {
+    name: 'secret put',
+    summary: 'keep a secret that settings name, sealed by the TPM: from a file or standard input',
+    operands: ['<name>'],
+    options: [{ flags: '--file <file>', summary: 'what to keep; standard input when not given' }],
+    load: async () => (await import('./verbs/secret.ts')).secretPut,
+  },
+  {
+    name: 'secret list',
+    summary: 'names of the secrets that are kept',
+    operands: [],
+    options: [],
+    load: async () => (await import('./verbs/secret.ts')).secretList,
+  },
+  {
+    name: 'secret remove',
+    summary: 'forget a secret',
+    operands: ['<name>'],
+    options: [],
+    load: async () => (await import('./verbs/secret.ts')).secretRemove,
+  },
+  {
     name: 'attest status',
     summary: 'what TPM there is, and what was last proved',
     operands: [],

@@ -158,6 +158,7 @@ export class Daemon {
       hosts: settings.hosts,
       now,
       note: (record) => this.note(daemonStream, record),
+      secret: (name) => this.keys.secrets.read(name),
       power: () => powerOf('/sys/class/power_supply'),
     });
     this.audit.spool.follow(() => this.uploads.hint());
@@ -213,6 +214,7 @@ export class Daemon {
       layer: 'daemon',
       reason: 'the keys of cordond are open again: what waited is signed',
     });
+    this.uploads.secretsChanged();
     await this.tokens.start();
   }
 

@@ -24,6 +24,16 @@ export interface SecretText {
   write(text: string): void;
 }
 
+/** Secrets by name, in the vault. Every member throws CordonError while it is locked, and where there is none. */
+export interface NamedSecrets {
+  readonly names: () => readonly string[];
+  readonly read: (name: string) => Buffer | undefined;
+  /** On the disk when it returns. */
+  readonly put: (name: string, secret: Uint8Array) => void;
+  /** False: there was none. */
+  readonly remove: (name: string) => boolean;
+}
+
 export interface HostKeys {
   /** Undefined: the keys are files. */
   readonly vault: Vault | undefined;
@@ -33,6 +43,8 @@ export interface HostKeys {
   /** Undefined: cordond keeps it in the usual file. */
   readonly redactionKey: (() => Uint8Array | undefined) | undefined;
   readonly tokenKeys: SecretText | undefined;
+  /** What administrators put there. */
+  readonly secrets: NamedSecrets;
   /** Seals values of records; undefined while the vault is locked, and where there is none. */
   readonly seal: () => SealText | undefined;
   /** Opens them again. Throws CordonError that says why not. */
@@ -43,12 +55,35 @@ const names = { redaction: 'redaction-key', tokens: 'token-keys' } as const;
 /** Milliseconds for one command of the TPM's while cordond starts: enforcement does not wait for a TPM that hangs. */
 const patience = 10_000;
 
+function noSecrets(unsealed: string): NamedSecrets {
+  const refuse = (): never => {
+    throw new CordonError('unavailable', `secrets are not kept here: ${unsealed}`, {
+      fix: 'attestation: tpm and escrow in cordond’s settings make a vault; or name files that only root reads',
+    });
+  };
+  return { names: refuse, read: refuse, put: refuse, remove: refuse };
+}
+
+/** Before the names that administrators give, so that none of them is one of ours. */
+const given = 'secret:';
+
+const namedSecrets = (vault: Vault): NamedSecrets => ({
+  names: () => vault.names.filter((name) => name.startsWith(given)).map((name) => name.slice(given.length)),
+  read: (name) => {
+    const text = vault.read(`${given}${name}`);
+    return text === undefined ? undefined : Buffer.from(text, 'base64');
+  },
+  put: (name, secret) => vault.write(`${given}${name}`, Buffer.from(secret).toString('base64')),
+  remove: (name) => vault.remove(`${given}${name}`),
+});
+
 export const fileKeys = (paths: Paths, unsealed: string): HostKeys => ({
   vault: undefined,
   unsealed,
   signer: softwareSigner(paths.recordKey),
   redactionKey: undefined,
   tokenKeys: undefined,
+  secrets: noSecrets(unsealed),
   seal: () => undefined,
   unseal: () => {
     throw new CordonError('unavailable', `values of records are not sealed here: ${unsealed}`, {
@@ -118,6 +153,7 @@ const vaultKeys = (vault: Vault): HostKeys => ({
     read: () => vault.read(names.tokens),
     write: (text) => vault.write(names.tokens, text),
   },
+  secrets: namedSecrets(vault),
   seal: () => sealOf(vault),
   unseal: () => valueOpener(sealingKeys.read(vault.read(sealingKeys.name))),
 });

@@ -2,8 +2,8 @@
 // what ours would not. It can ask for its own sinks only.
 import type { Socket } from 'node:net';
 import { CordonError } from '../model/mod.ts';
-import { isNetworkSink, packSink } from '../uploader/mod.ts';
-import type { Power } from '../uploader/mod.ts';
+import { packSink } from '../uploader/mod.ts';
+import type { NetworkSink, Power } from '../uploader/mod.ts';
 import { Connection } from '../wire/mod.ts';
 import type { Bodies, Incoming } from '../wire/mod.ts';
 import { Rate } from './rate.ts';
@@ -19,6 +19,8 @@ export interface UploaderLinkOptions {
   readonly script: string;
   readonly logFile: string;
   readonly setup: () => Omit<Bodies['uploadSetup'], 'sinks'>;
+  /** With all that it needs; undefined while that is not there: the sink waits. */
+  readonly ready: (state: SinkState) => NetworkSink | undefined;
   /** It ended by itself, or was ended for what it did. */
   readonly ended: (how: string) => void;
   /** It said what ours would not. */
@@ -29,6 +31,8 @@ export interface UploaderLink {
   readonly isOpen: () => boolean;
   readonly pid: () => number | undefined;
   readonly hint: (power: Power) => void;
+  /** Ended, and started again with what sinks need by then. No failure. */
+  renew(): void;
   stop(): void;
 }
 
@@ -38,8 +42,9 @@ const burst = 4000;
 const inFlight = 64;
 
 export function startUploaderLink(options: UploaderLinkOptions): UploaderLink {
-  const { script, logFile, ended } = options;
+  const { script, logFile } = options;
   let connection: Connection | undefined;
+  let renewing = false;
   const context: UploaderContext = {
     ...options.context,
     sinks: new Map(options.sinks.map((state) => [state.settings.name, state])),
@@ -48,18 +53,30 @@ export function startUploaderLink(options: UploaderLinkOptions): UploaderLink {
   const linked = (socket: Socket, kill: () => void): void => {
     const mine = new Connection(socket, { onMessage: limited(context) });
     connection = mine;
-    mine.notify('uploadSetup', { ...options.setup(), sinks: options.sinks.map(packed) });
+    mine.notify('uploadSetup', { ...options.setup(), sinks: packed(options) });
     void mine.closed.then(({ why, detail }) => {
       if (why !== 'ended' && why !== 'closed-here') options.breach(detail);
       // It has no link any more, whatever it goes on doing.
       kill();
     });
   };
+  const ended = (how: string): void => {
+    const meant = renewing;
+    renewing = false;
+    if (!meant) options.ended(how);
+  };
   const uploader = keepUploader({ script, logFile, linked, ended });
   return {
     isOpen: () => connection?.isOpen ?? false,
     pid: () => uploader.pid(),
     hint: ({ onBattery, percent }) => connection?.notify('uploadHint', { onBattery, battery: percent }),
+    renew: () => {
+      if (uploader.pid() === undefined) return;
+      renewing = true;
+      uploader.sound();
+      // Which ends the process.
+      connection?.close();
+    },
     stop: () => {
       uploader.stop();
       connection?.close();
@@ -80,9 +97,10 @@ function limited(context: UploaderContext): (incoming: Incoming, connection: Con
 }
 
 /** A new process begins where the last acknowledgement was. */
-function packed(state: SinkState): ReturnType<typeof packSink> {
-  state.restart();
-  const { settings, next } = state;
-  if (!isNetworkSink(settings)) throw new CordonError('internal', `${settings.name} is no network sink`);
-  return packSink({ settings, next });
+function packed({ sinks, ready }: UploaderLinkOptions): readonly ReturnType<typeof packSink>[] {
+  return sinks.flatMap((state) => {
+    state.restart();
+    const settings = ready(state);
+    return settings === undefined ? [] : [packSink({ settings, next: state.next })];
+  });
 }

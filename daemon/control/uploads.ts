@@ -2,10 +2,23 @@
 // and no process can make it wait: they ask, and are answered when there is time.
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { CordonError } from '../model/mod.ts';
 import type { FileSink, NewRecord, SinkSettings } from '../model/mod.ts';
 import { fileSink, isNetworkSink, sleep, startPump } from '../uploader/mod.ts';
-import type { EntryLog, Power, Pump, Rotation, SinkReport, Source, Time } from '../uploader/mod.ts';
+import type {
+  EntryLog,
+  NetworkSink,
+  Power,
+  Pump,
+  Rotation,
+  SinkReport,
+  Source,
+  Time,
+} from '../uploader/mod.ts';
+import { asCordonError } from '../wire/mod.ts';
 import type { SinkInfo } from '../wire/mod.ts';
+import { withSecrets } from './sink-secrets.ts';
+import type { ReadSecret } from './sink-secrets.ts';
 import { SinkState } from './sink-state.ts';
 import { startUploaderLink } from './uploader-link.ts';
 import type { UploaderLink, UploaderLinkOptions } from './uploader-link.ts';
@@ -20,6 +33,8 @@ export interface UploadsOptions {
   readonly hosts: Readonly<Record<string, readonly string[]>>;
   readonly now: () => number;
   readonly note: (record: NewRecord) => void;
+  /** Secrets that sinks name; there are none when not given. */
+  readonly secret?: ReadSecret;
   /** Looked at now and then. */
   readonly power: () => Power;
 }
@@ -122,10 +137,31 @@ export class Uploads {
       script,
       logFile,
       setup: () => this.#setup(),
+      ready: (state) => this.#ready(state),
       ended: (how) => this.#ended(names, how),
       breach: (detail) => this.#note('uploader-breach', detail),
     });
     this.#links.push({ link, sinks });
+  }
+
+  /** Undefined while what it needs of the vault is not there: that sink waits, and the others do not. */
+  #ready(state: SinkState): NetworkSink | undefined {
+    const { settings } = state;
+    if (!isNetworkSink(settings)) throw new CordonError('internal', `${settings.name} is no network sink`);
+    try {
+      return withSecrets(settings, this.#options.secret ?? (() => undefined));
+    } catch (error) {
+      const { message, facts } = asCordonError(error);
+      this.#told(state, { state: 'waiting', error: message, fix: facts.fix ?? '', nextTry: 0, warning: '' });
+      return undefined;
+    }
+  }
+
+  /** The secrets are other ones, or are there now: who needs them begins anew, where the cursor is. */
+  secretsChanged(): void {
+    const needs = ({ settings }: SinkState): boolean =>
+      isNetworkSink(settings) && settings.secrets !== undefined;
+    for (const { link, sinks } of this.#links) if (sinks.some(needs)) link.renew();
   }
 
   #setup() {

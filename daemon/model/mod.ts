@@ -8,6 +8,7 @@ export * from './redaction.ts';
 export * from './verdict.ts';
 export * from './decider.ts';
 export * from './mediation.ts';
+export * from './secret.ts';
 export * from './sink.ts';
 export * from './attestation.ts';
 export * from './retention.ts';

@@ -54,19 +54,22 @@ export class ExecMediator {
   /** Reads argv once. undefined: unreadable. What exceeds the bounds is cut, which the record says. */
   readArguments(pid: number, address: number): string[] | undefined {
     if (address === 0) return [];
+    const { memory } = this.m;
+    const pointers = memory.pointers(pid, address, MAX_ARGS + 1);
+    if (pointers === undefined) return undefined;
+    const short = memory.shortStrings(pid, pointers.slice(0, processes.SHORT_STRINGS));
     const argv: string[] = [];
     let bytes = 0;
-    while (argv.length < MAX_ARGS && bytes < MAX_ARG_BYTES) {
-      const pointer = this.m.memory.read(pid, address + 8 * argv.length, 8);
-      if (pointer === undefined) return undefined;
-      const at = Number(pointer.readBigUInt64LE(0));
-      if (at === 0) return argv;
-      const text = this.m.memory.string(pid, at, MAX_ARG_BYTES - bytes);
+    for (const [i, at] of pointers.entries()) {
+      if (i >= MAX_ARGS || bytes >= MAX_ARG_BYTES) return [...argv, CUT];
+      const room = MAX_ARG_BYTES - bytes;
+      const known = short[i];
+      const text = known !== undefined && known.length <= room ? known : memory.string(pid, at, room);
       if (text === undefined) return undefined;
       argv.push(text ?? CUT);
       bytes += text?.length ?? MAX_ARG_BYTES;
     }
-    return [...argv, CUT];
+    return bytes >= MAX_ARG_BYTES ? [...argv, CUT] : argv;
   }
 
   exec(call: ExecCall): Answer {
@@ -181,7 +184,7 @@ export class ExecMediator {
       this.kill(pid, pending, actual, loaded);
       return fails(E.PERM);
     }
-    const facts = { process: m.reader.brief(pid) };
+    const facts = { process: { pid, exe: toText(image) } };
     if (matches(pending.argv, actual, image === pending.image ? undefined : pending.name)) {
       m.journal.complete(pending.record, '0', facts);
       return continues;

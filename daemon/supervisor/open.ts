@@ -5,6 +5,7 @@ import {
   strictest,
   toText,
   type BytePath,
+  type Decider,
   type FileAccess,
   type ProcessInfo,
   type Verdict,
@@ -26,7 +27,12 @@ const MAX_TRIES = 16;
 const SETID = 0o6000;
 const CREATION = O.CREAT | O.EXCL | O.NOFOLLOW | O.TMPFILE_BIT;
 
+/** Devices of /dev that may be written, under the decider that said so. */
+const granted = new WeakMap<Decider, Set<string>>();
+
 export function mediateOpen(m: Mediation, call: OpenCall): Answer {
+  // Shells open /dev/null all the time. The answer would be the same: the kernel opens it with the task's own rights.
+  if (granted.get(m.decider)?.has(call.path) === true) return continues;
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
     const answer = tryOpen(m, call);
     if (answer !== 'again') return answer;
@@ -148,11 +154,21 @@ function openSpecial(m: Mediation, call: OpenCall, found: Located, verdict: Verd
       refusal('proc-write', 'nothing below /proc can be opened for writing'),
       found.path,
     );
-  if (verdict.effect === 'allow') return continues;
+  if (verdict.effect === 'allow') {
+    if (call.path === found.path) grant(m.decider, found);
+    return continues;
+  }
   const permission = m.decide(m.journal, m.mode, intentOf(m, call, found.path, 'open'), verdict, () =>
     m.reader.tree(call.pid),
   );
   return permission.granted ? continues : refused(permission);
+}
+
+/** Only what stands in /dev itself, where nothing is made or removed. */
+function grant(decider: Decider, { path, stat }: Located): void {
+  if ((stat.mode & S.IFMT) !== S.IFCHR || !/^\/dev\/[a-z]+$/.test(path)) return;
+  const devices = granted.get(decider) ?? new Set<string>();
+  granted.set(decider, devices.add(path));
 }
 
 function openDirectory(m: Mediation, call: OpenCall, found: Located): Answer {

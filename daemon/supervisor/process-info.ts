@@ -1,5 +1,5 @@
 // Who acts: executable, name and ancestors of a task, read from the host's /proc. For records, never for decisions.
-import type { Files } from '../../native-bindings/linux/mod.ts';
+import { processes, type Files } from '../../native-bindings/linux/mod.ts';
 import { toText, type ProcessInfo } from '../model/mod.ts';
 
 const MAX_ANCESTORS = 16;
@@ -45,6 +45,12 @@ export class ProcessReader {
   }
   /** The thread group leader of a task. */
   leaderOf(pid: number): number | undefined {
+    // pidfd_open(2) without PIDFD_THREAD takes leaders only: the common case, without the text of the file.
+    const pidfd = processes.pidfdOpen(pid);
+    if (pidfd >= 0) {
+      processes.close(pidfd);
+      return pid;
+    }
     const tgid = /^Tgid:\s*(\d+)$/m.exec(this.files.readSmall(this.proc, `${pid}/status`))?.[1];
     return tgid === undefined ? undefined : Number(tgid);
   }

@@ -426,6 +426,16 @@ export interface SinkInfo {
   readonly cosigned: number;
 }
 
+export interface SecretsRequest {
+  readonly verb: string;
+  readonly name: string;
+  readonly secret: Uint8Array;
+}
+
+export interface SecretsAnswer {
+  readonly names: readonly string[];
+}
+
 export interface MintToken {
   readonly wish: string;
   readonly proof: string;
@@ -553,6 +563,8 @@ export interface Bodies {
   readonly uploadHint: UploadHint;
   readonly sinks: SinksRequest;
   readonly sinksAnswer: SinksAnswer;
+  readonly secrets: SecretsRequest;
+  readonly secretsAnswer: SecretsAnswer;
   readonly mintToken: MintToken;
   readonly mintTokenAnswer: MintTokenAnswer;
   readonly dropToken: DropToken;
@@ -923,6 +935,12 @@ export const fieldTables: Readonly<Record<string, readonly FieldRow[]>> = {
     { no: 18, name: 'warning', type: 'string', repeated: false },
     { no: 19, name: 'cosigned', type: 'uint64', repeated: false },
   ],
+  SecretsRequest: [
+    { no: 1, name: 'verb', type: 'string', repeated: false },
+    { no: 2, name: 'name', type: 'string', repeated: false },
+    { no: 3, name: 'secret', type: 'bytes', repeated: false },
+  ],
+  SecretsAnswer: [{ no: 1, name: 'names', type: 'string', repeated: true }],
   MintToken: [
     { no: 1, name: 'wish', type: 'string', repeated: false },
     { no: 2, name: 'proof', type: 'string', repeated: false },
@@ -1039,6 +1057,8 @@ export const bodyTable: readonly BodyRow[] = [
   { no: 107, kind: 'uploadHint', type: 'UploadHint' },
   { no: 110, kind: 'sinks', type: 'SinksRequest' },
   { no: 111, kind: 'sinksAnswer', type: 'SinksAnswer' },
+  { no: 112, kind: 'secrets', type: 'SecretsRequest' },
+  { no: 113, kind: 'secretsAnswer', type: 'SecretsAnswer' },
   { no: 120, kind: 'mintToken', type: 'MintToken' },
   { no: 121, kind: 'mintTokenAnswer', type: 'MintTokenAnswer' },
   { no: 122, kind: 'dropToken', type: 'DropToken' },

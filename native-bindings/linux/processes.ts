@@ -58,6 +58,10 @@ export function lowerNofile(soft: number): void {
   check(libc.prlimit(0, RLIMIT_NOFILE, scratch.at(64), null), 'prlimit');
 }
 
+/** Of `shortStrings`: bytes of one, and how many at once. */
+const SHORT = 512;
+export const SHORT_STRINGS = 64;
+
 /** Reads other processes' memory, page by page, so that a short read is never mistaken for the end. */
 export class RemoteMemory {
   private readonly arena = new Arena(64 + 131072);
@@ -81,6 +85,48 @@ export class RemoteMemory {
       got += n;
     }
     return null;
+  }
+  /** The pointers of a list that ends with NULL, at most `max` of them; undefined when it cannot be read so far. */
+  pointers(pid: number, address: number, max: number): number[] | undefined {
+    const found: number[] = [];
+    for (let at = address; found.length < max;) {
+      const inPage = 4096 - (at % 4096);
+      const chunk = Math.min(Math.max(8, inPage - (inPage % 8)), 8 * (max - found.length));
+      if (this.fetch(pid, at, 0, chunk) !== chunk) return undefined;
+      for (let offset = 0; offset < chunk; offset += 8) {
+        const pointer = Number(this.arena.view.getBigUint64(64 + offset, true));
+        if (pointer === 0) return found;
+        found.push(pointer);
+      }
+      at += chunk;
+    }
+    return found;
+  }
+  /**
+   * The NUL-terminated strings at these addresses (at most SHORT_STRINGS), as far as they are short and lie in one page,
+   * by one call; undefined for each that is not, or cannot be read.
+   */
+  shortStrings(pid: number, addresses: readonly number[]): (string | undefined)[] {
+    if (addresses.length === 0) return [];
+    const { view, bytes } = this.arena;
+    const lengths = addresses.map((address) => Math.min(SHORT, 4096 - (address % 4096)));
+    const total = lengths.reduce((sum, length) => sum + length, 0);
+    const data = 64 + 16 * addresses.length;
+    view.setBigUint64(0, this.arena.at(data), true);
+    view.setBigUint64(8, BigInt(total), true);
+    addresses.forEach((address, i) => {
+      view.setBigUint64(64 + 16 * i, BigInt(address), true);
+      view.setBigUint64(72 + 16 * i, BigInt(lengths[i]!), true);
+    });
+    const got = libc.processVmReadv(pid, this.local, 1, this.arena.at(64), addresses.length, 0);
+    let at = data;
+    return lengths.map((length) => {
+      const begin = at;
+      at += length;
+      if (at > data + got) return undefined;
+      const end = bytes.indexOf(0, begin);
+      return end < 0 || end >= at ? undefined : bytes.latin1Slice(begin, end);
+    });
   }
   private fetch(pid: number, address: number, at: number, length: number): number {
     const { view } = this.arena;

@@ -197,6 +197,14 @@ t.test('status says what runs, for how long, and what was recorded', async (t) =
   golden(t, 'status.txt', outcome.stdout);
 });
 
+t.test('status says that a policy on the disk is broken, and which one is in force', async (t) => {
+  const json = JSON.stringify({ policyProblem: '/etc/cordon/profiles/a.yaml:4: oops: unknown key' });
+  const daemon = await answering('statusAnswer', { ...statusAnswer(1000, false), json });
+  const { stdout } = await cordon(['status', '--socket', daemon.admin]);
+  await daemon.close();
+  t.match(stdout, /^policy +NOT RELOADED, the last good one is in force: .*a\.yaml:4: oops: unknown key$/m);
+});
+
 t.test('status as JSON carries what the daemon adds, and killed', async (t) => {
   const daemon = await answering('statusAnswer', statusAnswer(1000, true));
   const [json, text] = [

@@ -28,6 +28,7 @@ const record = (more: Partial<SessionRecord>): SessionRecord => ({
   reason: '',
   ...more,
 });
+const ruleOf = (id: string) => ({ id, source: { file: 'p.yaml', line: 0, key: '' } });
 const change = (more: Partial<SessionRecord>, profile = 'coding-agent', sources = builtIn) =>
   smallestChange(record(more), profile, sources, context);
 
@@ -82,8 +83,8 @@ t.test('test reports every unmet expectation with file and line', async (t) => {
 t.test('the smallest change allows exactly what was denied', async (t) => {
   t.match(change({}), {
     yaml: 'files:\n  - { allow: [read], in: ["${home}/notes.txt"] }\n',
-    note: /extends it/,
-    file: /coding-agent\.yaml$/,
+    note: /extends: \[coding-agent\]/,
+    file: '',
   });
   t.equal(
     change({ operation: 'create', object: '/srv/x' }).yaml,
@@ -171,6 +172,38 @@ t.test('for a protected file the change is the grant by name, with its risk', as
     'files:\n  - { allow: [write], in: ["${home}/.bashrc/."] }\nprotect:\n  - { grant: [shell-startup] }\n',
   );
 });
+
+t.test('a rename that would show what was hidden is explained by what hides it', async (t) => {
+  const text = 'files:\n  - { allow: [read, write], in: [/a] }\n  - { allow: [write], in: [/drop] }\n';
+  const sources = profiles({ p: `${text}  - { never: [read], in: ["/a/**/.env"], because: "secrets" }\n` });
+  const rename = (object: string, object2: string, id = 'builtin/default-deny') =>
+    change({ operation: 'rename', object, object2, rule: ruleOf(id) }, 'p', sources);
+  t.match(rename('/a/.env', '/a/env2'), { yaml: '', note: /never rule forbids this .*secrets/ });
+  t.equal(rename('/drop/x', '/a/x').yaml, 'files:\n  - { allow: [read], in: ["/drop/x"] }\n');
+  t.match(
+    rename('/a/old', '/a/new', 'p/files[2]'),
+    { yaml: '', note: /something in this directory would move along/ },
+    'what lies in a directory is judged too',
+  );
+  t.match(
+    rename('/a/old', '/a/new', 'p/files[9]'),
+    { yaml: '', note: /as it is now allows/ },
+    'the rule is gone',
+  );
+});
+
+t.test(
+  'a change is never for a file that comes with Cordon, and names the file of one that does not',
+  (t) => {
+    t.match(change({ object: '/srv/a' }, 'default'), {
+      file: '',
+      note: /default comes with Cordon.*extends: \[default\]/,
+    });
+    const sources = profiles({ p: '' });
+    t.match(change({ object: '/srv/a' }, 'p', sources), { file: sources.get('p')?.file, note: '' });
+    t.end();
+  },
+);
 
 t.test(
   'managed rules, syscalls, odd names and equal denials have an explanation and no change',

@@ -33,7 +33,12 @@ function lineage({ process, tree = [] }: SessionRecord): readonly Process[] {
 /** The actor first, each ancestor one step further in. */
 function processTree(record: SessionRecord): string[] {
   const chain = lineage(record);
-  if (chain.length === 0) return ['not known'];
+  if (chain.length === 0)
+    return [
+      record.layer === 'resolver'
+        ? 'not known: a question reaches the resolver without the name of who asks'
+        : 'not known',
+    ];
   return chain.map(
     (process, depth) => (depth === 0 ? '' : `${'   '.repeat(depth - 1)}└─ `) + processText(process),
   );
@@ -60,7 +65,7 @@ function changeLines(answer: ExplainAnswer, colours: Colours): string[] {
     const unknown = answer.notes.some((note) => note.startsWith('no change can be worked out'));
     return [colours.bold(unknown ? 'What would allow this is not known.' : 'Nothing local can allow this.')];
   }
-  const file = answer.changeFile === '' ? 'the profile' : answer.changeFile;
+  const file = answer.changeFile === '' ? 'a profile of your own' : answer.changeFile;
   return [
     colours.bold(`To allow exactly this, add to ${printable(file)}:`),
     ...printableLines(answer.change).map((line) => `    ${line}`),

@@ -18,6 +18,14 @@ function attestationRow(json: string): string[][] {
 }
 
 /** Only what somebody has to act on. */
+function policyRow(json: string): string[][] {
+  const { policyProblem } = more(json) as { readonly policyProblem?: string | null };
+  return typeof policyProblem === 'string'
+    ? [['policy', printable(`NOT RELOADED, the last good one is in force: ${policyProblem}`)]]
+    : [];
+}
+
+/** Only what somebody has to act on. */
 function keysRow(json: string): string[][] {
   const { keys } = more(json) as {
     readonly keys?: { readonly locked: boolean; readonly reason: string; readonly fix: string };
@@ -57,6 +65,7 @@ export const status: VerbAction = async ({ daemon, json, colours, now, out }) =>
     ['launches', launches],
     ['sessions', String(sessions)],
     ['records', `${records}, ${denied} of them denied`],
+    ...policyRow(answer.json),
     ...attestationRow(answer.json),
     ...keysRow(answer.json),
     ...sealingRow(answer.json),
