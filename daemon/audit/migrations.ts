@@ -159,4 +159,13 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (segment, first)
   ) WITHOUT ROWID;
   `,
+  `
+  -- Events of which many differ in number, time and object only are stored as these and a template (stored-events.ts).
+  CREATE TABLE templates (
+    id INTEGER PRIMARY KEY,      -- by segments of 16,384 entries, 65,536 to each
+    pieces TEXT NOT NULL         -- JSON: the text between what differs
+  );
+  -- Then event is the object, and stream, seq and time are what they are beside it. NULL: event is the whole text.
+  ALTER TABLE entries ADD COLUMN template INTEGER;
+  `,
 ];

@@ -38,6 +38,8 @@ import { softwareSigner } from './signer.ts';
 import type { Signer } from './signer.ts';
 import { Sinks } from './sinks.ts';
 import { daemonStream, Spool } from './spool.ts';
+import { storedColumns, StoredEvents } from './stored-events.ts';
+import type { StoredEvent } from './stored-events.ts';
 import { TokensTable } from './tokens-table.ts';
 
 export { daemonStream } from './spool.ts';
@@ -250,8 +252,8 @@ function inclusion({ db, log, checkpoints }: Parts, uid: string): InclusionAnswe
   if (match === null) return undefined;
   const [, stream = '', seq, outcome] = match;
   const row = db
-    .prepare<[string, number, number], { position: number; event: string | null; leaf: Buffer }>(
-      'SELECT position, event, leaf FROM entries WHERE stream = ? AND seq = ? AND part = ?',
+    .prepare<[string, number, number], StoredEvent & { position: number; leaf: Buffer }>(
+      `SELECT position, leaf, ${storedColumns(db)} FROM entries WHERE stream = ? AND seq = ? AND part = ?`,
     )
     .get(stream, Number(seq), outcome === undefined ? 0 : 1);
   const index = (row?.position ?? 0) - log.identity.base;
@@ -264,7 +266,7 @@ function inclusion({ db, log, checkpoints }: Parts, uid: string): InclusionAnswe
     index,
     proof: inclusionProof(log.nodes, index, size).map(base64Of),
     checkpoint: note,
-    event: row.event ?? undefined,
+    event: new StoredEvents(db).text(row) ?? undefined,
     leaf: row.leaf.toString('base64'),
   };
 }

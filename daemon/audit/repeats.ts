@@ -51,10 +51,16 @@ class Alike {
   }
 }
 
+export interface MadeEvent {
+  readonly text: string;
+  /** What it was made of: only number, time and object are its own. */
+  readonly template: EventTemplate | undefined;
+}
+
 /** The event of a record as it was read. Equal to what `eventText` makes of it. */
-export function eventOf({ record, alike }: ReadRecord, context: EventContext): string {
+export function eventOf({ record, alike }: ReadRecord, context: EventContext): MadeEvent {
   const template = alike?.template(record, context);
-  return template === undefined ? eventText(record, context, 'record') : template(record);
+  return { template, text: template?.text(record) ?? eventText(record, context, 'record') };
 }
 
 /** Of one session. */

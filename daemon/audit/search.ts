@@ -4,8 +4,11 @@ import type { RecordFilter } from '../ocsf/mod.ts';
 import type { SessionRecord } from '../model/mod.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntriesTable, KeptRecord } from './entries-table.ts';
-import { positionsOf, segmentSize } from './segments.ts';
+import { segmentSize } from './offsets.ts';
+import { positionsOf } from './segments.ts';
 import type { Indexed, Segment, Segments } from './segments.ts';
+import { storedColumns, StoredEvents } from './stored-events.ts';
+import type { StoredEvent } from './stored-events.ts';
 
 export interface SearchRequest extends RecordFilter {
   /** Unix ms; `since` included, `until` not. */
@@ -25,24 +28,24 @@ const rowsOfCatchUp = 1_000;
 /** The last millisecond of a Date. */
 const maxTime = 8_640_000_000_000_000;
 
-interface Row {
+interface Row extends StoredEvent {
   readonly position: number;
   readonly part: number;
-  readonly time: number;
-  readonly event: string | null;
 }
 
 export class Search {
   readonly #segments: Segments;
   readonly #table: EntriesTable;
+  readonly #events: StoredEvents;
   readonly #rows: Statement<[number, number], Row>;
   readonly #times: Statement<[number, number, number, number], number>;
 
   constructor(db: Database, segments: Segments, table: EntriesTable) {
     this.#segments = segments;
     this.#table = table;
+    this.#events = new StoredEvents(db);
     this.#rows = db.prepare(
-      'SELECT position, part, time, event FROM entries WHERE position >= ? ORDER BY position LIMIT ?',
+      `SELECT position, part, ${storedColumns(db)} FROM entries WHERE position >= ? ORDER BY position LIMIT ?`,
     );
     this.#times = db
       .prepare<[number, number, number, number], number>(
@@ -57,7 +60,7 @@ export class Search {
    */
   catchUp(): boolean {
     const rows = this.#rows.all(this.#segments.next, rowsOfCatchUp);
-    this.#segments.take(rows.map(indexed));
+    this.#segments.take(rows.map((row) => indexed(row, this.#events.text(row))));
     return rows.length === rowsOfCatchUp;
   }
 
@@ -103,7 +106,7 @@ export class Search {
 }
 
 /** An outcome that came later is found with its record; what was pruned, or is no event, is not found. */
-function indexed({ position, part, time, event }: Row): Indexed {
+function indexed({ position, part, time }: Row, event: string | null): Indexed {
   if (part !== 0 || event === null) return { position, time, terms: [] };
   try {
     return { position, time, terms: termsOf(recordOf(event)) };

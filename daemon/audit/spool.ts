@@ -289,7 +289,10 @@ export class Spool {
     const { seq, time, disposition, outcome } = record;
     const context = this.#contexts.of(subject);
     const read = record === given.record ? given : { record };
-    const text = part === 0 ? eventOf(read, context) : eventText(record, context, 'outcome');
+    const { text, template } =
+      part === 0
+        ? eventOf(read, context)
+        : { text: eventText(record, context, 'outcome'), template: undefined };
     const position = this.#log.append({
       stream,
       seq,
@@ -300,6 +303,8 @@ export class Spool {
       class: classOf(record),
       disposition,
       text,
+      template,
+      object: record.object,
     });
     this.#staged.push({ position, time, terms: part === 0 ? termsOf(record) : [] });
     return { position, subject, denied: isDenial(disposition), time, text };

@@ -7,7 +7,9 @@ import type { Test } from 'tap';
 import { openAudit } from '../../daemon/audit/mod.ts';
 import type { Audit, SearchRequest } from '../../daemon/audit/mod.ts';
 import { openDatabase } from '../../daemon/audit/database.ts';
-import { pack, positionsOf, Segments, segmentSize, unpack } from '../../daemon/audit/segments.ts';
+import { packedSize, packInto, segmentSize, unpack } from '../../daemon/audit/offsets.ts';
+import { positionsOf, Segments } from '../../daemon/audit/segments.ts';
+import { TermTable } from '../../daemon/audit/term-table.ts';
 import type { SessionRecord } from '../../daemon/model/mod.ts';
 import { matches } from '../../daemon/ocsf/mod.ts';
 import { encodeJournalFrame } from '../../daemon/wire/mod.ts';
@@ -180,9 +182,45 @@ t.test('offsets are packed and unpacked without loss, many or few', async () => 
   const some = fc.uniqueArray(fc.nat(segmentSize - 1), { maxLength: 40 });
   const many = fc.integer({ min: 1, max: 9 }).map((step) => Array.from({ length: 1600 }, (_, i) => i * step));
   fc.assert(
-    fc.property(fc.oneof(some, many), (offsets) => {
+    fc.property(fc.oneof(some, many), fc.maxSafeNat(), (offsets, term) => {
       const sorted = [...offsets].sort((a, b) => a - b);
-      assert.deepEqual(positionsOf(0, unpack(pack(sorted))).reverse(), sorted);
+      const table = new TermTable();
+      for (const offset of sorted) {
+        table.add(term, offset);
+        table.add(term, offset);
+        table.add(offset % 7, offset);
+      }
+      if (term < 7) return;
+      const bytes = new Uint8Array(packedSize(table.count(term)));
+      assert.equal(packInto(bytes, 0, table, term), bytes.length);
+      assert.deepEqual(positionsOf(0, unpack(bytes)).reverse(), sorted);
     }),
+  );
+});
+
+t.test('a table of terms finds what a map of them does', async () => {
+  // Terms that fall into the same places, and more than it has room for at first.
+  const term = fc.tuple(fc.nat(60), fc.nat(300)).map(([low, high]) => low + high * 2 ** 32);
+  const terms = fc.array(term, { minLength: 100, maxLength: 12_000, size: 'max' });
+  fc.assert(
+    fc.property(terms, (all) => {
+      const table = new TermTable();
+      const expected = new Map<number, number[]>();
+      all.forEach((each, offset) => {
+        table.add(each, offset);
+        expected.set(each, [...(expected.get(each) ?? []), offset]);
+      });
+      assert.equal(table.size, expected.size);
+      assert.deepEqual(
+        [...table.sorted()],
+        [...expected.keys()].sort((a, b) => a - b),
+      );
+      for (const [each, offsets] of expected) {
+        const found: number[] = [];
+        table.each(each, (offset) => found.push(offset));
+        assert.deepEqual(found, offsets);
+      }
+    }),
+    { numRuns: 20 },
   );
 });

@@ -7,6 +7,8 @@ import type { JournalDamage } from '../../wire/mod.ts';
 import type { Database } from '../database.ts';
 import { readIfThere } from '../../../native-bindings/files/mod.ts';
 import { parseRecord } from '../parse-record.ts';
+import { storedColumns, StoredEvents } from '../stored-events.ts';
+import type { StoredEvent } from '../stored-events.ts';
 import type { Problem } from './result.ts';
 import { sameRecord } from './same-record.ts';
 
@@ -17,12 +19,11 @@ interface JournalRow {
   readonly cursor: number;
 }
 
-interface EntryRow {
+interface EntryPlace {
   readonly position: number;
   readonly part: 0 | 1;
-  /** Null when pruned. */
-  readonly event: string | null;
 }
+type EntryRow = EntryPlace & StoredEvent;
 
 /** Any whole frame fits. */
 const windowSize = maxJournalPayload + 8;
@@ -129,6 +130,7 @@ class Seen {
   readonly #key: Uint8Array | undefined;
   readonly #records = new Map<number, Known>();
   readonly #absent: string[] = [];
+  readonly #events: StoredEvents;
   readonly #entries;
   readonly #all;
   readonly #damage;
@@ -136,10 +138,11 @@ class Seen {
   constructor(db: Database, session: string, key: Uint8Array | undefined) {
     this.#session = session;
     this.#key = key;
+    this.#events = new StoredEvents(db);
     this.#entries = db.prepare<[string, number], EntryRow>(
-      'SELECT position, part, event FROM entries WHERE stream = ? AND seq = ? ORDER BY part',
+      `SELECT position, part, ${storedColumns(db)} FROM entries WHERE stream = ? AND seq = ? ORDER BY part`,
     );
-    this.#all = db.prepare<[string], Omit<EntryRow, 'event'> & { readonly seq: number }>(
+    this.#all = db.prepare<[string], EntryPlace & { readonly seq: number }>(
       'SELECT position, part, seq FROM entries WHERE stream = ? ORDER BY position',
     );
     this.#damage = db.prepare<[string, string]>(
@@ -169,9 +172,10 @@ class Seen {
     for (const entry of entries) this.#compare(record, entry, known);
   }
 
-  #compare(record: SessionRecord, { part, event }: EntryRow, known: Known): void {
-    const bit = 1 << part;
+  #compare(record: SessionRecord, entry: EntryRow, known: Known): void {
+    const bit = 1 << entry.part;
     if ((known.matched & bit) !== 0) return;
+    const event = this.#events.text(entry);
     const differs = event === null ? undefined : sameRecord(record, event, this.#key);
     if (differs === undefined) known.matched |= bit;
     else known.differs = differs;
