@@ -73,16 +73,14 @@ async function certifiedKey(
     );
     return { ...certified, publicArea: sealed.publicArea, creationData };
   } catch (error) {
-    return unknownHere(error);
+    if (isUnknownHere(error)) return undefined;
+    throw error;
   }
 }
 
 /** What another TPM, or this one before it was cleared, had wrapped. */
-function unknownHere(error: unknown): undefined {
-  if (error instanceof TpmError && ['INTEGRITY', 'TICKET', 'VALUE'].includes(error.response))
-    return undefined;
-  throw error;
-}
+const isUnknownHere = (error: unknown): boolean =>
+  error instanceof TpmError && ['INTEGRITY', 'TICKET', 'VALUE'].includes(error.response);
 
 /** Those that the TPM still knows. */
 async function certifiedTokenKeys(
@@ -93,10 +91,12 @@ async function certifiedTokenKeys(
 ): Promise<readonly TokenKeyEvidence[]> {
   const found: TokenKeyEvidence[] = [];
   for (const each of wrapped.slice(0, maxTokenKeys)) {
-    const signed = await withWrapped(transport, each, (object) =>
-      certify(transport, object, key, digest),
-    ).catch(unknownHere);
-    if (signed !== undefined) found.push({ ...signed, publicArea: each.publicArea });
+    const certified = withWrapped(transport, each, (object) => certify(transport, object, key, digest));
+    try {
+      found.push({ ...(await certified), publicArea: each.publicArea });
+    } catch (error) {
+      if (!isUnknownHere(error)) throw error;
+    }
   }
   return found;
 }
