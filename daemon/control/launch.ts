@@ -33,12 +33,15 @@ export async function launch(daemon: Daemon, actor: Actor, run: CheckedRun): Pro
   const link = foreseen?.link ?? (await daemon.pool.take());
   const session = onRecord({ daemon, actor, run, plan }, link, foreseen?.session);
   try {
-    // Nobody can ask there before the command has started, which is long after the launch was ordered.
-    const [answer, agents] = await Promise.allSettled([
+    // The command starts when its client attaches, and that has to wait for this answer: until then nobody can ask at
+    // the agent's socket, and the session is on the disk.
+    const [answer, agents, durable] = await Promise.allSettled([
       order({ daemon, actor, run, plan, session }, link, foreseen),
       daemon.openAgentSocket(session),
+      daemon.audit.registry.durable(),
     ]);
     session.agents = valueOf(agents);
+    valueOf(durable);
     began(daemon, session, plan, valueOf(answer));
     daemon.foresight.note(actor, run);
   } catch (error) {
