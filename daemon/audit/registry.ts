@@ -1,5 +1,5 @@
 // Every session there is or was, so that a restarted daemon knows what to expect back.
-import { durably } from './database.ts';
+import { open } from 'node:fs/promises';
 import type { Database, Statement } from './database.ts';
 import type { ArgumentsRedactor } from './redactor.ts';
 import { settingsTable } from './settings-table.ts';
@@ -76,16 +76,26 @@ export class Registry {
     this.#update = db.prepare('UPDATE sessions SET state = ?, ended = ?, facts = ? WHERE session = ?');
   }
 
-  /**
-   * With the journal that it will write; both or neither, and on the disk when this returns: after a power cut nobody would
-   * look at a journal that is not known.
-   */
+  /** With the journal that it will write; both or neither. */
   add(row: SessionRow, journalPath: string): void {
     const { session } = row;
-    durably(this.#db, () => {
+    this.#db.transaction(() => {
       this.#insert.run({ ...row, facts: this.#kept(row.facts) });
       this.#insertJournal.run(session, journalPath);
-    });
+    })();
+  }
+
+  /**
+   * Resolves when what was added is on the disk, and keeps nobody waiting meanwhile. No session's command starts before:
+   * after a power cut nobody would look at a journal that is not known.
+   */
+  async durable(): Promise<void> {
+    const wal = await open(`${this.#db.name}-wal`, 'r');
+    try {
+      await wal.datasync();
+    } finally {
+      await wal.close();
+    }
   }
 
   /** Calls back with the session that changed; the last to ask is told. */

@@ -39,6 +39,7 @@ export class Search {
   readonly #events: StoredEvents;
   readonly #rows: Statement<[number, number], Row>;
   readonly #times: Statement<[number, number, number, number], number>;
+  readonly #ends: readonly [Statement<[string], number>, Statement<[string], number>];
 
   constructor(db: Database, segments: Segments, table: EntriesTable) {
     this.#segments = segments;
@@ -52,6 +53,13 @@ export class Search {
         'SELECT position FROM entries INDEXED BY entries_by_time WHERE time >= ? AND time < ? AND position >= ? AND position < ?',
       )
       .pluck();
+    const end = (order: string): Statement<[string], number> =>
+      db
+        .prepare<[string], number>(
+          `SELECT position FROM entries WHERE subject = ? ORDER BY position ${order} LIMIT 1`,
+        )
+        .pluck();
+    this.#ends = [end('ASC'), end('DESC')];
   }
 
   /**
@@ -68,12 +76,14 @@ export class Search {
   *find(request: SearchRequest): Generator<readonly KeptRecord[], void> {
     const { since = -Infinity, until = Infinity, before = Infinity } = request;
     const terms = termsOfFilter(request);
+    const [first, last] = this.#span(request.session);
     let looked = 0;
     for (const segment of this.#segments.all()) {
       const { number, earliest, latest } = segment;
       looked += 1;
       if (looked % segmentsAStep === 0) yield [];
       if (latest < since || earliest >= until) continue;
+      if ((number + 1) * segmentSize <= first || number * segmentSize > last) continue;
       const offsets = this.#segments.having(number, terms);
       if (offsets === undefined) continue;
       const timely = earliest >= since && latest < until ? undefined : this.#between(segment, since, until);
@@ -83,6 +93,13 @@ export class Search {
       for (let at = 0; at < positions.length; at += rowsAStep)
         yield this.#read(positions.slice(at, at + rowsAStep), request);
     }
+  }
+
+  /** Positions between which all of a session is: most segments need no look. */
+  #span(session: string | undefined): readonly [number, number] {
+    if (session === undefined) return [0, Infinity];
+    const [first, last] = this.#ends;
+    return [first.get(session) ?? Infinity, last.get(session) ?? -Infinity];
   }
 
   /** Entries of a segment that only partly lies in this time. */

@@ -140,6 +140,7 @@ export class Daemon {
       bootId: host.bootId,
       now,
       keys: this.keys,
+      tokenKeys: () => this.tokens.wrappedKeys,
       unlocked: () => void this.#unlocked(),
       checkpoint: () => void this.audit.checkpoint(),
       note: (record) => this.note(daemonStream, record),

@@ -47,7 +47,11 @@ const tail = 4096;
 /** Bytes of log that are kept from before; one older file is kept beside it. */
 const maxLog = 1024 * 1024;
 
-/** The last lines that supervisors printed, for an error message. */
+/** How our own lines begin, and the line that says what an uncaught error was; around the latter Node prints sources and stacks. */
+const telling = /^(?:supervisor|\w*Error(?: \[\w+\])?): /;
+const maxWords = 500;
+
+/** What supervisors printed last, for an error message. */
 export function lastWords(logFile: string): string {
   try {
     const fd = openSync(logFile, 'r');
@@ -55,7 +59,8 @@ export function lastWords(logFile: string): string {
     const buffer = Buffer.alloc(tail);
     const length = readSync(fd, buffer, 0, tail, Math.max(0, size - tail));
     closeSync(fd);
-    return buffer.toString('utf8', 0, length).trimEnd().split('\n').slice(-3).join(' | ').slice(-500);
+    const lines = buffer.toString('utf8', 0, length).trimEnd().split('\n');
+    return (lines.findLast((line) => telling.test(line)) ?? lines.at(-1) ?? '').slice(0, maxWords);
   } catch {
     return '';
   }

@@ -6,7 +6,15 @@ import type { Journal, Mode, NewRecord, SessionRecord } from '../model/mod.ts';
 import { RecordTexts, recordText } from './record-text.ts';
 
 /** Shared between the threads of a session: 64-bit words. */
-export const SHARED = { seq: 0, denied: 1, bytes: 2, failed: 3, allowed: 4, words: 8 } as const;
+export const SHARED = {
+  seq: 0,
+  denied: 1,
+  bytes: 2,
+  failed: 3,
+  allowed: 4,
+  unrecorded: 5,
+  words: 8,
+} as const;
 
 export interface JournalState {
   readonly fd: number;
@@ -47,6 +55,7 @@ export class JournalWriter implements Journal {
     if (!this.write(whole)) {
       // Gives the number back when nobody took the next one meanwhile, so that a full disk leaves no hole.
       Atomics.compareExchange(this.counters, SHARED.seq, BigInt(seq), BigInt(seq - 1));
+      Atomics.add(this.counters, SHARED.unrecorded, 1n);
       return undefined;
     }
     this.reportLost();

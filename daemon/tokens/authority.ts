@@ -10,6 +10,7 @@ import type { FileUploadDetail } from './details.ts';
 import { keySource } from './jwks.ts';
 import type { KeySource } from './jwks.ts';
 import { jwksOf } from './keys.ts';
+import type { SigningKey } from './keys.ts';
 import type { KeyRing } from './key-ring.ts';
 import { narrows } from './narrows.ts';
 import { isUploadTo } from './permits.ts';
@@ -224,6 +225,12 @@ export class TokenAuthority {
       this.#parts.now(),
       why,
     );
+  }
+
+  /** Of the published keys, what the TPM loads those from that are in it. */
+  get wrappedKeys(): readonly NonNullable<SigningKey['wrapped']>[] {
+    const { ring, now } = this.#parts;
+    return ring.published(now()).flatMap(({ wrapped }) => (wrapped === undefined ? [] : [wrapped]));
   }
 
   jwks(): object {

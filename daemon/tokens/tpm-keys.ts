@@ -131,6 +131,7 @@ function tpmKey(tpm: Tpm | undefined, kind: SigningKey['tpm'], { tpm: kept }: Wr
     algorithm: 'ES256',
     publicJwk,
     held: 'tpm',
+    wrapped: areas,
     ...(kind === undefined ? {} : { tpm: kind }),
     sign: async (typ, payload) => {
       if (resident === undefined)

@@ -11,6 +11,7 @@ import { remembered, timeProblem } from './memory.ts';
 import type { Memory } from './memory.ts';
 import { pcrChecks, signatureChecks } from './quote-checks.ts';
 import { statementChecks } from './statement-checks.ts';
+import { tokenKeyIds } from './token-keys-check.ts';
 
 export interface VerifyRequest {
   /** As it was received. */
@@ -31,6 +32,8 @@ export interface Verdict {
   readonly ak: string;
   readonly tpm: TpmKind;
   readonly statement: Statement | undefined;
+  /** `kid`s of token keys that are shown to be in this TPM. */
+  readonly tokenKeys: readonly string[];
   /** To keep when accepted. */
   readonly memory: Memory | undefined;
 }
@@ -90,7 +93,15 @@ export function verifyEvidence(request: VerifyRequest): Verdict {
     ak = nameOf(readKey(evidence.ak)).toString('hex');
   } catch (error) {
     const checks = [failed('form', reasonOf(error))];
-    return { accepted: false, checks, ak: '', tpm: 'none', statement: undefined, memory: undefined };
+    return {
+      accepted: false,
+      checks,
+      ak: '',
+      tpm: 'none',
+      statement: undefined,
+      tokenKeys: [],
+      memory: undefined,
+    };
   }
   const { expectations, nonce, memory } = request;
   // What is known of another key says nothing of this one.
@@ -113,6 +124,9 @@ export function verifyEvidence(request: VerifyRequest): Verdict {
     ak,
     tpm: identity.tpm,
     statement,
+    tokenKeys: checks.some(({ name, outcome }) => name === 'token-keys' && outcome === 'success')
+      ? tokenKeyIds(evidence)
+      : [],
     memory: fine ? memoryOf(evidence, statement) : undefined,
   };
 }

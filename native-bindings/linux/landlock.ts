@@ -1,6 +1,6 @@
 // Landlock (landlock(7)): rights, and a ruleset for the calling thread.
 import { Arena } from './arena.ts';
-import { check, libc, NR, raw } from './libc.ts';
+import { check, errno, libc, NR, raw } from './libc.ts';
 import { O } from './files.ts';
 
 /** LANDLOCK_ACCESS_FS_*, linux/landlock.h. */
@@ -28,11 +28,14 @@ export const SCOPE = { ABSTRACT_UNIX_SOCKET: 1, SIGNAL: 2 } as const;
 const handledByAbi = [0, 0x1fff, 0x3fff, 0x7fff, 0x7fff, 0xffff];
 export const handledRights = (abi: number): number => handledByAbi[Math.min(abi, 5)] ?? 0;
 
-/** 0 when the kernel has no Landlock. */
-export function abi(): number {
+/** The ABI version, or -errno: ENOSYS when the kernel was built without Landlock, EOPNOTSUPP when it was started without. */
+export function support(): number {
   const version = raw.pnn(NR.landlockCreateRuleset, null, 0, 1);
-  return version < 0 ? 0 : version;
+  return version < 0 ? -errno() : version;
 }
+
+/** 0 when there is no Landlock to be had. */
+export const abi = (): number => Math.max(0, support());
 
 export interface PathRule {
   readonly path: string;

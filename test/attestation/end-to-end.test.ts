@@ -162,7 +162,11 @@ attestation:
       const { payload } = await jwtVerify(result, await importJWK(publicKey as JWK, 'EdDSA'), {
         issuer: 'test',
       });
-      t.match(payload, { cordon: { accepted: true, tpm: 'software' } });
+      const { keys } = JSON.parse((await cordon(...socket, 'token', 'jwks')).stdout) as { keys: JWK[] };
+      // Whoever holds this result knows that tokens by that key are of this machine's TPM.
+      t.match(payload, {
+        cordon: { accepted: true, tpm: 'software', tokenKeys: keys.map(({ kid }) => kid) },
+      });
       t.match((await attest('status')).stdout, /attested +passed/);
     },
   );

@@ -76,6 +76,7 @@ t.test(
     const audit = openAudit(database, { now: () => now });
     t.teardown(() => audit.close());
     audit.registry.add(sampleSession(session), journal.path);
+    await audit.registry.durable();
     audit.spool.register(session, journal.path);
     let synced = statSync(`${database}-wal`).size;
     const copies: { readonly at: string; readonly cut: boolean }[] = [];
