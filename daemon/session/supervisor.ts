@@ -12,7 +12,7 @@ import { AttachSocket, type Client } from './attach.ts';
 import { AuditLoop } from './audit-loop.ts';
 import { EgressProcess } from './egress-process.ts';
 import { buildEnvironment } from './environment.ts';
-import { blockedActions, deniedExec, exitCode, signalName } from './exit-status.ts';
+import { blockedActions, deniedExec, exitCode, reasonOf, signalName } from './exit-status.ts';
 import { Ground } from './ground.ts';
 import { journalPlace, openJournal } from './journal-place.ts';
 import { LargeImages } from './large-images.ts';
@@ -452,8 +452,9 @@ export class Supervisor {
     this.record('exit', String(code), this.reason === '' ? 'the command ended' : this.reason);
     const denied = Number(this.counters[SHARED.denied]);
     const blocks = denied > 0 && this.order !== undefined ? blockedActions(this.order.journalPath) : [];
-    this.options.notify('sessionEnded', { exitCode: code, signal, denied, reason: this.reason });
-    const left = await this.attachSocket?.exit({ code, signal, reason: this.reason, denied, blocks });
+    const reason = reasonOf(this.reason, Number(this.counters[SHARED.unrecorded]));
+    this.options.notify('sessionEnded', { exitCode: code, signal, denied, reason });
+    const left = await this.attachSocket?.exit({ code, signal, reason, denied, blocks });
     if (left === false)
       this.record('client', 'cordon run', 'it stood still when the session ended, and was left');
     await this.images.settled(HASH_MS);
