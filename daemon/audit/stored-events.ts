@@ -34,7 +34,7 @@ const most = 1024;
 
 export class StoredEvents {
   readonly #db: Database;
-  readonly #known = new Map<number, EventTemplate | undefined>();
+  readonly #known = new Map<number, EventTemplate>();
   #select: Statement<[number], string> | undefined;
 
   constructor(db: Database) {
@@ -47,13 +47,19 @@ export class StoredEvents {
     return this.#template(template)?.text({ id: `${stream}-${seq}`, seq, time, object: event }) ?? '';
   }
 
-  textOfRow([stream, seq, time, event, template]: StoredRow): string | null {
-    return template === null ? event : this.text({ stream, seq, time, event, template });
+  /** Of a row that begins with the stored columns. */
+  textOfRow(row: readonly [...StoredRow, ...unknown[]]): string | null {
+    const [event, template] = [row[3], row[4]];
+    if (template === null || event === null) return event;
+    const seq = row[1];
+    return this.#template(template)?.text({ id: `${row[0]}-${seq}`, seq, time: row[2], object: event }) ?? '';
   }
 
   #template(id: number): EventTemplate | undefined {
-    const known = this.#known.get(id);
-    if (known !== undefined) return known;
+    return this.#known.get(id) ?? this.#read(id);
+  }
+
+  #read(id: number): EventTemplate | undefined {
     if (this.#known.size >= most) this.#known.clear();
     this.#select ??= this.#db.prepare<[number], string>('SELECT pieces FROM templates WHERE id = ?').pluck();
     const pieces = this.#select.get(id);

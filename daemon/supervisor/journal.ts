@@ -63,17 +63,17 @@ export class JournalWriter implements Journal {
     return whole;
   }
 
+  /** Copied first, then added to: a copy with nothing before it is made in one piece. */
   private numbered(record: NewRecord, seq: number): SessionRecord {
     const { session } = this.state;
-    return {
-      id: `${session}-${seq}`,
-      session,
-      seq,
-      time: this.clock(),
-      mode: this.mode,
-      generation: this.generation,
-      ...record,
-    };
+    const whole = { ...record } as { -readonly [K in keyof SessionRecord]: SessionRecord[K] };
+    whole.id = `${session}-${seq}`;
+    whole.session = session;
+    whole.seq = seq;
+    whole.time = this.clock();
+    whole.mode = this.mode;
+    whole.generation = record.generation ?? this.generation;
+    return whole;
   }
 
   private count({ disposition }: NewRecord): void {
@@ -94,7 +94,7 @@ export class JournalWriter implements Journal {
     let end = 0;
     const texts = chunk.map((record, i) => recordText(this.numbered(record, seq + 1 + i)));
     const buffer = this.appender.buffer(texts.reduce((sum, { length }) => sum + length * 3 + HEADER, 0));
-    for (const text of texts) end = encode(buffer, end, text);
+    for (const text of texts) end = this.encode(buffer, end, text);
     if (this.put(end, chunk.length)) {
       for (const record of chunk) this.count(record);
       this.reportLost();
@@ -104,6 +104,7 @@ export class JournalWriter implements Journal {
 
   /** Once records can be written again, one of them says how many could not be. */
   private reportLost(): void {
+    if (Atomics.load(this.counters, SHARED.failed) === 0n) return;
     const lost = Number(Atomics.exchange(this.counters, SHARED.failed, 0n));
     if (lost > 0) this.append(lostRecord(lost, this.lastFailure));
   }
@@ -113,11 +114,33 @@ export class JournalWriter implements Journal {
   }
 
   private write(record: SessionRecord): boolean {
-    const [front, rest] = this.texts.of(record);
-    const length = front.length + rest.length;
-    if (length > MAX_JSON) return this.failed('record too long');
-    const buffer = this.appender.buffer(length * 3 + HEADER);
-    return this.put(encode(buffer, 0, front, rest), 1);
+    const rest = this.texts.rest(record);
+    const front = this.texts.front(record);
+    if (typeof rest === 'string') return this.writeText(front + rest);
+    if (front.length + rest.length > MAX_JSON) return this.failed('record too long');
+    const buffer = this.appender.buffer(HEADER + front.length * 3 + rest.length);
+    const middle = HEADER + buffer.utf8Write(front, HEADER);
+    buffer.set(rest, middle);
+    return this.put(this.framed(buffer, 0, middle + rest.length), 1);
+  }
+
+  private writeText(text: string): boolean {
+    if (text.length > MAX_JSON) return this.failed('record too long');
+    const buffer = this.appender.buffer(HEADER + text.length * 3);
+    return this.put(this.encode(buffer, 0, text), 1);
+  }
+
+  /** One frame at `start`; returns its end. */
+  private encode(buffer: Buffer, start: number, json: string): number {
+    return this.framed(buffer, start, start + HEADER + buffer.utf8Write(json, start + HEADER));
+  }
+
+  /** Writes the header of a payload that is there. */
+  private framed(buffer: Buffer, start: number, end: number): number {
+    const { view } = this.appender;
+    view.setUint32(start, end - start - HEADER, true);
+    view.setUint32(start + 4, crc32(buffer.subarray(start + HEADER, end)), true);
+    return end;
   }
 
   /** One write(2) of the first `size` bytes of the buffer, which are `records` whole frames. */
@@ -135,16 +158,6 @@ export class JournalWriter implements Journal {
     Atomics.add(this.counters, SHARED.failed, BigInt(records));
     return false;
   }
-}
-
-/** One frame at `start`, its payload in one part or two; returns its end. */
-function encode(buffer: Buffer, start: number, json: string, rest = ''): number {
-  const payload = start + HEADER;
-  const first = buffer.utf8Write(json, payload);
-  const length = first + buffer.utf8Write(rest, payload + first);
-  buffer.writeUInt32LE(length, start);
-  buffer.writeUInt32LE(crc32(buffer.subarray(payload, payload + length)), start + 4);
-  return payload + length;
 }
 
 const lostRecord = (count: number, why: string): NewRecord => ({

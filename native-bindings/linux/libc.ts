@@ -14,6 +14,8 @@ export const libc = {
   close: fn('int close(int fd)'),
   read: fn('long read(int fd, void *buf, size_t n)'),
   write: fn('long write(int fd, void *buf, size_t n)'),
+  /** The same with the address as a number: a quarter less of the call. */
+  writeAt: fn('long write(int fd, intptr_t address, size_t n)'),
   pread: fn('long pread64(int fd, void *buf, size_t n, int64_t offset)'),
   poll: fn('int poll(void *fds, unsigned long n, int timeout)'),
   ioctl: fn('int ioctl(int fd, unsigned long request, void *arg)'),

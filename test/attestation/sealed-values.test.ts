@@ -120,7 +120,7 @@ t.test('sealed values of records', { skip, timeout: 170_000 }, async (t) => {
       files.map((file) => cordon.cli(['audit', 'reveal', file, ...keys, '--json'])),
     );
     for (const { code, stderr } of found) t.equal(code, 0, stderr);
-    t.equal(about(recordsIn(found[0]!.stdout))[0]?.object, denied);
+    t.ok(about(recordsIn(found[0]!.stdout)).some(({ object }) => object === denied));
     t.ok(found.slice(1).some(({ stdout }) => about(recordsIn(stdout)).some((each) => each.id === id)));
     t.match((await cordon.cli(['audit', 'reveal', files[0]!, ...keys])).stdout, /sealed values opened/);
     const other = at('other.key');

@@ -157,6 +157,26 @@ t.test('a kill ends the tokens of its session before the command returns', async
   t.equal(await outcomeOf(verifier, again), 'revoked');
 });
 
+t.test('whichever way it was revoked, it counts nowhere once the command has returned', async (t) => {
+  const daemon = await startDaemon(t);
+  for (const by of ['id', 'session', 'agent', 'policy'] as const) {
+    const id = await daemon.run();
+    const { next, go } = await agent(t, daemon, id, [{ token: wish }, { wait: true }, { narrow: 0, wish }]);
+    const said = await next();
+    t.equal(await outcomeOf(await backend(daemon), said), 'accepted', by);
+    const { tokens } = await ask(daemon, 'tokens', { session: id });
+    const { digest } = JSON.parse(tokens[0]!) as { digest: string };
+    const value = { id: said.jti, session: id, agent: 'sleep', policy: digest }[by];
+    t.strictSame((await ask(daemon, 'tokenRevoke', { by, value })).jtis, [said.jti]);
+    // By who has only what is published, on the disk, now; and by the endpoint itself.
+    t.equal(await outcomeOf(await backend(daemon), said), 'revoked', by);
+    go();
+    await next();
+    t.match((await next()).refused, /revoked/, by);
+    await ask(daemon, 'control', { verb: 'kill', session: id });
+  }
+});
+
 t.test('a change of policy ends what was minted under the one before', async (t) => {
   const daemon = await startDaemon(t);
   const id = await daemon.run();

@@ -50,11 +50,12 @@ t.test('what is remembered of one record is said of no other', async () => {
   fc.assert(
     fc.property(fc.array(alike, { maxLength: 40 }), (given) => {
       const texts = new RecordTexts();
-      for (const { pid, exe, rule: at, ...rest } of given) {
+      for (const { pid, exe, rule: at, ...others } of given) {
         const [rule] = rules.slice(at);
-        const more = { ...rest, process: { pid, exe }, ...(rule === undefined ? {} : { rule }) };
-        const record: SessionRecord = { ...sample, ...more };
-        assert.equal(texts.of(record).join(''), recordText(record));
+        const more = { ...others, process: { pid, exe }, ...(rule === undefined ? {} : { rule }) };
+        const record: SessionRecord = { ...sample, ...more, id: `${sample.session}-${sample.seq}` };
+        const rest = texts.rest(record);
+        assert.equal(texts.front(record) + Buffer.from(rest).toString(), recordText(record));
       }
     }),
     { numRuns: 500 },

@@ -47,7 +47,7 @@ function* entriesOf(db: Database, { base, from, to }: Stretch, failed: Failed): 
   }
 }
 
-type PageRow = [position: number, ...StoredRow];
+type PageRow = [...StoredRow, position: number];
 type HashesRow = [hashes: Buffer | null, sound: number | null];
 
 /** All hashes of a page come as one blob: a Buffer for each would cost more than the hashing. */
@@ -59,7 +59,7 @@ const hashesOfPage = `SELECT CAST(group_concat(leaf || chain, '') AS BLOB),
 function pageReader(db: Database, base: number): (from: number, to: number) => StoredEntry[] | undefined {
   const texts = db
     .prepare<[number, number], PageRow>(
-      `SELECT position, ${storedColumns(db)} FROM entries WHERE position >= ? AND position < ? ORDER BY position`,
+      `SELECT ${storedColumns(db)}, position FROM entries WHERE position >= ? AND position < ? ORDER BY position`,
     )
     .raw();
   const hashes = db.prepare<[number, number], HashesRow>(hashesOfPage).raw();
@@ -71,11 +71,11 @@ function pageReader(db: Database, base: number): (from: number, to: number) => S
     try {
       const [rows, [all, sound] = [null, 0]] = both(base + from, base + to);
       if ((sound ?? 0) !== rows.length || (all?.length ?? 0) !== rows.length * 2 * hashSize) return undefined;
-      return rows.map(([position, ...stored], i): StoredEntry => {
+      return rows.map((row, i): StoredEntry => {
         const at = i * 2 * hashSize;
         const leaf = all?.latin1Slice(at, at + hashSize) ?? '';
         const chain = all?.latin1Slice(at + hashSize, at + 2 * hashSize) ?? '';
-        return { index: position - base, leaf, chain, text: events.textOfRow(stored) };
+        return { index: row[5] - base, leaf, chain, text: events.textOfRow(row) };
       });
     } catch {
       return undefined;
@@ -83,7 +83,7 @@ function pageReader(db: Database, base: number): (from: number, to: number) => S
   };
 }
 
-type Raw = [number, Buffer, Buffer, ...StoredRow];
+type Raw = [...StoredRow, position: number, leaf: Buffer, chain: Buffer];
 
 /** Returns where to go on, which may be behind `to`. */
 function oneByOne(
@@ -93,7 +93,7 @@ function oneByOne(
 ): (from: number, to: number) => Generator<StoredEntry, number> {
   const rows = db
     .prepare<[number, number], Raw>(
-      `SELECT position, leaf, chain, ${storedColumns(db)} FROM entries WHERE position >= ? AND position < ? ORDER BY position`,
+      `SELECT ${storedColumns(db)}, position, leaf, chain FROM entries WHERE position >= ? AND position < ? ORDER BY position`,
     )
     .raw();
   const events = new StoredEvents(db);
@@ -102,10 +102,11 @@ function oneByOne(
     let next = from;
     while (next < to) {
       try {
-        for (const [position, leaf, chain, ...stored] of rows.iterate(base + next, base + to)) {
+        for (const row of rows.iterate(base + next, base + to)) {
+          const [, , , , , position, leaf, chain] = row;
           next = position - base + 1;
           step = 1;
-          const text = events.textOfRow(stored);
+          const text = events.textOfRow(row);
           yield { index: position - base, leaf: hashOf(leaf), chain: hashOf(chain), text };
         }
         return to;
