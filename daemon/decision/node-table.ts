@@ -18,8 +18,8 @@ export function hashName(name: string): number {
 export const LOOPS = 1;
 export const ALONE = 2;
 export const EXCEPTIONS = 4;
-/** There is a node after `*` or `**`, or a table of patterns. */
-const BRANCHES = 8;
+/** There is a node after `*` or `**`, or a table of patterns. Without it `any`, `deep` and `wild` are none. */
+export const BRANCHES = 8;
 
 // Words of a node, and behind them its name, four bytes a word.
 const width = 4;

@@ -16,7 +16,17 @@ import type { NameException } from '../model/mod.ts';
 import { componentsOf, shapeOf } from './component.ts';
 import { stricter } from './judgement.ts';
 import type { Judgement } from './judgement.ts';
-import { ALONE, EXCEPTIONS, hashName, hashSeed, hashStep, LOOPS, none, NodeTable } from './node-table.ts';
+import {
+  ALONE,
+  BRANCHES,
+  EXCEPTIONS,
+  hashName,
+  hashSeed,
+  hashStep,
+  LOOPS,
+  none,
+  NodeTable,
+} from './node-table.ts';
 import { Rows } from './rows.ts';
 import type { Said } from './rows.ts';
 import { WildTable } from './wild-table.ts';
@@ -226,24 +236,35 @@ export class PathTrie {
     this.#step++;
     for (let i = 0; i < this.#aliveCount; i++) {
       const node = this.#alive[i]!;
+      const flags = nodes.flags(node);
       const exact = nodes.literal(node, hash, path, start, end);
       if (exact !== none) this.#enter(exact, depth);
-      const any = nodes.any(node);
-      if (any !== none) this.#enter(any, depth);
-      const wild = nodes.wild(node);
-      if (wild !== none) this.#wild[wild]!.each(path, start, end, (hit) => this.#enter(hit, depth));
-      if ((nodes.flags(node) & LOOPS) !== 0) this.#enter(node, depth);
+      if ((flags & BRANCHES) !== 0) this.#branch(node, path, start, end, depth);
+      if ((flags & LOOPS) !== 0) this.#enter(node, depth);
     }
     this.#turn();
   }
 
+  #branch(node: number, path: string, start: number, end: number, depth: number): void {
+    const any = this.#nodes.any(node);
+    if (any !== none) this.#enter(any, depth);
+    const wild = this.#nodes.wild(node);
+    if (wild !== none) this.#wild[wild]!.each(path, start, end, (hit) => this.#enter(hit, depth));
+  }
+
   #enter(node: number, depth: number): void {
     const nodes = this.#nodes;
-    if ((nodes.flags(node) & LOOPS) !== 0) {
+    const flags = nodes.flags(node);
+    if ((flags & LOOPS) !== 0) {
       if (!nodes.enterOnce(node, this.#step)) return;
-    } else if (nodes.said(node) !== none) this.#weigh(nodes.said(node), depth);
+    } else {
+      const said = nodes.said(node);
+      if (said !== none) this.#weigh(said, depth);
+    }
     this.#next[this.#nextCount++] = node;
-    if (nodes.deep(node) !== none) this.#enter(nodes.deep(node), depth);
+    if ((flags & BRANCHES) === 0) return;
+    const deep = nodes.deep(node);
+    if (deep !== none) this.#enter(deep, depth);
   }
 
   #weigh(said: number, depth: number): void {
