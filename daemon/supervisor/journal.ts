@@ -63,7 +63,7 @@ export class JournalWriter implements Journal {
     return whole;
   }
 
-  /** Copied first, then added to: the other way round costs three times as much. */
+  /** Copied first, then added to: a copy with nothing before it is made in one piece. */
   private numbered(record: NewRecord, seq: number): SessionRecord {
     const { session } = this.state;
     const whole = { ...record } as { -readonly [K in keyof SessionRecord]: SessionRecord[K] };

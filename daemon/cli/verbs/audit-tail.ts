@@ -52,24 +52,33 @@ export const auditTail: VerbAction = async (context) => {
 /** Milliseconds between two looks whether a second is over in which nothing more came. */
 const look = 500;
 
-/** For people: what comes faster than they read is summarised. */
+/** For people: what comes faster than they read is summarised. Lines go out together, for each write waits for the terminal. */
 async function followed(
   { colours, out }: VerbContext,
   records: AsyncIterable<SessionRecord>,
 ): Promise<number> {
   const pace = new TailPace(Date.now);
-  const tell = (summary: string | undefined): void => {
-    if (summary !== undefined) out(colours.dim(summary));
+  let lines: string[] = [];
+  const flush = (): void => {
+    const waiting = lines;
+    lines = [];
+    if (waiting.length > 0) out(...waiting);
   };
+  const say = (...more: readonly string[]): void => {
+    if (lines.length === 0 && more.length > 0) setImmediate(flush);
+    lines.push(...more);
+  };
+  const tell = (summary: readonly string[]): void => say(...summary.map((line) => colours.dim(line)));
   const timer = setInterval(() => tell(pace.due()), look);
   try {
     for await (const record of records) {
       const { summary, show } = pace.take(record);
       tell(summary);
-      if (show) out(recordLine(record, colours));
+      if (show) say(recordLine(record, colours));
     }
   } finally {
     clearInterval(timer);
+    flush();
   }
   return 0;
 }

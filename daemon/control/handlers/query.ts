@@ -6,7 +6,7 @@ import { message } from '../../wire/mod.ts';
 import type { AdminHandler } from '../admin-table.ts';
 import type { Reply } from '../table.ts';
 import { filterOf } from './filter.ts';
-import { chunked, readOrLeave } from './records.ts';
+import { chunked, readOrLeave } from './pages.ts';
 import { revealing } from './reveal.ts';
 
 const defaultLimit = 100;
