@@ -27,12 +27,12 @@ const MAX_TRIES = 16;
 const SETID = 0o6000;
 const CREATION = O.CREAT | O.EXCL | O.NOFOLLOW | O.TMPFILE_BIT;
 
-/** Devices of /dev that may be written, under the decider that said so. */
+/** Devices of /dev with the access that was allowed, under the decider that said so. */
 const granted = new WeakMap<Decider, Set<string>>();
 
 export function mediateOpen(m: Mediation, call: OpenCall): Answer {
   // Shells open /dev/null all the time. The answer would be the same: the kernel opens it with the task's own rights.
-  if (granted.get(m.decider)?.has(call.path) === true) return continues;
+  if (granted.get(m.decider)?.has(grantOf(call)) === true) return continues;
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
     const answer = tryOpen(m, call);
     if (answer !== 'again') return answer;
@@ -155,7 +155,7 @@ function openSpecial(m: Mediation, call: OpenCall, found: Located, verdict: Verd
       found.path,
     );
   if (verdict.effect === 'allow') {
-    if (call.path === found.path) grant(m.decider, found);
+    if (call.path === found.path) grant(m.decider, call, found);
     return continues;
   }
   const permission = m.decide(m.journal, m.mode, intentOf(m, call, found.path, 'open'), verdict, () =>
@@ -165,11 +165,14 @@ function openSpecial(m: Mediation, call: OpenCall, found: Located, verdict: Verd
 }
 
 /** Only what stands in /dev itself, where nothing is made or removed. */
-function grant(decider: Decider, { path, stat }: Located): void {
+function grant(decider: Decider, call: OpenCall, { path, stat }: Located): void {
   if ((stat.mode & S.IFMT) !== S.IFCHR || !/^\/dev\/[a-z]+$/.test(path)) return;
   const devices = granted.get(decider) ?? new Set<string>();
-  granted.set(decider, devices.add(path));
+  granted.set(decider, devices.add(grantOf(call)));
 }
+
+/** What may be written may still not be read. */
+const grantOf = ({ path, flags }: OpenCall): string => `${flags & O.ACCMODE} ${path}`;
 
 function openDirectory(m: Mediation, call: OpenCall, found: Located): Answer {
   if ((call.flags & O.TMPFILE_BIT) === 0) return fails(E.ISDIR);
