@@ -8,8 +8,6 @@ import type { AdminContext, AdminHandler } from '../admin-table.ts';
 type Verb = 'list' | 'put' | 'remove';
 
 function put({ daemon }: AdminContext, { name, secret }: SecretsRequest): void {
-  if (secret.length === 0 || secret.length > maxSecret)
-    throw new CordonError('limit', `a secret has from 1 to ${maxSecret} bytes`);
   daemon.keys.secrets.put(name, secret);
 }
 
@@ -25,7 +23,7 @@ const verbs: Readonly<Record<Verb, (context: AdminContext, body: SecretsRequest)
 };
 const isVerb = (verb: string): verb is Verb => Object.hasOwn(verbs, verb);
 
-function allowed({ daemon, actor }: AdminContext, { verb, name }: SecretsRequest): Verb {
+function allowed({ daemon, actor }: AdminContext, { verb, name, secret }: SecretsRequest): Verb {
   if (!isVerb(verb)) throw new CordonError('protocol', `there is no ${JSON.stringify(verb.slice(0, 20))}`);
   if (!actor.admin)
     throw new CordonError('not-permitted', 'only administrators keep secrets', {
@@ -33,6 +31,8 @@ function allowed({ daemon, actor }: AdminContext, { verb, name }: SecretsRequest
     });
   if (verb !== 'list' && !isSecretName(name))
     throw new CordonError('config-invalid', 'that is no name of a secret', { fix: `give ${secretNameRule}` });
+  if (verb === 'put' && (secret.length === 0 || secret.length > maxSecret))
+    throw new CordonError('limit', `a secret has from 1 to ${maxSecret} bytes`);
   return verb;
 }
 
