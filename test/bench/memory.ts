@@ -10,7 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { until } from '../support/until.ts';
 import { onStage, type Stage } from './support/stage.ts';
 
-const settle = 3000;
+const settle = 7000; // After that a session has given back what starting it took.
 
 interface Process {
   readonly pid: number;
