@@ -83,6 +83,7 @@ export const libc = {
   waitpid: fn('int waitpid(int pid, void *status, int options)'),
   getuid: fn('unsigned int getuid()'),
   exit: fn('void _exit(int status)'),
+  mallocTrim: fn('int malloc_trim(size_t pad)'),
 };
 
 /** syscall(2) with typed arguments; the name says them: n = long, p = pointer, after the number. */
