@@ -19,7 +19,7 @@ export interface Indexed {
   readonly position: number;
   readonly time: number;
   /** Empty for an outcome that came later: its record is what is found. */
-  readonly terms: readonly Term[];
+  readonly terms: readonly Term[] | Float64Array;
 }
 
 /** The segment that grows, in memory. */
