@@ -24,7 +24,7 @@ function workspaceOf(directory: string): string {
   try {
     return realpathSync(directory);
   } catch (error) {
-    throw new CordonError('not-found', `the workspace ${directory} cannot be used: ${String(error)}`, {
+    throw new CordonError('not-found', `the workspace ${directory} cannot be used: ${(error as Error).message}`, {
       fix: 'Give an existing directory: --workspace DIR',
       cause: error,
     });
