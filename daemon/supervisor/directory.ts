@@ -4,7 +4,7 @@ import { opendirSync, type Dirent } from 'node:fs';
 
 /** `path`: one char a byte. Throws when it cannot be listed, which denies. Names are one char a byte. */
 export function* entriesOf(path: string): Generator<Dirent> {
-  const directory = opendirSync(Buffer.from(path, 'latin1') as unknown as string, {
+  const directory = opendirSync(Buffer.from(path, 'latin1'), {
     encoding: 'latin1' as BufferEncoding,
     bufferSize: 256,
   });
