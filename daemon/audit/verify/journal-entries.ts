@@ -62,7 +62,7 @@ export class JournalEntries {
         `SELECT ${storedColumns(db)}, position, part FROM entries
           WHERE stream = ? AND (seq, part) > (?, ?) ORDER BY seq, part LIMIT ?`,
       )
-      .raw() as Statement<[string, number, number, number], Row>;
+      .raw();
   }
 
   /** Those with this number that were not found yet. */
