@@ -105,7 +105,7 @@ export class TokenAuthority {
       throw new TokenRefused('attestation', unmet, 'cordon attest says what this machine has proved');
     if (wish.uses !== 1 && wish.details.some(({ type }) => type === 'file.upload'))
       throw new TokenRefused('schema', 'an upload has exactly one use');
-    if (store.liveOf(subject.session, now() / 1000) >= liveLimit)
+    if (!store.hasRoom(subject.session, now() / 1000, liveLimit))
       throw new TokenRefused('rate', `the session has ${liveLimit} tokens that live`);
     if (parent !== undefined) checkNarrower(wish, parent);
   }
