@@ -206,6 +206,7 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
       const late = checkpoints.behind && Math.abs(now() - checkpoints.time) >= checkpointInterval;
       if ((late || log.due.length > 0) && !checkpoints.locked) tryToSign(checkpoints);
       for (let step = 0; step < catchUpSteps && search.catchUp(); step++);
+      search.group();
     },
     search,
     inclusion: (uid) => inclusion(parts, uid),

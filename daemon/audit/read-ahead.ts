@@ -63,6 +63,12 @@ export class ReadingAhead {
   #worker: Worker | undefined;
   #last = 0;
   #idle: NodeJS.Timeout | undefined;
+  #failed = false;
+
+  /** The thread did not end by itself so far: one that did is not tried again. */
+  get able(): boolean {
+    return !this.#failed;
+  }
 
   begin(order: PreparationOrder): ReadAhead {
     clearTimeout(this.#idle);
@@ -99,6 +105,7 @@ export class ReadingAhead {
     const lost = (why: string) => (): void => {
       if (this.#worker !== worker) return;
       this.#worker = undefined;
+      this.#failed = true;
       process.stderr.write(`cordond: the thread that reads journals ahead ended: ${why}\n`);
       this.#abandon();
     };

@@ -305,6 +305,7 @@ export class Spool {
   #readAhead(session: string, journal: Journal, size: number): void {
     const { cursor, sequence, reader, ahead } = journal;
     if (ahead !== undefined || this.full !== undefined || size - cursor < this.#backlog) return;
+    if (!this.#ahead.able) return;
     const redaction = this.#redact.portable?.();
     if (redaction === undefined) return;
     const context = this.#contexts.of(session);

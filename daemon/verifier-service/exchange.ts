@@ -66,6 +66,8 @@ export async function exchange(parts: ExchangeParts, body: string, proof: string
   const list = await listOf(form.statusList, keys, parent.iss, parts);
   if (!parts.book.apply(accepted.ak, list, parts.now()))
     throw new TokenRefused('expired', 'a newer status list of this machine was seen before');
+  if (list.issued < parent.iat)
+    throw new TokenRefused('expired', 'the status list is older than the token', 'cordon token status');
   if (list.uri !== parent.status.uri || list.isRevoked(parent.status.idx))
     throw new TokenRefused('revoked', 'the token was revoked on its machine, or is of another list');
   const wish = wishOf(form, parent);

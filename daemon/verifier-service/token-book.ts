@@ -101,9 +101,20 @@ CREATE TABLE IF NOT EXISTS acts (id INTEGER PRIMARY KEY, time INTEGER NOT NULL, 
   jti TEXT NOT NULL, reason TEXT NOT NULL);
 `;
 
-/** Acts that are kept; and refusals a minute that become one. */
-const maxActs = 100_000;
+/** Refusals a minute that are recorded. */
 const maxRefusals = 100;
+/** What is kept. Anybody can cause refusals: they push out no other act. */
+const kept = [
+  ["act = 'refuse'", 10_000],
+  ["act <> 'refuse'", 100_000],
+] as const;
+
+function trim(db: Sqlite.Database): void {
+  for (const [which, most] of kept)
+    db.prepare(
+      `DELETE FROM acts WHERE ${which} AND id <= (SELECT id FROM acts WHERE ${which} ORDER BY id DESC LIMIT 1 OFFSET ${most})`,
+    ).run();
+}
 
 interface AcceptedRow {
   readonly ak: string;
@@ -116,14 +127,14 @@ interface AcceptedRow {
 
 export function tokenBook(db: Sqlite.Database): TokenBook {
   db.exec(schema);
-  const record = ({ time, act, ak, jti, reason }: Act): void => {
-    const sql = 'INSERT INTO acts (time, act, ak, jti, reason) VALUES (?, ?, ?, ?, ?)';
-    const { lastInsertRowid } = db.prepare(sql).run(time, act, ak, jti, reason.slice(0, 500));
-    db.prepare('DELETE FROM acts WHERE id <= ?').run(Number(lastInsertRowid) - maxActs);
-  };
-  const refusals = db.prepare<[number], { n: number }>(
-    "SELECT count(*) AS n FROM acts WHERE act = 'refuse' AND time > ?",
+  const insert = db.prepare<Act>(
+    'INSERT INTO acts (time, act, ak, jti, reason) VALUES (:time, :act, :ak, :jti, :reason)',
   );
+  const record = (act: Act): void => {
+    const { lastInsertRowid } = insert.run({ ...act, reason: act.reason.slice(0, 500) });
+    if (Number(lastInsertRowid) % 100 === 0) trim(db);
+  };
+  let window = { begun: 0, refusals: 0 };
   /** Ends these, each on record. */
   const end = (tokens: readonly MintedToken[], why: string, now: number): string[] =>
     tokens.map(({ jti, ak }) => {
@@ -162,10 +173,9 @@ export function tokenBook(db: Sqlite.Database): TokenBook {
       db.prepare('INSERT INTO accepted VALUES (?, ?, ?, ?, ?, ?)').run(
         ...[ak, at, tpm, killEpoch, JSON.stringify(sessions), JSON.stringify(keys)],
       );
+      // A key that another accepted machine has shown stays that machine’s.
       for (const { kid } of keys)
-        db.prepare(
-          'INSERT INTO token_keys VALUES (?, ?) ON CONFLICT (kid) DO UPDATE SET ak = excluded.ak',
-        ).run(kid, ak);
+        db.prepare('INSERT INTO token_keys VALUES (?, ?) ON CONFLICT DO NOTHING').run(kid, ak);
       const runs = (token: MintedToken): boolean =>
         sessions.some(({ id, policy }) => id === token.session && policy === token.digest);
       const open = openOf(ak);
@@ -241,7 +251,9 @@ export function tokenBook(db: Sqlite.Database): TokenBook {
     firstProof: (id, until) =>
       db.prepare('INSERT INTO proofs VALUES (?, ?) ON CONFLICT DO NOTHING').run(id, until).changes === 1,
     record: (act) => {
-      if (act.act === 'refuse' && (refusals.get(act.time - 60_000)?.n ?? 0) >= maxRefusals) return;
+      if (act.time - window.begun > 60_000 || act.time < window.begun)
+        window = { begun: act.time, refusals: 0 };
+      if (act.act === 'refuse' && ++window.refusals > maxRefusals) return;
       record(act);
     },
     acts: (limit) =>

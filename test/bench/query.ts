@@ -178,11 +178,15 @@ function opened(): void {
   const took = performance.now() - from;
   const { user, system } = process.cpuUsage(cpu);
   while (audit.search.catchUp());
+  let longest = 0;
+  for (let step = performance.now(); audit.search.group(); step = performance.now())
+    longest = Math.max(longest, performance.now() - step);
   const all = performance.now() - from;
   const grown = (process.memoryUsage.rss() - before) / 2 ** 20;
   console.log(
     `opened in ${took.toFixed(0)} ms (processor ${((user + system) / 1000).toFixed(0)} ms), its index whole after ${all.toFixed(0)} ms, ${grown.toFixed(0)} MiB`,
   );
+  if (longest > 0) console.log(`longest step of making the groups of segments: ${longest.toFixed(1)} ms`);
   audit.close();
 }
 

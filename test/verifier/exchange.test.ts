@@ -379,6 +379,9 @@ t.test('tokens by the verifier’s service', { skip }, async (t) => {
     t.equal(await why({ list: before }), 'expired', 'older than one that was seen');
     t.equal(await why({ list: await listOf([], { now: clock - 61_000 }) }), 'expired');
     t.equal(await why({ fields: { subject_status_list: '' } }), 'schema');
+    const list = await listOf();
+    clock += 2000;
+    t.equal(await why({ list }), 'expired', 'older than the token');
     const { access_token: other = '' } = await ask({
       token: await tokenOf({ status: { idx: 9, uri: endpointUri } }),
     });
@@ -474,4 +477,20 @@ t.test('tokens by the verifier’s service', { skip }, async (t) => {
     t.ok(minting);
     t.equal((await ask({ served })).status, 404);
   });
+});
+
+t.test('a token key that one machine has shown is no other machine’s', (t) => {
+  const store = openStore(join(temporaryDirectory(t), 'verifier.db'));
+  const key = { kty: 'EC', crv: 'P-256', x: 'A'.repeat(43), y: 'B'.repeat(43), kid: 'k' } as const;
+  const facts = { at: 1, tpm: 'software', killEpoch: 0, sessions: [], keys: [key] } as const;
+  const { book } = store;
+  book.accept({ ...facts, ak: 'aa' });
+  book.accept({ ...facts, ak: 'bb' });
+  t.equal(book.acceptedBy('k')?.ak, 'aa');
+  book.accept({ ...facts, ak: 'aa', keys: [] });
+  t.equal(book.acceptedBy('k'), undefined);
+  book.accept({ ...facts, ak: 'bb' });
+  t.equal(book.acceptedBy('k')?.ak, 'bb');
+  store.close();
+  t.end();
 });
