@@ -51,7 +51,7 @@ function tryOpen(m: Mediation, call: OpenCall): Answer | 'again' {
   try {
     if (exclusive) return fails(E.EXIST);
     // A pipe or socket of the task's own, reopened through /proc: the kernel gives what the task already has.
-    if (isPlaceless(found)) return continues;
+    if (isPlaceless(found)) return letThrough(m, call);
     return openFound(m, call, found);
   } finally {
     m.resolver.close(found);
@@ -155,13 +155,26 @@ function openSpecial(m: Mediation, call: OpenCall, found: Located, verdict: Verd
       found.path,
     );
   if (verdict.effect === 'allow') {
-    if (call.path === found.path) grant(m.decider, call, found);
-    return continues;
+    const answer = letThrough(m, call, found.path);
+    if (answer === continues && call.path === found.path) grant(m.decider, call, found);
+    return answer;
   }
   const permission = m.decide(m.journal, m.mode, intentOf(m, call, found.path, 'open'), verdict, () =>
     m.reader.tree(call.pid),
   );
-  return permission.granted ? continues : refused(permission);
+  return permission.granted ? letThrough(m, call, found.path) : refused(permission);
+}
+
+const noTruncation = refusal('truncate-reading', 'what is not opened for writing cannot be truncated by that');
+
+/**
+ * The kernel opens what the name means by then. Landlock lets it write to devices and named pipes only; a truncation
+ * without writing would be held by the read-only mounts alone.
+ */
+function letThrough(m: Mediation, call: OpenCall, path: string = call.path): Answer {
+  const access = call.flags & O.ACCMODE;
+  const writes = access === O.WRONLY || access === O.RDWR;
+  return writes || (call.flags & O.TRUNC) === 0 ? continues : refuseOpen(m, call, noTruncation, path);
 }
 
 /** Only what stands in /dev itself, where nothing is made or removed. */
@@ -172,7 +185,7 @@ function grant(decider: Decider, call: OpenCall, { path, stat }: Located): void 
 }
 
 /** What may be written may still not be read. */
-const grantOf = ({ path, flags }: OpenCall): string => `${flags & O.ACCMODE} ${path}`;
+const grantOf = ({ path, flags }: OpenCall): string => `${flags & (O.ACCMODE | O.TRUNC)} ${path}`;
 
 function openDirectory(m: Mediation, call: OpenCall, found: Located): Answer {
   if ((call.flags & O.TMPFILE_BIT) === 0) return fails(E.ISDIR);
