@@ -16,10 +16,7 @@ const DEVICE = FS.WRITE_FILE | FS.IOCTL_DEV;
  * devices, and, below `fifos`, what the read-only mounts do not stop: named pipes.
  */
 export function agentRules(fifos: readonly string[]): landlock.PathRule[] {
-  return [
-    { path: '/dev', rights: DEVICE },
-    ...fifos.map((path) => ({ path, rights: FS.WRITE_FILE })),
-  ];
+  return [{ path: '/dev', rights: DEVICE }, ...fifos.map((path) => ({ path, rights: FS.WRITE_FILE }))];
 }
 
 export interface Confinement {

@@ -165,7 +165,10 @@ function openSpecial(m: Mediation, call: OpenCall, found: Located, verdict: Verd
   return permission.granted ? letThrough(m, call, found.path) : refused(permission);
 }
 
-const noTruncation = refusal('truncate-reading', 'what is not opened for writing cannot be truncated by that');
+const noTruncation = refusal(
+  'truncate-reading',
+  'what is not opened for writing cannot be truncated by that',
+);
 
 /**
  * The kernel opens what the name means by then. Landlock lets it write to devices and named pipes only; a truncation
