@@ -102,9 +102,9 @@ export class RecordBytes {
    * little room: then nothing of use is written.
    */
   write(record: SessionRecord, target: Buffer, start: number): number {
-    const { object, process } = record;
+    const { object, process: who } = record;
     const decision = this.#decisionOf(record);
-    const actor = process === undefined ? undefined : this.#actorOf(process);
+    const actor = who === undefined ? undefined : this.#actorOf(who);
     const seldom = hasSeldom(record) ? seldomText(record) : '';
     const size =
       NUMBERS +
@@ -119,7 +119,7 @@ export class RecordBytes {
     let at = writeObject(object, target, start + this.#head.bytes.length);
     target.set(decision, at);
     at += decision.length;
-    if (process !== undefined && actor !== undefined) at = writeProcess(process, actor, target, at);
+    if (who !== undefined && actor !== undefined) at = writeProcess(who, actor, target, at);
     if (seldom !== '') return at + target.utf8Write(seldom, at);
     target[at] = CLOSE;
     return at + 1;
@@ -134,10 +134,10 @@ export class RecordBytes {
     return bytes;
   }
 
-  #actorOf(process: ProcessInfo): Buffer {
-    const { exe, comm } = process;
+  #actorOf(who: ProcessInfo): Buffer {
+    const { exe, comm } = who;
     if (exe !== this.#actor.exe || comm !== this.#actor.comm)
-      this.#actor = { exe, comm, bytes: Buffer.from(actorText(process)) };
+      this.#actor = { exe, comm, bytes: Buffer.from(actorText(who)) };
     return this.#actor.bytes;
   }
 }

@@ -75,7 +75,7 @@ t.test('written as bytes after any others, a record is the same text', async () 
         assert.equal(buffer.toString('utf8', start, end), recordText(record));
       }
     }),
-    { numRuns: 500 },
+    { numRuns: 200 },
   );
 });
 
