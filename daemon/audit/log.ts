@@ -35,6 +35,8 @@ export interface NewEntry {
   /** That the text was made of with stream, number, time and object; it may be stored as these. */
   readonly template?: EventTemplate | undefined;
   readonly object?: string;
+  /** Its leaf hash, when another thread made it. */
+  readonly leaf?: Hash | undefined;
 }
 
 /** What one log is called, and where it is. */
@@ -141,7 +143,7 @@ export class Log {
 
   /** Only within `commit`. Returns its position. */
   append(entry: NewEntry): number {
-    const leaf = leafHash(entry.text);
+    const leaf = entry.leaf ?? leafHash(entry.text);
     const chain = chainHash(this.#chain, leaf);
     const position = this.identity.base + this.size;
     const { object, template } = entry;

@@ -168,4 +168,13 @@ export const migrations: readonly string[] = [
   -- Then event is the object, and stream, seq and time are what they are beside it. NULL: event is the whole text.
   ALTER TABLE entries ADD COLUMN template INTEGER;
   `,
+  `
+  -- What the index has of sixteen segments at once (segment-groups.ts): made of it.
+  CREATE TABLE group_terms (
+    number INTEGER NOT NULL,     -- of the group: segments from 16 times this on
+    share INTEGER NOT NULL,      -- of its terms: 256, by their first bits
+    terms BLOB NOT NULL,
+    PRIMARY KEY (number, share)
+  ) WITHOUT ROWID;
+  `,
 ];

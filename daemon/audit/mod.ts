@@ -69,6 +69,8 @@ export interface AuditOptions {
   readonly seal?: () => SealText | undefined;
   /** Told when checkpoints were signed; must return at once and not throw. */
   readonly onSigned?: () => void;
+  /** Bytes of a journal from which on a second thread reads it ahead; some megabytes when not given. */
+  readonly backlog?: number;
 }
 
 export interface InclusionAnswer {
@@ -148,10 +150,8 @@ interface Parts {
 }
 
 /** Opens (or makes) the daemon's database at `path`. One process only: the caller holds the state directory's lock. */
-export function openAudit(
-  path: string,
-  { now, host = unknownHost, signer, redaction = keepAll, redactionKey, seal, onSigned }: AuditOptions,
-): Audit {
+export function openAudit(path: string, options: AuditOptions): Audit {
+  const { now, host = unknownHost, signer, redaction = keepAll, redactionKey, seal, onSigned } = options;
   const db = openDatabase(path);
   const key = signer ?? softwareSigner(`${path}.key`);
   const headFile = `${path}.head`;
@@ -164,7 +164,7 @@ export function openAudit(
   if (onSigned !== undefined) checkpoints.onSigned = onSigned;
   const redact = redactor(redaction, keyOf, seal);
   const segments = new Segments(db);
-  const first = { db, log, contexts, redact, segments, now };
+  const first = { db, log, contexts, redact, segments, now, backlog: options.backlog };
   if (broken === undefined) convertRecords(first);
   const spool = new Spool(first);
   if (broken !== undefined) {
@@ -206,6 +206,7 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
       const late = checkpoints.behind && Math.abs(now() - checkpoints.time) >= checkpointInterval;
       if ((late || log.due.length > 0) && !checkpoints.locked) tryToSign(checkpoints);
       for (let step = 0; step < catchUpSteps && search.catchUp(); step++);
+      search.group();
     },
     search,
     inclusion: (uid) => inclusion(parts, uid),

@@ -6,7 +6,15 @@ import { redact, redactArguments } from '../ocsf/mod.ts';
 import type { SealText } from '../ocsf/mod.ts';
 import { readIfThere, writeDurably } from '../../native-bindings/files/mod.ts';
 
-export type Redactor = (record: SessionRecord) => SessionRecord;
+export interface Redactor {
+  (record: SessionRecord): SessionRecord;
+  /** What another thread needs to do the same; undefined while a key is locked, and where something is sealed. */
+  readonly portable?: () => PortableRedaction | undefined;
+}
+export interface PortableRedaction {
+  readonly policy: RedactionPolicy;
+  readonly key: Uint8Array;
+}
 export type ArgumentsRedactor = (argv: readonly string[]) => readonly string[];
 
 const keySize = 32;
@@ -52,10 +60,16 @@ const noSeal: SealOf = () => undefined;
 
 export function redactor(policy: RedactionPolicy, keyOf: KeyOf, sealOf: SealOf = noSeal): Redactor {
   const now = inForce(policy, keyOf, sealOf);
-  return (record) => {
+  const seals = Object.values(policy).includes('seal');
+  const own = (record: SessionRecord): SessionRecord => {
     const held = now();
     return redact(record, held.policy, held.key, held.seal);
   };
+  const portable = (): PortableRedaction | undefined => {
+    const { policy: inUse, key } = now();
+    return seals || inUse !== policy ? undefined : { policy, key };
+  };
+  return Object.assign(own, { portable });
 }
 
 /** For the command lines of the table of sessions: as those of records, whose launch has what is sealed. */

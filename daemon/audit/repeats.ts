@@ -63,6 +63,21 @@ export function eventOf({ record, alike }: ReadRecord, context: EventContext): M
   return { template, text: template?.text(record) ?? eventText(record, context, 'record') };
 }
 
+export interface KeptEvent extends MadeEvent {
+  /** As it may be kept. */
+  readonly record: SessionRecord;
+}
+
+/** The event of a record without what is not to be kept. */
+export function keptEvent(
+  given: ReadRecord,
+  redact: (record: SessionRecord) => SessionRecord,
+  context: EventContext,
+): KeptEvent {
+  const record = redact(given.record);
+  return { record, ...eventOf(record === given.record ? given : { record }, context) };
+}
+
 /** Of one session. */
 export class Repeats {
   readonly #session: string;

@@ -72,11 +72,17 @@ export class Search {
     return rows.length === rowsOfCatchUp;
   }
 
+  /** One short step of making what is rare quicker to find, once all is in the index. True when more is to be done. */
+  group(): boolean {
+    return this.#segments.group();
+  }
+
   /** Yields after every step what it found, newest first: often nothing. The caller lets others have their turn. */
   *find(request: SearchRequest): Generator<readonly KeptRecord[], void> {
     const { since = -Infinity, until = Infinity, before = Infinity } = request;
     const terms = termsOfFilter(request);
     const [first, last] = this.#span(request.session);
+    const mayHave = this.#segments.asked(terms);
     let looked = 0;
     for (const segment of this.#segments.all()) {
       const { number, earliest, latest } = segment;
@@ -84,6 +90,7 @@ export class Search {
       if (looked % segmentsAStep === 0) yield [];
       if (latest < since || earliest >= until) continue;
       if ((number + 1) * segmentSize <= first || number * segmentSize > last) continue;
+      if (!mayHave(number)) continue;
       const offsets = this.#segments.having(number, terms);
       if (offsets === undefined) continue;
       const timely = earliest >= since && latest < until ? undefined : this.#between(segment, since, until);

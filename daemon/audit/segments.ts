@@ -5,6 +5,7 @@ import type { Term } from '../ocsf/mod.ts';
 import type { Database, Statement } from './database.ts';
 import { mapBytes, packedSize, packInto, segmentSize, unpack } from './offsets.ts';
 import type { Offsets } from './offsets.ts';
+import { SegmentGroups } from './segment-groups.ts';
 import { findInBlock, termBlocks } from './term-blocks.ts';
 import { TermTable } from './term-table.ts';
 
@@ -19,7 +20,7 @@ export interface Indexed {
   readonly position: number;
   readonly time: number;
   /** Empty for an outcome that came later: its record is what is found. */
-  readonly terms: readonly Term[];
+  readonly terms: readonly Term[] | Float64Array;
 }
 
 /** The segment that grows, in memory. */
@@ -56,11 +57,14 @@ export class Segments {
   readonly #insertSegment: Statement<[number, number, number]>;
   readonly #insertBlock: Statement<[number, Term, Buffer]>;
   readonly #block: Statement<[number, Term], Buffer>;
+  /** What rules out many segments at once. */
+  readonly #groups: SegmentGroups;
   #growing: Growing;
   #next: number;
 
   constructor(db: Database) {
     this.#db = db;
+    this.#groups = new SegmentGroups(db);
     this.#insertSegment = db.prepare('INSERT INTO segments (segment, earliest, latest) VALUES (?, ?, ?)');
     this.#insertBlock = db.prepare('INSERT INTO term_blocks (segment, first, terms) VALUES (?, ?, ?)');
     const nearest =
@@ -95,6 +99,16 @@ export class Segments {
     const sql = 'SELECT segment AS number, earliest, latest FROM segments ORDER BY segment DESC';
     const { number, earliest, latest } = this.#growing;
     return [{ number, earliest, latest }, ...this.#db.prepare<[], Segment>(sql).all()];
+  }
+
+  /** One question: whether a segment may have entries with all of these terms. */
+  asked(terms: readonly Term[]): (segment: number) => boolean {
+    return this.#groups.asked(terms);
+  }
+
+  /** A short step of making that quicker. True when more is to be done. */
+  group(): boolean {
+    return this.#groups.step(this.#growing.number);
   }
 
   /** Entries of a segment that have all of these terms; undefined when none has. */

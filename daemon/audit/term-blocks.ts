@@ -62,3 +62,11 @@ export function findInBlock(bytes: Buffer, term: Term): Uint8Array | undefined {
   const from = low === 0 ? 0 : bytes.readUInt32LE(ends + (low - 1) * endSize);
   return bytes.subarray(start + from, start + bytes.readUInt32LE(ends + low * endSize));
 }
+
+/** Its terms, ascending; none when it is damaged. */
+export function termsInBlock(bytes: Buffer): Float64Array {
+  const count = bytes.length < head ? 0 : bytes.readUInt16LE(0);
+  if (bytes.length < head + count * (termSize + endSize)) return new Float64Array();
+  const start = bytes.byteOffset + head;
+  return new Float64Array(bytes.buffer.slice(start, start + count * termSize));
+}

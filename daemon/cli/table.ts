@@ -250,7 +250,7 @@ export const verbs: readonly Verb[] = [
   },
   {
     name: 'verifier serve',
-    summary: 'be a verifier for pilots: enrol, challenge, verify, over HTTPS',
+    summary: 'be a verifier for pilots: enrol, challenge, verify, mint, over HTTPS',
     operands: [],
     options: [
       { flags: '--state <dir>', summary: 'its key and its memory' },
@@ -262,8 +262,30 @@ export const verbs: readonly Verb[] = [
       { flags: '--intermediates <file>', summary: 'what lies between (PEM)' },
       { flags: '--reference <file>', summary: 'what is expected (JSON)' },
       { flags: '--issuer <name>', summary: 'iss of its results' },
+      { flags: '--minting <file>', summary: 'what capability tokens it mints (JSON); none when not given' },
+      { flags: '--url <url>', summary: 'where others reach it, iss of its tokens; https:// and its address' },
     ],
     load: async () => (await import('./verbs/verifier-serve.ts')).verifierServe,
+  },
+  {
+    name: 'verifier tokens',
+    summary: 'tokens that the verifier minted and that have not expired',
+    operands: [],
+    options: [{ flags: '--state <dir>', summary: 'of the service' }],
+    load: async () => (await import('./verbs/verifier-tokens.ts')).verifierTokens,
+  },
+  {
+    name: 'verifier revoke',
+    summary: 'end tokens that the verifier minted, at once',
+    operands: ['[id]'],
+    options: [
+      { flags: '--state <dir>', summary: 'of the service' },
+      { flags: '--endpoint <name>', summary: 'all of this machine (Name of its key), which gets no more' },
+      { flags: '--all', summary: 'all there are' },
+      { flags: '--lift', summary: 'with --endpoint: it may get tokens again' },
+      { flags: '--reason <text>', summary: 'why, for the record' },
+    ],
+    load: async () => (await import('./verbs/verifier-tokens.ts')).verifierRevoke,
   },
   {
     name: 'audit verify',
@@ -308,6 +330,8 @@ export const verbs: readonly Verb[] = [
       { flags: '--lifetime <span>', summary: 'such as 60s or 5m; at most what the profile says' },
       { flags: '--uses <n>', summary: 'how often it may be used; once when not given' },
       { flags: '--purpose <text>', summary: 'what for' },
+      { flags: '--exchange <url>', summary: 'have a verifier mint the token that comes out; needs --key' },
+      { flags: '--ca <file>', summary: 'with --exchange: authority of its certificate (PEM)' },
     ],
     load: async () => (await import('./verbs/token/mint.ts')).tokenMint,
   },

@@ -37,6 +37,7 @@ import { powerOf } from './power.ts';
 import { SupervisorPool } from './supervisor-pool.ts';
 import { Tokens } from './tokens.ts';
 import { lastWords, rotateLog, spawnSupervisor } from './supervisor-process.ts';
+import type { Spawned } from './supervisor-process.ts';
 import { Uploads } from './uploads.ts';
 
 export interface DaemonOptions {
@@ -89,7 +90,7 @@ export class Daemon {
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #listening: Listening[] = [];
   readonly #draining = new Set<string>();
-  /** A supervisor was ended that may have left something. */
+  /** A supervisor has ended, and may have left something. */
   #untidy = false;
 
   /** With its keys out of the TPM, where there is one to be used. */
@@ -168,11 +169,17 @@ export class Daemon {
     this.foresight = this.#foresee();
     this.pool = new SupervisorPool({
       size: pool,
-      spawn: () => spawnSupervisor(program),
+      spawn: () => this.#watched(spawnSupervisor(program)),
       mountTable: mountTableDigest,
       lastWords: () => lastWords(paths.supervisorLog),
       spare: this.foresight,
     });
+  }
+
+  /** However it ends, with a session or before one, it may leave a directory behind. */
+  #watched(supervisor: Spawned): Spawned {
+    void supervisor.exited.then(() => (this.#untidy = true));
+    return supervisor;
   }
 
   #foresee(): Foresight {
@@ -181,7 +188,6 @@ export class Daemon {
       reserve: () => makeSessionDirectories(this),
       directory: (session) => this.paths.session(session),
       body: (actor, run, session) => launchBody(this, actor, run, session),
-      retired: () => (this.#untidy = true),
     });
   }
 

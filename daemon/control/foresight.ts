@@ -19,8 +19,6 @@ export interface ForesightOptions {
   readonly reserve: () => string;
   readonly directory: (session: string) => string;
   readonly body: (actor: Actor, run: CheckedRun, session: string) => Partial<Launch>;
-  /** A supervisor was ended: what it could not take away is to be looked for. */
-  readonly retired: () => void;
 }
 
 /** A supervisor that holds the sandbox of a session yet to come. Whoever has it owns the link. */
@@ -162,7 +160,6 @@ export class Foresight {
   #giveUp(link: SupervisorLink, session: string): void {
     retire(link);
     rmSync(this.#options.directory(session), { recursive: true, force: true });
-    this.#options.retired();
   }
 
   /** It died, or was taken: only the first is ours to clear away. */
@@ -171,7 +168,6 @@ export class Foresight {
     this.#ready = undefined;
     closeSync(ready.link.pidfd);
     rmSync(this.#options.directory(ready.session), { recursive: true, force: true });
-    this.#options.retired();
   }
 }
 

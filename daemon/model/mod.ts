@@ -6,6 +6,7 @@ export * from './plan.ts';
 export * from './record.ts';
 export * from './redaction.ts';
 export * from './verdict.ts';
+export * from './version.ts';
 export * from './decider.ts';
 export * from './mediation.ts';
 export * from './secret.ts';

@@ -6,7 +6,7 @@ import { compile } from './compile.ts';
 import { parseProfile } from './profile.ts';
 import { isProtection, protectionId, protectionOf } from './protected.ts';
 import type { CompileContext, ProfileSource, ProfileSources } from './source.ts';
-import { wantsOf } from './wants.ts';
+import { isUnsayable, wantsOf } from './wants.ts';
 import type { Want } from './wants.ts';
 
 export interface SmallestChange {
@@ -26,10 +26,11 @@ export function smallestChange(
   sources: ProfileSources,
   context: CompileContext,
 ): SmallestChange {
-  if (record.kind === 'syscall')
+  if (record.rule?.id.startsWith('builtin/syscall/') === true)
     return nothing(`${record.object} is refused by the system call filter: no profile can allow it`);
   const fixed = fixedRefusal(record);
   if (fixed !== undefined) return nothing(fixed);
+  if (isUnsayable(record)) return noPattern;
   const all = wantsOf(record, context);
   if (all.length === 0) return nothing('nothing in a profile decides this');
   const change = grow(profile, sources, context, all, protectionOf(record.rule?.id ?? ''));
@@ -52,6 +53,9 @@ function movesAlong(
     : undefined;
 }
 
+const noPattern = nothing(
+  'the name has a backslash or bytes that are not UTF-8, which no pattern can say: grant a directory above it, or use another name',
+);
 const allowedNow = nothing('the profile as it is now allows this: run again');
 const notByProfile = nothing(
   'the profile allows this; it was refused for what the connection itself did, which the reason says: nothing in a profile changes that',
@@ -123,7 +127,7 @@ function done(
 ): SmallestChange {
   if (yaml === '') return allowedNow;
   const file = source.builtin === true ? '' : source.file;
-  return { file, yaml, note: notes(source, profile, grants, yaml.includes('/."')) };
+  return { file, yaml, note: notes(source, profile, grants, yaml) };
 }
 
 const placeOf = ({ source, id }: RuleInfo): string =>
@@ -145,7 +149,7 @@ function notes(
   source: { readonly builtin?: boolean },
   profile: string,
   protections: readonly string[],
-  alone: boolean,
+  yaml: string,
 ): string {
   const own =
     source.builtin === true
@@ -155,8 +159,13 @@ function notes(
     protections.length === 0
       ? ''
       : `${protections.join(', ')} is protected because what is written there can run code outside the sandbox. `;
-  const dot = alone ? 'A pattern that ends in /. is for that object alone, not for what lies below it. ' : '';
-  return `${own}${risk}${dot}`.trim();
+  const dot = yaml.includes('/."')
+    ? 'A pattern that ends in /. is for that object alone, not for what lies below it. '
+    : '';
+  const any = yaml.includes('?')
+    ? 'A ? stands for any one byte: what is there in the name has another meaning in a pattern. '
+    : '';
+  return `${own}${risk}${dot}${any}`.trim();
 }
 
 /** The profile as it would be: a child of the same name over the old text, so that the old file is not edited as text. */

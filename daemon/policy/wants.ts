@@ -45,7 +45,7 @@ export function wantsOf(record: SessionRecord, context: CompileContext): Want[] 
   }
 }
 
-const reads = new Set(['open', 'read', 'readdir', 'opendir', 'list', 'stat']);
+const reads = new Set(['open', 'read', 'readdir', 'opendir', 'list', 'stat', 'watch']);
 const lists = new Set(['readdir', 'opendir', 'list']);
 
 /** What is judged with everything below it: a directory takes its contents along, a link leads to what lies behind. */
@@ -98,14 +98,22 @@ const fileWant = (access: FileAccess, pattern: string, path: BytePath): Want => 
   verdict: (decider) => decider.file({ access, path }),
 });
 
-/** A path that a pattern can name; others (globs in the name, bytes that are not UTF-8) have no smallest change. */
+/** Means something in a pattern, or cannot stand in one. Each is one byte, which `?` matches. */
+const unsayable = /[*?[\]{}$\0\n]/g;
+
+/** Bytes that are not UTF-8 are written with a backslash in records, and a backslash cannot stand in a pattern. */
+export const isUnsayable = ({ kind, object, object2 }: SessionRecord): boolean =>
+  ['file', 'exec', 'socket'].includes(kind) &&
+  [object, object2 ?? ''].some((name) => name.startsWith('/') && name.includes('\\'));
+
+/** A path that a pattern can name; others have no smallest change. */
 function pathWant(
   object: string,
   context: CompileContext,
   make: (text: string, path: BytePath) => Want[],
   alone = false,
 ): Want[] {
-  if (!object.startsWith('/') || /[*?[\]{}\\$\0\n]/.test(object)) return [];
+  if (!object.startsWith('/') || object.includes('\\')) return [];
   return make(
     JSON.stringify(`${withVariables(object, context)}${alone ? '/.' : ''}`),
     normalise(toBytes(object)),
@@ -116,9 +124,10 @@ function withVariables(object: string, context: CompileContext): string {
   const places = (['workspace', 'home'] as const).map((name) => ({ name, at: toText(context[name]) }));
   places.sort((a, b) => b.at.length - a.at.length);
   for (const { name, at } of places) {
-    if (object === at || object.startsWith(`${at}/`)) return `\${${name}}${object.slice(at.length)}`;
+    if (object === at || object.startsWith(`${at}/`))
+      return `\${${name}}${object.slice(at.length).replace(unsayable, '?')}`;
   }
-  return object;
+  return object.replace(unsayable, '?');
 }
 
 const destination = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d+)$/;

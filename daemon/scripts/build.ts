@@ -15,6 +15,7 @@ const entries: Record<string, string> = {
   egress: 'daemon/session/egress-main.ts',
   'audit-verify': 'daemon/audit/verify/main.ts',
   'audit-verify-thread': 'daemon/audit/verify/thread.ts',
+  'audit-intake-thread': 'daemon/audit/intake-thread.ts',
   uploader: 'daemon/control/uploader-main.ts',
   'doctor-probe': 'daemon/session/doctor-probe.ts',
   'tpm-transport': 'native-bindings/tpm/transport/transport-main.ts',

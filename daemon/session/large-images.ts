@@ -1,6 +1,7 @@
 // The digests of images that are too large to be hashed on the way of an exec: taken beside it, and recorded when known.
+// One after the other and bounded, since the agent says how many there are and how large: it pays for none of this.
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { closeSync, createReadStream, fstatSync } from 'node:fs';
 import type { NewRecord } from '../model/mod.ts';
 import type { HashImage } from './messages.ts';
 
@@ -11,10 +12,13 @@ interface Digested {
 }
 
 const CHUNK = 1024 * 1024;
+export const MAX_BYTES = 1024 * CHUNK;
+export const MAX_WAITING = 64;
 
 export class LargeImages {
   readonly #to: Digested;
-  readonly #hashing = new Set<Promise<void>>();
+  #waiting = 0;
+  #last: Promise<void> = Promise.resolve();
 
   constructor(to: Digested) {
     this.#to = to;
@@ -22,36 +26,51 @@ export class LargeImages {
 
   /** Takes the descriptor over. */
   hash(image: HashImage): void {
-    const done = this.#hash(image).finally(() => this.#hashing.delete(done));
-    this.#hashing.add(done);
+    const why =
+      this.#waiting >= MAX_WAITING
+        ? `${MAX_WAITING} images wait to be hashed already`
+        : fstatSync(image.fd).size > MAX_BYTES
+          ? `images of more than ${MAX_BYTES / CHUNK} MiB are not hashed`
+          : undefined;
+    if (why !== undefined) {
+      closeSync(image.fd);
+      this.#record(image, `the image of an earlier exec in this session, without its digest: ${why}`);
+      return;
+    }
+    this.#waiting += 1;
+    this.#last = this.#last.then(() => this.#hash(image)).finally(() => (this.#waiting -= 1));
   }
 
   /** Resolves when none is being hashed, or after `ms`: a disk that does not give an image in time leaves its digest out. */
   async settled(ms: number): Promise<void> {
     const late = new Promise<void>((resolve) => setTimeout(resolve, ms).unref());
-    await Promise.race([Promise.allSettled(this.#hashing), late]);
+    await Promise.race([this.#last, late]);
   }
 
-  /** Beside the path of any decision: the exec itself is on record already. */
-  async #hash({ key, path, fd }: HashImage): Promise<void> {
+  /** Beside the path of any decision: the exec itself is on record already. Never rejects. */
+  async #hash(image: HashImage): Promise<void> {
     const hash = createHash('sha256');
+    const options = { fd: image.fd, autoClose: true, highWaterMark: CHUNK, end: MAX_BYTES };
     try {
-      for await (const chunk of createReadStream('', { fd, autoClose: true, highWaterMark: CHUNK }))
-        hash.update(chunk as Buffer);
+      for await (const chunk of createReadStream('', options)) hash.update(chunk as Buffer);
     } catch (error) {
-      console.error(`supervisor: ${path} could not be hashed: ${String(error)}`);
+      console.error(`supervisor: ${image.path} could not be hashed: ${String(error)}`);
       return;
     }
     const sha256 = hash.digest('hex');
-    this.#to.learn(key, sha256);
+    this.#to.learn(image.key, sha256);
+    this.#record(image, 'the image of an earlier exec in this session', { sha256 });
+  }
+
+  #record({ path }: HashImage, reason: string, detail?: NewRecord['detail']): void {
     this.#to.record({
       kind: 'exec',
       operation: 'image',
       object: path,
       disposition: 'observed',
       layer: 'daemon',
-      reason: 'the image of an earlier exec in this session',
-      detail: { sha256 },
+      reason,
+      ...(detail === undefined ? {} : { detail }),
     });
   }
 }

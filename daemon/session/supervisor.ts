@@ -37,6 +37,8 @@ export interface SupervisorOptions {
 
 const TMP_BYTES = 8 * 1024 ** 3;
 const ATTACH_MS = 30_000;
+/** What a launch took in memory is given back when it is long over. */
+const TRIM_MS = 2000;
 const HINT_MS = 100;
 /** For digests of large images when all else is over: less than the daemon waits for us. */
 const HASH_MS = 900;
@@ -335,6 +337,7 @@ export class Supervisor {
   }
 
   private running(order: LaunchOrder, plan: Plan, pid: number): void {
+    actAfter(TRIM_MS, processes.trimMemory);
     this.agent = { pid, pidfd: processes.pidfdOpen(pid) };
     this.record(
       'launch',

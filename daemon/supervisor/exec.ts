@@ -1,7 +1,7 @@
 // execve(2) and execveat(2). The image really opened is judged by the open thread (fanotify); here the name and the
 // arguments are recorded, and a name that is denied is refused with the right error. The kernel then runs the call with
 // its own reading of the memory; when the new image starts, what really runs is compared with what was judged.
-import { AT, E, processes } from '../../native-bindings/linux/mod.ts';
+import { AT, E, S, processes } from '../../native-bindings/linux/mod.ts';
 import { objectId, toText, type SessionRecord, type Verdict } from '../model/mod.ts';
 import { continues, fails, refusal, type Answer, type Mediation, refused } from './mediation.ts';
 import { isLoader, programOf } from './loader.ts';
@@ -82,6 +82,8 @@ export class ExecMediator {
     );
     if (isUnresolved(found)) return fails(found.errno);
     try {
+      // As the kernel answers for directories, devices and named pipes, which nobody here must open to look at them.
+      if (!isPlaceless(found) && (found.stat.mode & S.IFMT) !== S.IFREG) return fails(E.ACCES);
       return this.judged(call, found);
     } finally {
       m.resolver.close(found);

@@ -60,7 +60,7 @@ export async function resultToken(
             generation: statement.generation,
             audit: statement.audit,
             auditKeySealed: checks.some(({ name, outcome }) => name === 'audit-key' && outcome === 'success'),
-            tokenKeys: verdict.tokenKeys,
+            tokenKeys: verdict.tokenKeys.map(({ kid }) => kid),
             killEpoch: statement.killEpoch,
             images: statement.images,
             sessions: statement.sessions.map(({ id, profile, mode, policy, layers, lacking }) => ({

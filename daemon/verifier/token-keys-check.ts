@@ -2,8 +2,8 @@
 // the same TPM and cannot leave it.
 import { isGenerated, nameOf, OBJECT, readAttest, readKey } from '../../native-bindings/tpm/wire/mod.ts';
 import type { KeyPublic } from '../../native-bindings/tpm/wire/mod.ts';
-import { keyThumbprint, statementDigest } from '../evidence/mod.ts';
-import type { Evidence, TokenKeyEvidence } from '../evidence/mod.ts';
+import { statementDigest, tokenJwk } from '../evidence/mod.ts';
+import type { EcJwk, Evidence, TokenKeyEvidence } from '../evidence/mod.ts';
 import { absent, failed, passed } from './checks.ts';
 import type { Check } from './checks.ts';
 import type { Expectations } from './expectations.ts';
@@ -44,9 +44,14 @@ export function tokenKeysCheck({ evidence, expectations }: TokenKeysContext): Ch
     const problem = problemOf(evidence, each);
     if (problem !== undefined) return failed('token-keys', problem);
   }
-  return passed('token-keys', `in this TPM: ${tokenKeyIds(evidence).join(', ')}`);
+  return passed(
+    'token-keys',
+    `in this TPM: ${tokenJwks(evidence)
+      .map(({ kid }) => kid)
+      .join(', ')}`,
+  );
 }
 
-/** `kid`s of evidence that passed the check. */
-export const tokenKeyIds = ({ tokenKeys = [] }: Evidence): string[] =>
-  tokenKeys.map(({ publicArea }) => keyThumbprint(publicArea));
+/** Of evidence that passed the check. */
+export const tokenJwks = ({ tokenKeys = [] }: Evidence): EcJwk[] =>
+  tokenKeys.map(({ publicArea }) => tokenJwk(publicArea));

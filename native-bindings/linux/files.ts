@@ -113,6 +113,10 @@ export class Files {
   faccessat(dirfd: number, path: string, mode: number, flags: number): number {
     return this.out(libc.faccessat(dirfd, this.arena.cstring(PATH1, path, 4097), mode, flags));
   }
+  /** `path` is relative to the working directory. Returns the watch, or -errno. */
+  inotifyAddWatch(fd: number, path: string, mask: number): number {
+    return this.out(libc.inotifyAddWatch(fd, this.arena.cstring(PATH1, path, 4097), mask >>> 0));
+  }
   close(fd: number): void {
     libc.close(fd);
   }

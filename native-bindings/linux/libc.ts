@@ -39,6 +39,7 @@ export const libc = {
   utimensat: fn('int utimensat(int dirfd, void *path, void *times, int flags)'),
   fsetxattr: fn('int fsetxattr(int fd, void *name, void *value, size_t size, int flags)'),
   fremovexattr: fn('int fremovexattr(int fd, void *name)'),
+  inotifyAddWatch: fn('int inotify_add_watch(int fd, void *path, unsigned int mask)'),
   fallocate: fn('int fallocate64(int fd, int mode, int64_t offset, int64_t length)'),
   fsync: fn('int fdatasync(int fd)'),
   umask: fn('unsigned int umask(unsigned int mask)'),
@@ -82,6 +83,7 @@ export const libc = {
   waitpid: fn('int waitpid(int pid, void *status, int options)'),
   getuid: fn('unsigned int getuid()'),
   exit: fn('void _exit(int status)'),
+  mallocTrim: fn('int malloc_trim(size_t pad)'),
 };
 
 /** syscall(2) with typed arguments; the name says them: n = long, p = pointer, after the number. */

@@ -6,11 +6,10 @@ import { join } from 'node:path';
 import { credsAuthenticator } from '@nats-io/transport-node';
 import type { SessionRecord } from '../../daemon/model/mod.ts';
 import { notBuilt, TestCordon } from '../support/cordon.ts';
-import { escrowKeys } from '../support/escrow.ts';
 import { natsOperator } from '../support/nats-operator.ts';
 import { noNats, startNats } from '../support/nats-server.ts';
-import { noSwtpm, startSwtpm } from '../support/swtpm.ts';
-import { temporaryDirectory } from '../support/temporary.ts';
+import { filesBelow, sealedMachine } from '../support/sealed-machine.ts';
+import { noSwtpm } from '../support/swtpm.ts';
 import { until } from '../support/until.ts';
 import { notRoot } from '../support/user.ts';
 import { askAs, nobody } from '../support/users.ts';
@@ -29,15 +28,10 @@ t.test('credentials of sinks in the vault', { skip, timeout: 170_000 }, async (t
   const credentials = Buffer.from(operator.credentials());
   const seed = /SEED-----\n(\S+)/.exec(credentials.toString())?.[1] ?? '';
   const server = await startNats(t, operator.config);
-  const swtpm = await startSwtpm(t, { certified: false });
-  const directory = temporaryDirectory(t);
-  const at = (name: string): string => join(directory, name);
-  const { publicKey, privateKey } = escrowKeys();
-  writeFileSync(at('escrow.pem'), publicKey);
-  writeFileSync(at('escrow.key'), privateKey);
+  const { swtpm, at, attestation } = await sealedMachine(t);
   writeFileSync(at('fleet.creds'), credentials);
   const fleet = `fleet: { nats: "nats://127.0.0.1:${server.port}", stream: AUDIT, create: true, credentials: { secret: fleet.creds } }`;
-  const settings = `records:\n  sinks:\n    ${fleet}\nattestation:\n  tpm: "${swtpm.name}"\n  escrow: ${at('escrow.pem')}\n`;
+  const settings = `records:\n  sinks:\n    ${fleet}\n${attestation}`;
   const cordon = await TestCordon.start({ settings });
   t.teardown(() => cordon.stop().then(() => undefined));
   const sink = async (): Promise<Sink> =>
@@ -81,9 +75,7 @@ t.test('credentials of sinks in the vault', { skip, timeout: 170_000 }, async (t
   });
 
   t.test('no file, argument or environment has it', async (t) => {
-    const files = readdirSync(cordon.root, { recursive: true, withFileTypes: true })
-      .filter((each) => each.isFile())
-      .map((each) => readFileSync(join(each.parentPath, each.name), 'latin1'));
+    const files = filesBelow(cordon.root);
     const processes = readdirSync('/proc')
       .filter((name) => /^\d+$/.test(name))
       .flatMap((pid) => ['cmdline', 'environ'].map((name) => join('/proc', pid, name)))

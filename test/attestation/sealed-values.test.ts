@@ -14,9 +14,8 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import type { SessionRecord } from '../../daemon/model/mod.ts';
 import { notBuilt, TestCordon } from '../support/cordon.ts';
-import { escrowKeys } from '../support/escrow.ts';
-import { noSwtpm, startSwtpm } from '../support/swtpm.ts';
-import { temporaryDirectory } from '../support/temporary.ts';
+import { sealedMachine } from '../support/sealed-machine.ts';
+import { noSwtpm } from '../support/swtpm.ts';
 import { until } from '../support/until.ts';
 import { notRoot, testUser } from '../support/user.ts';
 import { askAs } from '../support/users.ts';
@@ -31,16 +30,11 @@ const recordsIn = (text: string): SessionRecord[] =>
     .map((line) => JSON.parse(line) as SessionRecord);
 
 t.test('sealed values of records', { skip, timeout: 170_000 }, async (t) => {
-  const swtpm = await startSwtpm(t, { certified: false });
-  const directory = temporaryDirectory(t);
-  const at = (name: string): string => join(directory, name);
-  const { publicKey, privateKey } = escrowKeys();
-  writeFileSync(at('escrow.pem'), publicKey);
-  writeFileSync(at('escrow.key'), privateKey);
+  const { swtpm, at, attestation } = await sealedMachine(t);
   const shipped = at('shipped');
   mkdirSync(shipped, { mode: 0o700 });
   const records = `records:\n  redact: { paths: seal, arguments: seal, content: seal }\n  sinks: { files: { directory: ${shipped} } }\n`;
-  const settings = `${records}attestation:\n  tpm: "${swtpm.name}"\n  escrow: ${at('escrow.pem')}\n`;
+  const settings = `${records}${attestation}`;
   const cordon = await TestCordon.start({ settings });
   t.teardown(() => cordon.stop().then(() => undefined));
 

@@ -13,6 +13,7 @@ import { TermTable } from '../../daemon/audit/term-table.ts';
 import type { SessionRecord } from '../../daemon/model/mod.ts';
 import { matches } from '../../daemon/ocsf/mod.ts';
 import { encodeJournalFrame } from '../../daemon/wire/mod.ts';
+import { upTo } from '../support/log-files.ts';
 import { sampleRecord, sampleSession } from '../support/records.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 
@@ -177,6 +178,67 @@ t.test('a segment finds in its index what was put in, over many segments and a r
     t.strictSame(find(terms), whole.map(({ position }) => position).reverse(), `terms ${terms.join(', ')}`);
   }
 });
+
+t.test(
+  'what no segment of sixteen has is ruled out at once, what one has never, also after a restart',
+  (t) => {
+    const path = join(temporaryDirectory(t), 'index.db');
+    const count = segmentSize * 35 + 10;
+    // As hashes are: all over 53 bits. Every entry has the first, few the second, a segment the third.
+    const everywhere = 2 ** 53 - 1;
+    const rare = (position: number): number => (Math.floor(position / 7919) * 2 ** 37 + 12_345) % 2 ** 53;
+    const ofSegment = (segment: number): number => segment * 2 ** 29 + 2 ** 45;
+    const termsAt = (position: number): number[] => [
+      everywhere,
+      rare(position),
+      ofSegment(Math.floor(position / segmentSize)),
+    ];
+    let db = openDatabase(path);
+    const filled = new Segments(db);
+    for (let from = 0; from < count; from += segmentSize) {
+      const length = Math.min(segmentSize, count - from);
+      const positions = Array.from({ length }, (_, i) => from + i);
+      filled.take(positions.map((position) => ({ position, time: position, terms: termsAt(position) })));
+    }
+    const asked = [
+      [everywhere],
+      ...upTo(40).map((i) => [ofSegment(i - 1)]),
+      [rare(0)],
+      [rare(400_000)],
+      [77],
+    ];
+    asked.push([everywhere, ofSegment(20)], [ofSegment(3), ofSegment(20)]);
+    const check = (segments: Segments): number => {
+      let ruledOut = 0;
+      for (const terms of asked) {
+        const mayHave = segments.asked(terms);
+        for (const { number } of segments.all()) {
+          const has = segments.having(number, terms) !== undefined;
+          if (has && !mayHave(number)) t.fail(`${terms.join(', ')} is in segment ${number}`);
+          if (!has && !mayHave(number)) ruledOut += 1;
+        }
+      }
+      return ruledOut;
+    };
+    t.equal(check(filled), 0, 'nothing is known yet');
+    for (let step = 0; step < 40; step++) filled.group();
+    const some = check(filled);
+    t.ok(some > 500, `${some} looks are spared`);
+    db.close();
+    db = openDatabase(path);
+    t.teardown(() => db.close());
+    // The second group was half made.
+    const segments = new Segments(db);
+    t.equal(check(segments), some);
+    while (segments.group());
+    t.ok(check(segments) > 1000, `${check(segments)} looks are spared`);
+    t.notOk(segments.group());
+    // What is damaged rules out nothing.
+    db.exec(`UPDATE group_terms SET terms = x'010203'`);
+    t.equal(check(segments), 0);
+    t.end();
+  },
+);
 
 t.test('offsets are packed and unpacked without loss, many or few', async () => {
   const some = fc.uniqueArray(fc.nat(segmentSize - 1), { maxLength: 40 });

@@ -144,6 +144,18 @@ t.test('the smallest change allows exactly what was denied', async (t) => {
   );
 });
 
+t.test('what has another meaning in a pattern is matched by a question mark', async (t) => {
+  const page = change({ operation: 'create', object: '/home/u/site/[slug]/{a}*$.tsx' });
+  t.equal(page.yaml, 'files:\n  - { allow: [write], in: ["${home}/site/?slug?/?a???.tsx/."] }\n');
+  t.match(page.note, /stands for any one byte/);
+  t.equal(change({ object: '/srv/a*b' }).yaml, 'files:\n  - { allow: [read], in: ["/srv/a?b"] }\n');
+});
+
+t.test('a directory that was listed is granted alone, as fanotify records it', async (t) => {
+  const listed = change({ operation: 'read', object: '/srv/d', detail: { directory: true } });
+  t.equal(listed.yaml, 'files:\n  - { allow: [read], in: ["/srv/d/."] }\n');
+});
+
 t.test('an exec list that lacks the program is added to', async (t) => {
   const sources = profiles({
     p: 'files:\n  - { allow: [read, exec], in: [/usr] }\nexec:\n  - { allow: [/usr/bin/ls] }\n',
@@ -216,8 +228,16 @@ t.test(
       yaml: '',
       note: /managed settings/,
     });
-    t.match(change({ kind: 'syscall', object: 'ptrace' }), { yaml: '', note: /system call filter/ });
-    t.match(change({ object: '/srv/a*b' }), { yaml: '', note: /nothing in a profile/ });
+    const ptrace = { kind: 'syscall', object: 'ptrace', rule: ruleOf('builtin/syscall/ptrace') } as const;
+    t.match(change(ptrace), { yaml: '', note: /system call filter/ });
+    const failed = { kind: 'syscall', object: 'execve', reason: 'the mediator failed: x' } as const;
+    t.match(change({ ...failed, rule: ruleOf('builtin/mediator-failure') }), {
+      yaml: '',
+      note: /no profile can allow this: the mediator failed: x/,
+    });
+    t.match(change({ object: '/srv/a\\xff' }), { yaml: '', note: /no pattern can say/ });
+    const half = { operation: 'rename', object: '/home/u/work/a', object2: '/srv/\\xff' };
+    t.match(change(half), { yaml: '', note: /no pattern can say/ }, 'one of two names');
     t.match(change({ object: '/home/u/work/a' }), { yaml: '', note: /as it is now allows/ });
     const sources = profiles({ p: 'files:\n  - { deny: [read], in: [/a] }\n' });
     t.match(change({ object: '/a' }, 'p', sources), { yaml: '', note: /Change the rule at p\.yaml:5/ });

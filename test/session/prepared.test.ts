@@ -1,7 +1,16 @@
 // A sandbox that was prepared before its launch is used for that launch only, and only while the machine is as it was.
 import t, { type Test } from 'tap';
 import { spawnSync } from 'node:child_process';
-import { linkSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { notBuilt, TestCordon, type Ran } from '../support/cordon.ts';
 import { Terminal } from '../support/terminal.ts';
@@ -245,10 +254,15 @@ t.test('a prepared sandbox', { skip }, async (t) => {
     const found = spawnSync('pgrep', ['-f', `supervisor.js --run-dir ${cordon.runDir}`], {
       encoding: 'utf8',
     });
-    for (const pid of found.stdout.trim().split('\n').map(Number)) process.kill(pid, 'SIGKILL');
+    const killed = found.stdout.trim().split('\n').map(Number);
+    for (const pid of killed) process.kill(pid, 'SIGKILL');
     const ran = await g.sh('echo all is well');
     t.equal(ran.stdout, 'all is well\n', ran.stderr);
     t.equal((await g.pool()).used, before.used);
+    await until(
+      'their directories are gone',
+      () => !killed.some((pid) => existsSync(join(cordon.runDir, `stage-${pid}`))),
+    );
   });
 
   await t.test('goes with the daemon, and leaves nothing', async (t) => {

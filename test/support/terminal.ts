@@ -53,6 +53,10 @@ export class Terminal {
     return this.#output.replace(escapes, '').replace(/\s/g, '');
   }
 
+  get pid(): number {
+    return this.#process.pid;
+  }
+
   get exited(): Exit | undefined {
     return this.#exit;
   }

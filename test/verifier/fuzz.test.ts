@@ -17,6 +17,7 @@ import {
 } from '../../daemon/evidence/mod.ts';
 import type { Sealed } from '../../daemon/evidence/mod.ts';
 import { CordonError } from '../../daemon/model/mod.ts';
+import { KeyRing, softwareKeeper } from '../../daemon/tokens/mod.ts';
 import { criticalExtensions, derLength } from '../../daemon/verifier/der.ts';
 import {
   ekCertificate,
@@ -27,7 +28,15 @@ import {
   resultToken,
   verifyEvidence,
 } from '../../daemon/verifier/mod.ts';
-import { openStore, serveRequest } from '../../daemon/verifier-service/mod.ts';
+import { readForm } from '../../daemon/verifier-service/form.ts';
+import {
+  exchangeGrant,
+  formType,
+  jwtType,
+  openStore,
+  readMintingPolicy,
+  serveRequest,
+} from '../../daemon/verifier-service/mod.ts';
 import { concat, put, readCreationData, TpmWireError } from '../../native-bindings/tpm/wire/mod.ts';
 import { daemonFacts, verifierKey } from '../support/attested.ts';
 import { escrowKeys } from '../support/escrow.ts';
@@ -91,6 +100,25 @@ const reference = JSON.stringify({
   'trusted-keys': { [`000b${'ab'.repeat(32)}`]: 'software' },
 });
 
+const minting = JSON.stringify({
+  'attested-within': 60,
+  rules: [
+    {
+      tpm: 'software',
+      endpoints: [`000b${'ab'.repeat(32)}`],
+      audiences: ['urn:a'],
+      types: ['http'],
+      uses: 2,
+    },
+    { audiences: ['urn:a'], details: [{ type: 'tool.call', tool: 'search' }], lifetime: 60 },
+  ],
+});
+const form = new URLSearchParams({
+  ...{ grant_type: exchangeGrant, subject_token_type: jwtType, subject_token: 'a.b.c' },
+  ...{ subject_status_list: 'a.b.c', audience: 'urn:a', uses: '2', expires_in: '60', purpose: 'p' },
+  authorization_details: '[{"type":"tool.call","tool":"search"}]',
+}).toString();
+
 const textDecoders: Readonly<Record<string, readonly [(text: string) => unknown, string]>> = {
   readSealed: [readSealed, sealedText(sealed)],
   readVaultFile: [readVaultFile, vault],
@@ -98,6 +126,8 @@ const textDecoders: Readonly<Record<string, readonly [(text: string) => unknown,
   readSecrets: [(text) => readSecrets(Buffer.from(text)), secrets],
   'keys that values are sealed under': [(text) => sealingKeys.read(text), `${'ab'.repeat(32)}\n`],
   readExpectations: [readExpectations, reference],
+  readMintingPolicy: [readMintingPolicy, minting],
+  readForm: [readForm, form],
 };
 for (const [name, [read, seed]] of Object.entries(textDecoders))
   t.test(`${name} returns or refuses, whatever the text`, async () => {
@@ -196,8 +226,12 @@ const evidence = evidenceText({
 });
 
 t.test('the verifier’s service answers every body, and never that it failed itself', async (t) => {
-  const store = openStore(`${temporaryDirectory(t)}/v.db`);
+  const directory = temporaryDirectory(t);
+  const store = openStore(`${directory}/v.db`);
+  const ring = await KeyRing.open(`${directory}/keys.json`, softwareKeeper(), 1_700_000_000_000);
+  t.equal(readForm(form).uses, 2, 'the seed is sound');
   const parts = {
+    minting: { ring, url: 'https://v.example', policy: readMintingPolicy(minting) },
     store,
     key,
     anchors: { roots: [], intermediates: [] },
@@ -209,8 +243,13 @@ t.test('the verifier’s service answers every body, and never that it failed it
     '{"type":"cordon-enrolment/1","ek":"AAAA","ak":"AAAA","certificates":["AAAA"],"counter":"AAAA"}',
     '{"id":"x","secret":"00"}',
     JSON.stringify({ nonce: '00', evidence }),
+    form,
+    '{"statusList":"a.b.c"}',
   ];
-  const paths = ['/v1/keys', '/v1/enrol', '/v1/activate', '/v1/nonce', '/v1/verify', '/', '/constructor'];
+  const paths = [
+    ...['/v1/token', '/v1/token-keys', '/v1/token-status', '/v1/token-revocations', '/toString'],
+    ...['/v1/keys', '/v1/enrol', '/v1/activate', '/v1/nonce', '/v1/verify', '/', '/constructor'],
+  ];
   const request = fc.tuple(
     fc.constantFrom('GET', 'POST'),
     fc.constantFrom(...paths),
@@ -223,11 +262,14 @@ t.test('the verifier’s service answers every body, and never that it failed it
         nonce: string;
       };
       // With a nonce that was given out the evidence itself is read.
+      const headers = { contentType: formType, dpop: body };
       const given = fresh && path === '/v1/verify' ? JSON.stringify({ nonce, evidence: body }) : body;
-      const { status, body: text } = await serveRequest(parts, method, path, given);
-      assert.ok([200, 400, 403, 404, 429].includes(status), `${status} ${text}`);
-      const answer = JSON.parse(text) as { accepted?: boolean };
+      const { status, body: text } = await serveRequest(parts, method, path, given, headers);
+      assert.ok([200, 400, 403, 404, 413, 429].includes(status), `${status} ${text}`);
+      if (path === '/v1/token-status' && status === 200) return;
+      const answer = JSON.parse(text) as { accepted?: boolean; access_token?: string };
       assert.notEqual(answer.accepted, true);
+      assert.equal(answer.access_token, undefined);
     }),
     { numRuns: 250 },
   );

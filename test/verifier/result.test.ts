@@ -29,6 +29,7 @@ const verdict: Verdict = {
   tpm: 'software',
   statement: undefined,
   tokenKeys: [],
+  authentic: true,
   memory: undefined,
 };
 const options = { key, nonce: '01'.repeat(16), now: 1000, lifetime: 300 };

@@ -3,7 +3,7 @@ import t from 'tap';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { decodeJwt } from 'jose';
-import { evidenceText, keyThumbprint, readEvidence } from '../../daemon/evidence/mod.ts';
+import { evidenceText, tokenJwk, readEvidence } from '../../daemon/evidence/mod.ts';
 import type { TokenKeyEvidence } from '../../daemon/evidence/mod.ts';
 import { KeyRing, tpmKeeper } from '../../daemon/tokens/mod.ts';
 import { resultToken } from '../../daemon/verifier/mod.ts';
@@ -67,8 +67,8 @@ t.test('token keys that the attestation key vouches for', { skip }, async (t) =>
   t.test('are named in the result, by the id under which they are published', async (t) => {
     const verdict = machine.verify(good, { requireTokenKeys: true });
     t.same(failures(verdict), []);
-    t.same(verdict.tokenKeys, [kid]);
-    t.equal(keyThumbprint(shown!.publicArea), kid);
+    t.match(verdict.tokenKeys, [{ kid }]);
+    t.equal(tokenJwk(shown!.publicArea).kid, kid);
     t.match(
       verdict.checks.find(({ name }) => name === 'token-keys'),
       { outcome: 'success', reason: `in this TPM: ${kid}` },
@@ -121,6 +121,6 @@ t.test('token keys that the attestation key vouches for', { skip }, async (t) =>
     published.shift();
     const verdict = machine.verify(quoted);
     t.same(failures(verdict), []);
-    t.same(verdict.tokenKeys, [kid]);
+    t.match(verdict.tokenKeys, [{ kid }]);
   });
 });

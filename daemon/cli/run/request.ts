@@ -19,10 +19,14 @@ function workspaceBytes(directory: string | undefined, cwd: Buffer): Buffer {
   try {
     return realpathSync(resolve(directory), 'buffer');
   } catch (error) {
-    throw new CordonError('not-found', `the workspace ${directory} cannot be used: ${String(error)}`, {
-      fix: 'Give an existing directory: --workspace DIR',
-      cause: error,
-    });
+    throw new CordonError(
+      'not-found',
+      `the workspace ${directory} cannot be used: ${(error as Error).message}`,
+      {
+        fix: 'Give an existing directory: --workspace DIR',
+        cause: error,
+      },
+    );
   }
 }
 

@@ -14,7 +14,9 @@ export function limitOption(context: VerbContext, fallback: number): number {
   const text = textOption(context, 'limit');
   if (text === undefined) return fallback;
   if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
-  throw new CordonError('config-invalid', `--limit ${text} is not a number between 1 and 999999`);
+  throw new CordonError('config-invalid', `--limit ${text} is not a number between 1 and 999999`, {
+    fix: 'such as --limit 50',
+  });
 }
 
 export const sinceOption = (context: VerbContext): number => {
