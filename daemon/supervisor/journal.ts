@@ -3,7 +3,8 @@
 import { crc32 } from 'node:zlib';
 import { Appender, errnoName } from '../../native-bindings/linux/mod.ts';
 import type { Journal, Mode, NewRecord, SessionRecord } from '../model/mod.ts';
-import { RecordTexts, recordText } from './record-text.ts';
+import { RecordBytes } from './record-bytes.ts';
+import { recordText } from './record-text.ts';
 
 /** Shared between the threads of a session: 64-bit words. */
 export const SHARED = {
@@ -33,7 +34,7 @@ export class JournalWriter implements Journal {
   private readonly appender: Appender;
   private readonly counters: BigInt64Array;
   private readonly clock: () => number;
-  private readonly texts = new RecordTexts();
+  private readonly bytes: RecordBytes;
   mode: Mode;
   generation: number;
   /** Why the last append failed; '' when it worked. */
@@ -43,6 +44,7 @@ export class JournalWriter implements Journal {
   constructor(state: JournalState, mode: Mode, generation: number, clock: () => number = Date.now) {
     this.state = state;
     this.appender = new Appender(state.fd);
+    this.bytes = new RecordBytes(state.session);
     this.counters = new BigInt64Array(state.shared);
     this.mode = mode;
     this.generation = generation;
@@ -91,15 +93,33 @@ export class JournalWriter implements Journal {
     const chunk = records.slice(first, first + CHUNK);
     const count = BigInt(chunk.length);
     const seq = Number(Atomics.add(this.counters, SHARED.seq, count));
-    let end = 0;
-    const texts = chunk.map((record, i) => recordText(this.numbered(record, seq + 1 + i)));
-    const buffer = this.appender.buffer(texts.reduce((sum, { length }) => sum + length * 3 + HEADER, 0));
-    for (const text of texts) end = this.encode(buffer, end, text);
-    if (this.put(end, chunk.length)) {
+    const whole = chunk.map((record, i) => this.numbered(record, seq + 1 + i));
+    if (this.put(this.frames(whole), chunk.length)) {
       for (const record of chunk) this.count(record);
       this.reportLost();
     } else Atomics.compareExchange(this.counters, SHARED.seq, BigInt(seq) + count, BigInt(seq));
     return first + chunk.length;
+  }
+
+  /** Puts them into the buffer, one after another; returns the end. */
+  private frames(records: readonly SessionRecord[]): number {
+    let end = 0;
+    for (const record of records) {
+      const start = end;
+      end = this.bytes.write(record, this.appender.buffer(0), start + HEADER);
+      if (end < 0) return this.longFrames(records);
+      this.framed(this.appender.buffer(0), start, end);
+    }
+    return end;
+  }
+
+  /** When there might be too little room. */
+  private longFrames(records: readonly SessionRecord[]): number {
+    let end = 0;
+    const texts = records.map(recordText);
+    const buffer = this.appender.buffer(texts.reduce((sum, { length }) => sum + length * 3 + HEADER, 0));
+    for (const text of texts) end = this.encode(buffer, end, text);
+    return end;
   }
 
   /** Once records can be written again, one of them says how many could not be. */
@@ -114,14 +134,10 @@ export class JournalWriter implements Journal {
   }
 
   private write(record: SessionRecord): boolean {
-    const rest = this.texts.rest(record);
-    const front = this.texts.front(record);
-    if (typeof rest === 'string') return this.writeText(front + rest);
-    if (front.length + rest.length > MAX_JSON) return this.failed('record too long');
-    const buffer = this.appender.buffer(HEADER + front.length * 3 + rest.length);
-    const middle = HEADER + buffer.utf8Write(front, HEADER);
-    buffer.set(rest, middle);
-    return this.put(this.framed(buffer, 0, middle + rest.length), 1);
+    const end = this.bytes.write(record, this.appender.buffer(0), HEADER);
+    return end < 0
+      ? this.writeText(recordText(record))
+      : this.put(this.framed(this.appender.buffer(0), 0, end), 1);
   }
 
   private writeText(text: string): boolean {

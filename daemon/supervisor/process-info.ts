@@ -45,12 +45,8 @@ export class ProcessReader {
   }
   /** The thread group leader of a task. */
   leaderOf(pid: number): number | undefined {
-    // pidfd_open(2) without PIDFD_THREAD takes leaders only: the common case, without the text of the file.
-    const pidfd = processes.pidfdOpen(pid);
-    if (pidfd >= 0) {
-      processes.close(pidfd);
-      return pid;
-    }
+    // The common case, without the text of the file.
+    if (processes.leadsGroup(pid)) return pid;
     const tgid = /^Tgid:\s*(\d+)$/m.exec(this.files.readSmall(this.proc, `${pid}/status`))?.[1];
     return tgid === undefined ? undefined : Number(tgid);
   }

@@ -44,16 +44,24 @@ export interface PathRule {
 
 const scratch = new Arena(8192);
 
-/** Makes a ruleset; returns its descriptor. `scoped` is ignored below ABI 6. */
-export function createRuleset(rules: readonly PathRule[], version: number, scoped: number): number {
-  const handled = handledRights(version);
+/**
+ * Makes a ruleset; returns its descriptor. `scoped` is ignored below ABI 6. What is in `unhandled` is not restricted, and
+ * costs nothing: an open that asks for handled rights is a walk from the file up to the root (security/landlock/fs.c).
+ */
+export function createRuleset(
+  rules: readonly PathRule[],
+  version: number,
+  scoped: number,
+  unhandled = 0,
+): number {
+  const handled = handledRights(version) & ~unhandled;
   scratch.view.setBigUint64(0, BigInt(handled), true);
   scratch.view.setBigUint64(8, 0n, true);
   scratch.view.setBigUint64(16, BigInt(scoped), true);
   const size = version >= 6 ? 24 : version >= 4 ? 16 : 8;
   const fd = check(raw.pnn(NR.landlockCreateRuleset, scratch.at(0), size, 0), 'landlock_create_ruleset');
   try {
-    for (const rule of rules) addPath(fd, rule.path, rule.rights & handled);
+    for (const { path, rights } of rules) if ((rights & handled) !== 0) addPath(fd, path, rights & handled);
   } catch (error) {
     libc.close(fd);
     throw error;

@@ -113,6 +113,7 @@ const x64 = process.arch === 'x64';
 /** Numbers of the system calls that have no libc wrapper on Debian 12 (glibc 2.36), or whose wrapper acts on all threads. */
 export const NR = {
   gettid: x64 ? 186 : 178,
+  tgkill: x64 ? 234 : 131,
   seccomp: x64 ? 317 : 277,
   setgroups: x64 ? 116 : 159,
   setresuid: x64 ? 117 : 147,

@@ -2,6 +2,8 @@
 import { Arena } from './arena.ts';
 import { check, errno, libc, NR, raw } from './libc.ts';
 
+/** Whether the task is a thread group's leader; false also when that cannot be told (tgkill(2) with no signal). */
+export const leadsGroup = (pid: number): boolean => raw.n4(NR.tgkill, pid, pid, 0, 0) === 0;
 /** Returns a pidfd or -errno. `thread` needs 6.9 (PIDFD_THREAD) when `pid` is not a thread-group leader. */
 export function pidfdOpen(pid: number, thread = false): number {
   const fd = raw.n4(NR.pidfdOpen, pid, thread ? 0o200 : 0, 0, 0);
@@ -60,6 +62,8 @@ export function lowerNofile(soft: number): void {
   check(libc.prlimit(0, RLIMIT_NOFILE, scratch.at(64), null), 'prlimit');
 }
 
+/** Of a string, bytes that are read first: most are no longer. */
+const FIRST = 256;
 /** Of `shortStrings`: bytes of one, and how many at once. */
 const SHORT = 512;
 export const SHORT_STRINGS = 64;
@@ -79,7 +83,7 @@ export class RemoteMemory {
   string(pid: number, address: number, max: number): string | undefined | null {
     let got = 0;
     while (got <= max) {
-      const chunk = Math.min(4096 - ((address + got) % 4096), max + 1 - got);
+      const chunk = Math.min(4096 - ((address + got) % 4096), max + 1 - got, got === 0 ? FIRST : Infinity);
       const n = this.fetch(pid, address + got, got, chunk);
       if (n <= 0) return undefined;
       const end = this.arena.bytes.indexOf(0, 64 + got);

@@ -25,7 +25,8 @@ t.test(
     const cordon = await TestCordon.start({ profiles: { devices: profile } });
     t.teardown(() => cordon.stop().then(() => undefined));
     const script = `for n in 1 2 3; do : > /dev/zero && echo written; done
-      if ( exec 3<> /dev/zero ) 2> /dev/null; then echo opened for both; fi`;
+      if ( exec 3<> /dev/zero ) 2> /dev/null; then echo opened for both; fi
+      perl -MFcntl -e 'sysopen(my $f, "/dev/null", O_RDONLY | O_TRUNC) and print "truncated\\n"'`;
     const ran = await cordon.run(['bash', '-c', script], { user, workspace, profile: 'devices' });
     t.equal(ran.stdout, 'written\nwritten\nwritten\n', ran.stderr);
     const { session } = await cordon.sessionIn(workspace);
@@ -33,6 +34,11 @@ t.test(
     t.match(
       blocks.filter(({ object }) => object === '/dev/zero'),
       [{ disposition: 'denied', layer: 'seccomp-notify' }],
+    );
+    t.match(
+      blocks.filter(({ object }) => object === '/dev/null'),
+      [{ disposition: 'denied', operation: 'truncate', rule: { id: 'builtin/truncate-reading' } }],
+      'the kernel is never left to truncate without writing',
     );
   },
 );
