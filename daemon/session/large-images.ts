@@ -17,7 +17,7 @@ export const MAX_WAITING = 64;
 
 export class LargeImages {
   readonly #to: Digested;
-  #waiting = 0;
+  readonly #waiting = new Set<HashImage>();
   #last: Promise<void> = Promise.resolve();
 
   constructor(to: Digested) {
@@ -27,24 +27,26 @@ export class LargeImages {
   /** Takes the descriptor over. */
   hash(image: HashImage): void {
     const why =
-      this.#waiting >= MAX_WAITING
+      this.#waiting.size >= MAX_WAITING
         ? `${MAX_WAITING} images wait to be hashed already`
         : fstatSync(image.fd).size > MAX_BYTES
           ? `images of more than ${MAX_BYTES / CHUNK} MiB are not hashed`
           : undefined;
     if (why !== undefined) {
       closeSync(image.fd);
-      this.#record(image, `the image of an earlier exec in this session, without its digest: ${why}`);
+      this.#leftOut(image, why);
       return;
     }
-    this.#waiting += 1;
-    this.#last = this.#last.then(() => this.#hash(image)).finally(() => (this.#waiting -= 1));
+    this.#waiting.add(image);
+    this.#last = this.#last.then(() => this.#hash(image));
   }
 
-  /** Resolves when none is being hashed, or after `ms`: a disk that does not give an image in time leaves its digest out. */
+  /** Resolves when none is being hashed, or after `ms`: what is not known by then is on record without its digest. */
   async settled(ms: number): Promise<void> {
     const late = new Promise<void>((resolve) => setTimeout(resolve, ms).unref());
     await Promise.race([this.#last, late]);
+    for (const image of this.#waiting) this.#leftOut(image, 'the session was over before it was read');
+    this.#waiting.clear();
   }
 
   /** Beside the path of any decision: the exec itself is on record already. Never rejects. */
@@ -55,11 +57,17 @@ export class LargeImages {
       for await (const chunk of createReadStream('', options)) hash.update(chunk as Buffer);
     } catch (error) {
       console.error(`supervisor: ${image.path} could not be hashed: ${String(error)}`);
+      if (this.#waiting.delete(image)) this.#leftOut(image, 'it could not be read');
       return;
     }
+    if (!this.#waiting.delete(image)) return;
     const sha256 = hash.digest('hex');
     this.#to.learn(image.key, sha256);
     this.#record(image, 'the image of an earlier exec in this session', { sha256 });
+  }
+
+  #leftOut(image: HashImage, why: string): void {
+    this.#record(image, `the image of an earlier exec in this session, without its digest: ${why}`);
   }
 
   #record({ path }: HashImage, reason: string, detail?: NewRecord['detail']): void {

@@ -60,3 +60,15 @@ t.test('an image of a terabyte of nothing is not read', async (t) => {
   t.equal(learnt.size, 0);
   t.match(records, [{ reason: /images of more than 1024 MiB are not hashed/ }]);
 });
+
+t.test('what is not read when nobody waits any longer is on record without its digest', async (t) => {
+  const path = join(temporaryDirectory(t), 'sparse');
+  const made = openSync(path, 'w');
+  ftruncateSync(made, MAX_BYTES / 4);
+  closeSync(made);
+  const { images, records, learnt } = imagesOf();
+  images.hash({ type: 'hash', key: 'k', path, fd: openSync(path, 'r') });
+  await images.settled(0);
+  t.match(records, [{ object: path, reason: /without its digest: the session was over/, detail: undefined }]);
+  t.equal(learnt.size, 0);
+});
