@@ -22,6 +22,8 @@ export interface SessionFacts {
   readonly workspace: string;
   /** As it may be kept: redacted. */
   readonly argv: readonly string[];
+  /** Of the agent, as its caller said; not known in rows of earlier versions. */
+  readonly agentVersion?: string;
   readonly supervisorPid: number;
   /** Field 22 of /proc/<pid>/stat: tells a process from a later one that has its number. */
   readonly supervisorStart: string;

@@ -166,6 +166,7 @@ function prepare({ daemon, actor, run, plan }: Wanted, link: SupervisorLink, id:
       requestedMode: run.mode ?? '',
       workspace: run.workspace,
       argv: run.argv.map((word) => toText(Buffer.from(word).toString('latin1'))),
+      agentVersion: run.agentVersion,
       supervisorPid: link.pid,
       supervisorStart: link.start,
       initPid: 0,

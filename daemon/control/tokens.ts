@@ -323,7 +323,9 @@ export class Tokens {
     const name = basename(facts.argv[0] ?? '')
       .replace(/\p{Cc}/gu, '?')
       .slice(0, 128);
-    const subject = { session: id, user: facts.user, agent: { name: name === '' ? 'unknown' : name } };
+    const { user, agentVersion = '' } = facts;
+    const version = agentVersion === '' ? {} : { version: agentVersion };
+    const subject = { session: id, user, agent: { name: name === '' ? 'unknown' : name, ...version } };
     return { subject, capabilitySet, decider: session.decider };
   }
 

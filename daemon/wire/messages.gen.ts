@@ -24,6 +24,7 @@ export interface RunRequest {
   readonly tty: boolean;
   readonly rows: number;
   readonly columns: number;
+  readonly agentVersion: string;
 }
 
 export interface RunAnswer {
@@ -616,6 +617,7 @@ export const fieldTables: Readonly<Record<string, readonly FieldRow[]>> = {
     { no: 8, name: 'tty', type: 'bool', repeated: false },
     { no: 9, name: 'rows', type: 'uint32', repeated: false },
     { no: 10, name: 'columns', type: 'uint32', repeated: false },
+    { no: 11, name: 'agentVersion', type: 'string', repeated: false },
   ],
   RunAnswer: [
     { no: 1, name: 'session', type: 'string', repeated: false },

@@ -91,7 +91,7 @@ const tokenRecords = async (daemon: TestDaemon, session: string) =>
 
 t.test('an agent gets a token that a stranger accepts; every grant and refusal is on record', async (t) => {
   const daemon = await startDaemon(t);
-  const id = await daemon.run();
+  const id = await daemon.run({}, { agentVersion: '1.2.3-rc.1' });
   const narrower = { ...wish, details: [{ ...details[0], path: '/v1/x' }], uses: 1 };
   const wider = { ...wish, details: [{ ...details[0], path: '/*' }] };
   const elsewhere = { ...wish, details: [{ ...details[0], host: 'evil.example' }] };
@@ -115,6 +115,8 @@ t.test('an agent gets a token that a stranger accepts; every grant and refusal i
   const verifier = await backend(daemon);
   const whole = await next();
   t.equal(await outcomeOf(verifier, whole), 'accepted');
+  const claims = JSON.parse(Buffer.from(whole.token.split('.')[1] ?? '', 'base64url').toString()) as object;
+  t.match(claims, { cordon: { agent: { name: 'sleep', version: '1.2.3-rc.1' } } });
   const part = await next();
   t.equal(await outcomeOf(verifier, part), 'accepted');
   t.match((await next()).refused, /nothing that its parent does not/);
