@@ -26,8 +26,10 @@ export interface JournalState {
 const HEADER = 8;
 /** Records in one write(2) at most, when many are written at once. */
 const CHUNK = 64;
-/** A record longer than this is cut in its long fields: paths are at most 4 KiB, argv is bounded by its reader. */
+/** Characters of a record at most, which nothing that is recorded reaches: paths have 4 KiB, argv is bounded by its reader. */
 const MAX_JSON = 256 * 1024;
+/** The same as bytes; more than that a reader of journals would take for damage. */
+const MAX_BYTES = MAX_JSON * 3;
 
 export class JournalWriter implements Journal {
   private readonly state: JournalState;
@@ -135,9 +137,9 @@ export class JournalWriter implements Journal {
 
   private write(record: SessionRecord): boolean {
     const end = this.bytes.write(record, this.appender.buffer(0), HEADER);
-    return end < 0
-      ? this.writeText(recordText(record))
-      : this.put(this.framed(this.appender.buffer(0), 0, end), 1);
+    if (end < 0) return this.writeText(recordText(record));
+    if (end - HEADER > MAX_BYTES) return this.failed('record too long');
+    return this.put(this.framed(this.appender.buffer(0), 0, end), 1);
   }
 
   private writeText(text: string): boolean {
