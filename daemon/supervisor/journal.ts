@@ -14,6 +14,8 @@ export const SHARED = {
   failed: 3,
   allowed: 4,
   unrecorded: 5,
+  /** Of the last write that failed, in whichever thread; `TOO_LONG` for none of the kernel's. */
+  errno: 6,
   words: 8,
 } as const;
 
@@ -24,6 +26,8 @@ export interface JournalState {
 }
 
 const HEADER = 8;
+const TOO_LONG = 0;
+const whyOf = (errno: number): string => (errno === TOO_LONG ? 'record too long' : errnoName(errno));
 /** Records in one write(2) at most, when many are written at once. */
 const CHUNK = 64;
 /** Characters of a record at most, which nothing that is recorded reaches: paths have 4 KiB, argv is bounded by its reader. */
@@ -41,7 +45,6 @@ export class JournalWriter implements Journal {
   generation: number;
   /** Why the last append failed; '' when it worked. */
   failure = '';
-  private lastFailure = 'another thread met the error';
 
   constructor(state: JournalState, mode: Mode, generation: number, clock: () => number = Date.now) {
     this.state = state;
@@ -128,7 +131,7 @@ export class JournalWriter implements Journal {
   private reportLost(): void {
     if (Atomics.load(this.counters, SHARED.failed) === 0n) return;
     const lost = Number(Atomics.exchange(this.counters, SHARED.failed, 0n));
-    if (lost > 0) this.append(lostRecord(lost, this.lastFailure));
+    if (lost > 0) this.append(lostRecord(lost, whyOf(Number(Atomics.load(this.counters, SHARED.errno)))));
   }
 
   complete(record: SessionRecord, outcome: string, facts: Partial<NewRecord> = {}): void {
@@ -138,12 +141,12 @@ export class JournalWriter implements Journal {
   private write(record: SessionRecord): boolean {
     const end = this.bytes.write(record, this.appender.buffer(0), HEADER);
     if (end < 0) return this.writeText(recordText(record));
-    if (end - HEADER > MAX_BYTES) return this.failed('record too long');
+    if (end - HEADER > MAX_BYTES) return this.failed(TOO_LONG);
     return this.put(this.framed(this.appender.buffer(0), 0, end), 1);
   }
 
   private writeText(text: string): boolean {
-    if (text.length > MAX_JSON) return this.failed('record too long');
+    if (text.length > MAX_JSON) return this.failed(TOO_LONG);
     const buffer = this.appender.buffer(HEADER + text.length * 3);
     return this.put(this.encode(buffer, 0, text), 1);
   }
@@ -164,15 +167,15 @@ export class JournalWriter implements Journal {
   /** One write(2) of the first `size` bytes of the buffer, which are `records` whole frames. */
   private put(size: number, records: number): boolean {
     const result = this.appender.append(size);
-    if (result < 0) return this.failed(errnoName(-result), records);
+    if (result < 0) return this.failed(-result, records);
     this.failure = '';
     Atomics.add(this.counters, SHARED.bytes, BigInt(size));
     return true;
   }
 
-  private failed(why: string, records = 1): false {
-    this.failure = why;
-    this.lastFailure = why;
+  private failed(errno: number, records = 1): false {
+    this.failure = whyOf(errno);
+    Atomics.store(this.counters, SHARED.errno, BigInt(errno));
     Atomics.add(this.counters, SHARED.failed, BigInt(records));
     return false;
   }
