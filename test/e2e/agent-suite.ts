@@ -77,6 +77,5 @@ async function converse(agent: Agent, terminal: Terminal, { model }: Scene): Pro
     evidence: () => terminal.words.slice(-2000),
   });
   await terminal.shows('That is all I can do.');
-  await terminal.enter(agent.quit);
-  return terminal.exit();
+  return terminal.leave(agent.quit);
 }
