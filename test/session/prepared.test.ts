@@ -256,6 +256,8 @@ t.test('a prepared sandbox', { skip }, async (t) => {
     });
     const killed = found.stdout.trim().split('\n').map(Number);
     for (const pid of killed) process.kill(pid, 'SIGKILL');
+    // What is killed has its sockets a moment longer.
+    await until('cordond has seen them end', () => !killed.some((pid) => existsSync(`/proc/${pid}`)));
     const ran = await g.sh('echo all is well');
     t.equal(ran.stdout, 'all is well\n', ran.stderr);
     t.equal((await g.pool()).used, before.used);
