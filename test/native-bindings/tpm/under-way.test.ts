@@ -66,21 +66,18 @@ t.test('when the TPM stops none of those that are under way waits for ever', { s
   t.equal((await tpm.use(identity)).manufacturer, 'IBM');
 });
 
-t.test(
-  'a failure is told when the others have ended, so that nothing is given up under them',
-  async (t) => {
-    const ends: string[] = [];
-    const slow = new Promise<void>((resolve) => {
-      setImmediate(() => {
-        ends.push('slow');
-        resolve();
-      });
+t.test('a failure is told when the others have ended, so that nothing is given up under them', async (t) => {
+  const ends: string[] = [];
+  const slow = new Promise<void>((resolve) => {
+    setImmediate(() => {
+      ends.push('slow');
+      resolve();
     });
-    const failed = Promise.reject(new Error('first'));
-    await t.rejects(together(failed, slow, Promise.reject(new Error('second'))), { message: 'first' });
-    t.same(ends, ['slow']);
-  },
-);
+  });
+  const failed = Promise.reject(new Error('first'));
+  await t.rejects(together(failed, slow, Promise.reject(new Error('second'))), { message: 'first' });
+  t.same(ends, ['slow']);
+});
 
 /** Codes of the commands that go by. */
 function watched(tpm: Tpm): { readonly tpm: Tpm; readonly codes: number[] } {
