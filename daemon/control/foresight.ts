@@ -7,6 +7,7 @@ import { closeSync, rmSync } from 'node:fs';
 import { CordonError } from '../model/mod.ts';
 import type { Plan } from '../model/mod.ts';
 import type { Launch } from '../wire/mod.ts';
+import { inBackground } from './background.ts';
 import type { Actor } from './peer.ts';
 import type { CheckedRun } from './run-request.ts';
 import { retire } from './supervisor-link.ts';
@@ -126,7 +127,9 @@ export class Foresight {
     const plan = this.#options.plan(actor, run);
     const json = JSON.stringify(plan);
     const body = { ...this.#options.body(actor, run, session), plan: json };
-    await link.connection.askFor('prepare', body, 'ack', { deadline: prepareDeadline });
+    await inBackground(link.pid, () =>
+      link.connection.askFor('prepare', body, 'ack', { deadline: prepareDeadline }),
+    );
     const digest = createHash('sha256').update(json).digest('hex');
     return { link, session, plan, digest, actor, run };
   }

@@ -44,7 +44,7 @@ export async function launch(daemon: Daemon, actor: Actor, run: CheckedRun): Pro
       ? new CordonError('launch-failed', known.message, { ...known.facts, cause: error })
       : known;
   } finally {
-    setImmediate(() => daemon.pool.fill());
+    daemon.pool.launched();
   }
   return message('runAnswer', { session: session.id, attachPath: daemon.paths.attachSocket(session.id) });
 }
@@ -103,7 +103,7 @@ function onRecord(wanted: Wanted, link: SupervisorLink, reserved: string | undef
   } catch (error) {
     retire(link);
     if (id !== undefined) rmSync(daemon.paths.session(id), { recursive: true, force: true });
-    setImmediate(() => daemon.pool.fill());
+    daemon.pool.launched();
     throw error;
   }
 }

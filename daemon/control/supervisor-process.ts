@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { patience, toBackground, toForeground } from './background.ts';
 
 export interface SupervisorProgram {
   /** Script that `process.execPath` runs. */
@@ -17,6 +18,8 @@ export interface Spawned {
   readonly pid: number;
   /** Settles when the process is gone, or never began, with what there is to say about it. */
   readonly exited: Promise<string>;
+  /** Somebody waits for it: no longer in the background. */
+  readonly hurry: () => void;
 }
 
 /**
@@ -45,7 +48,15 @@ function start({ script, runDir, stateDir, logFile }: SupervisorProgram): Spawne
   child.once('error', (error) => resolve(error.message));
   child.once('exit', (code, signal) => resolve(signal ?? `exit status ${code ?? '?'}`));
   child.unref();
-  return { pid: child.pid ?? 0, exited: promise };
+  const { pid = 0 } = child;
+  if (pid > 0) toBackground(pid);
+  const hurry = (): void => {
+    clearTimeout(timer);
+    if (pid > 0 && child.exitCode === null && child.signalCode === null) toForeground(pid);
+  };
+  const timer = setTimeout(hurry, patience).unref();
+  child.once('exit', () => clearTimeout(timer));
+  return { pid, exited: promise, hurry };
 }
 
 function spawnLogging(log: number, args: readonly string[]): ChildProcess {

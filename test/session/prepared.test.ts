@@ -11,6 +11,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { notBuilt, TestCordon, type Ran } from '../support/cordon.ts';
 import { Terminal } from '../support/terminal.ts';
@@ -108,6 +109,18 @@ t.test('a prepared sandbox', { skip }, async (t) => {
     t.match(decided.at(-1), { kind: 'session', operation: 'exit', object: '7' });
     t.ok(records.some(({ kind, operation }) => kind === 'session' && operation === 'launch'));
     t.match(await cordon.blocks(session), [{ operation: 'read', object: join(workspace, '.token') }]);
+  });
+
+  await t.test('was made in the background, and works with the usual priority', async (t) => {
+    await g.foresee();
+    const nice =
+      "cut -d' ' -f19 /proc/self/stat /proc/1/stat; cat /proc/self/autogroup /proc/1/autogroup | sed 's/.* //'";
+    const before = await g.pool();
+    const ran = await g.sh(nice);
+    const [own, first, ...groups] = ran.stdout.trim().split('\n').map(Number);
+    t.same([own, first], [getPriority(), getPriority()], ran.stderr);
+    t.ok(groups.every((nice) => nice === 0));
+    t.equal((await g.pool()).used, before.used + 1, 'it was the prepared one');
   });
 
   await t.test('keeps nothing of the launch before it', async (t) => {
