@@ -35,7 +35,8 @@ export function spawnSupervisor(program: SupervisorProgram): Spawned {
     return start(program);
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
-    return { pid: 0, exited: Promise.resolve(`it could not be started: ${text}`) };
+    const exited = Promise.resolve(`it could not be started: ${text}`);
+    return { pid: 0, exited, hurry: () => undefined };
   }
 }
 
