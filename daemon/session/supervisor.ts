@@ -422,6 +422,11 @@ export class Supervisor {
     });
   }
 
+  /** No cordond has it on record: nobody could stop it, and nobody would take in what it did. */
+  disowned(): void {
+    this.end(137, 'SIGKILL', 'cordond does not know this session');
+  }
+
   /** A thread died or the like: nothing is mediated any more, so nothing may go on. */
   private failed(error: Error): void {
     if (this.ending) return;
