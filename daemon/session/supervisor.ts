@@ -294,7 +294,8 @@ export class Supervisor {
       isOpen: () => this.order !== undefined,
       onAttach: (client) => {
         clearTimeout(this.unattended);
-        if (this.order !== undefined) void this.start(this.order, client);
+        if (this.order !== undefined)
+          void this.start(this.order, client).catch((error: unknown) => this.failed(asError(error)));
       },
       onRefused: (reason) => {
         clearTimeout(this.unattended);
@@ -316,6 +317,7 @@ export class Supervisor {
       return;
     }
     if (terminal !== undefined) this.attachSocket?.relay(terminal.master);
+    else this.sandbox.watchHanded(stdio);
     const identity = { user: order.user, home: latin1(order.home), uid: order.uid };
     const started = await this.sandbox.spawn({
       argv: order.argv.map(latin1),
@@ -466,6 +468,8 @@ export class Supervisor {
     this.options.done(0);
   }
 }
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
 const signalNumbers: Partial<Record<NodeJS.Signals, number>> = {
   SIGINT: 2,
