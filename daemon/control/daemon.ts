@@ -236,6 +236,7 @@ export class Daemon {
     this.profiles.close();
     for (const session of this.sessions.all) session.release();
     this.attestation.close();
+    this.closures.tellAll();
     this.note(daemonStream, closedRecord(this.audit, this.version));
     this.audit.close();
     for (const fd of this.#locks) closeSync(fd);

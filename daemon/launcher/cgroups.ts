@@ -38,7 +38,7 @@ export function sessionCgroup(mountInfo: string, name: string): SessionCgroup {
   try {
     return new SessionCgroup(findHierarchy(mountInfo), name);
   } catch (error) {
-    return new SessionCgroup({ version: 1, roots: new Map() }, name, String((error as Error).message));
+    return new SessionCgroup({ version: 1, roots: new Map() }, name, (error as Error).message);
   }
 }
 
