@@ -98,27 +98,6 @@ t.test('offences are counted and told though the clock was put back', async (t) 
   );
 });
 
-t.test('the last offence of a second is told when it is over, though no other follows', async (t) => {
-  const told: NewRecord[] = [];
-  const later: (() => void)[] = [];
-  const closures = new Closures(
-    (record) => void told.push(record),
-    () => 5,
-    (act) => void later.push(act),
-  );
-  for (const detail of ['first', 'second', 'third'])
-    closures.report('agent', undefined, { why: 'protocol', detail });
-  closures.report('agent', undefined, { why: 'half-frame', detail: 'of another kind' });
-  t.equal(told.length, 2, 'the first of each kind at once');
-  for (const act of later) act();
-  t.match(told.slice(2), [{ count: 2, reason: 'protocol: third' }]);
-  closures.report('agent', undefined, { why: 'protocol', detail: 'at the end' });
-  closures.tellAll();
-  t.match(told.at(-1), { count: 1, reason: 'protocol: at the end' });
-  for (const act of later) act();
-  t.equal(told.length, 4, 'and nothing after that');
-});
-
 t.test('pins of names end with their time to live, and make room for new ones', async (t) => {
   const fifo = join(temporaryDirectory(t), 'link');
   t.equal(spawnSync('mkfifo', [fifo]).status, 0);
