@@ -1,7 +1,7 @@
 // One session from the supervisor's side: prepared idle, launched on order, mediated until its command ends, and
 // independent of the daemon all the while.
 import { createHash } from 'node:crypto';
-import { closeSync } from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
 import { processes } from '../../native-bindings/linux/mod.ts';
 import { resizeTerminal } from '../launcher/mod.ts';
 import { CordonError, type CapabilitySet, type NewRecord, type Plan } from '../model/mod.ts';
@@ -420,7 +420,7 @@ export class Supervisor {
     this.options.notify('journalHint', {
       seq: Number(seq),
       denied: Number(this.counters[SHARED.denied]),
-      bytes: Number(this.counters[SHARED.bytes]),
+      bytes: fstatSync(this.journalFd).size,
     });
   }
 

@@ -57,6 +57,8 @@ export interface Minted {
 
 /** Where agents and egress say their proofs are for, when a token is asked for. */
 export const mintProof = { method: 'POST', url: 'https://cordon.invalid/token' } as const;
+/** Why a token is revoked that was known, and left nowhere. */
+export const notGiven = 'it was not given out';
 const liveLimit = 1000;
 const maxDraws = 32;
 /** Seconds that the published list is good for, and that a copy of it may be used. */
@@ -76,13 +78,28 @@ export class TokenAuthority {
     return this.#parts.issuer;
   }
 
-  /** `jkt`: the key it is bound to; undefined for a bearer token, which only egress may ask for. */
-  async mint(session: SessionView, wish: Wish, jkt: string | undefined, parent?: Claims): Promise<Minted> {
-    const { store, now } = this.#parts;
+  /**
+   * `jkt`: the key it is bound to; undefined for a bearer token, which only egress may ask for. `record` is called while it is
+   * signed, when it is known and can be revoked. When that throws, or the key does not sign, there is no token.
+   */
+  async mint(
+    session: SessionView,
+    wish: Wish,
+    jkt: string | undefined,
+    parent?: Claims,
+    record: (claims: Claims) => void = () => undefined,
+  ): Promise<Minted> {
+    const { store, now, ring } = this.#parts;
     this.#checkWish(session, wish, parent);
     // Known before it is signed: a token that nobody may revoke is never made.
     const claims = this.#known(() => this.#claims(session, wish, jkt, parent), store);
-    return { claims, token: await this.#parts.ring.signing(now()).sign(tokenType, claimsJson(claims)) };
+    try {
+      const key = ring.signing(now());
+      return { claims, token: await key.sign(tokenType, claimsJson(claims), () => record(claims)) };
+    } catch (error) {
+      store.revoke([claims.jti], Math.floor(now() / 1000), notGiven);
+      throw error;
+    }
   }
 
   /** A place in the status list that is another's is drawn anew. */

@@ -5,6 +5,7 @@
 import { appendFileSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import Sqlite from 'better-sqlite3';
 import { openAudit } from '../../daemon/audit/mod.ts';
 import type { SessionRecord } from '../../daemon/model/mod.ts';
@@ -61,21 +62,13 @@ function figures(began: number, cpu: NodeJS.CpuUsage): string {
 }
 const megabytes = (path: string): string => `${Math.round(statSync(path).size / 1e6)} MB`;
 
-/** Milliseconds between two times that the event loop came round. */
+/** Milliseconds between two times that the event loop came round, by a timer: a loop that goes round all the time takes a core from others. */
 function longestTurn(): () => number {
-  let longest = 0;
-  let before = performance.now();
-  let next: NodeJS.Immediate;
-  const look = (): void => {
-    const now = performance.now();
-    longest = Math.max(longest, now - before);
-    before = now;
-    next = setImmediate(look);
-  };
-  next = setImmediate(look);
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
   return () => {
-    clearImmediate(next);
-    return longest;
+    delay.disable();
+    return delay.max / 1e6;
   };
 }
 
