@@ -24,7 +24,10 @@ t.test('a session that its daemon does not know', { skip: notRoot() ?? notBuilt(
   for (const name of readdirSync(cordon.stateDir))
     if (/^cordon\.db(?:-wal|-shm)?$/.test(name)) rmSync(join(cordon.stateDir, name));
   await cordon.startDaemon();
-  await until('nothing of it lives', () => ![initPid, supervisorPid].some((pid) => existsSync(`/proc/${pid}`)));
+  await until(
+    'nothing of it lives',
+    () => ![initPid, supervisorPid].some((pid) => existsSync(`/proc/${pid}`)),
+  );
   t.match(
     (await cordon.records('daemon')).filter(({ operation }) => operation === 'adopt'),
     [{ object: session, disposition: 'denied', reason: /not on record/ }],
