@@ -294,7 +294,8 @@ export class Supervisor {
       isOpen: () => this.order !== undefined,
       onAttach: (client) => {
         clearTimeout(this.unattended);
-        if (this.order !== undefined) void this.start(this.order, client);
+        if (this.order !== undefined)
+          void this.start(this.order, client).catch((error: unknown) => this.failed(asError(error)));
       },
       onRefused: (reason) => {
         clearTimeout(this.unattended);
@@ -316,6 +317,7 @@ export class Supervisor {
       return;
     }
     if (terminal !== undefined) this.attachSocket?.relay(terminal.master);
+    else this.sandbox.watchHanded(stdio);
     const identity = { user: order.user, home: latin1(order.home), uid: order.uid };
     const started = await this.sandbox.spawn({
       argv: order.argv.map(latin1),
@@ -422,6 +424,11 @@ export class Supervisor {
     });
   }
 
+  /** No cordond has it on record: nobody could stop it, and nobody would take in what it did. */
+  disowned(): void {
+    this.end(137, 'SIGKILL', 'cordond does not know this session');
+  }
+
   /** A thread died or the like: nothing is mediated any more, so nothing may go on. */
   private failed(error: Error): void {
     if (this.ending) return;
@@ -461,6 +468,8 @@ export class Supervisor {
     this.options.done(0);
   }
 }
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
 const signalNumbers: Partial<Record<NodeJS.Signals, number>> = {
   SIGINT: 2,
