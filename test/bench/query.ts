@@ -109,11 +109,11 @@ function fill(): void {
   db.close();
 }
 
-/** Of records about files that are alike, as the reader of journals finds them; of one session at a time. */
+/** Of records about files and executions that are alike, as the reader of journals finds them; of one session at a time. */
 const templates = new Map<string, EventTemplate | undefined>();
 
 function templateFor(record: SessionRecord): EventTemplate | undefined {
-  if (record.kind !== 'file') return undefined;
+  if (record.kind !== 'file' && record.kind !== 'exec') return undefined;
   const { session, operation, disposition, time } = record;
   const key = [session, operation, disposition, Number.isInteger(time)].join();
   if (templates.size > 1000) templates.clear();
