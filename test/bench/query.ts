@@ -15,7 +15,7 @@ import { openAudit, softwareSigner } from '../../daemon/audit/mod.ts';
 import { Search } from '../../daemon/audit/search.ts';
 import type { SearchRequest } from '../../daemon/audit/search.ts';
 import { Segments } from '../../daemon/audit/segments.ts';
-import { classOf, eventText, templateOf, termsOf } from '../../daemon/ocsf/mod.ts';
+import { classOf, eventText, ownOf, templateOf, termsOf, varyingOf } from '../../daemon/ocsf/mod.ts';
 import type { EventTemplate } from '../../daemon/ocsf/mod.ts';
 import type { SessionRecord } from '../../daemon/model/mod.ts';
 import { inSession } from '../ocsf/samples.ts';
@@ -126,7 +126,7 @@ function entryOf(record: SessionRecord): NewEntry {
   return {
     ...placeOf(record),
     template,
-    text: template?.text(record) ?? eventText(record, inSession, 'record'),
+    text: template?.text(varyingOf(record)) ?? eventText(record, inSession, 'record'),
   };
 }
 
@@ -139,7 +139,7 @@ const placeOf = (record: SessionRecord): Omit<NewEntry, 'text'> => ({
   time: record.time,
   class: classOf(record),
   disposition: record.disposition,
-  object: record.object,
+  own: ownOf(record),
 });
 
 const questions: readonly (readonly [string, SearchRequest])[] = [
