@@ -15,7 +15,7 @@ import { sampleSession } from '../support/records.ts';
 const session = 'abcd2345';
 const count = Number(process.argv[2] ?? 500_000);
 
-/** As a mediator writes them: a mutation, an exec, a read, a denial in turn. */
+/** As a mediator writes them: a mutation, an exec (of a new process each time), a read, a denial in turn. */
 function record(seq: number): SessionRecord {
   const turn = seq % 4;
   const exe = '/usr/bin/node';
@@ -37,7 +37,7 @@ function record(seq: number): SessionRecord {
     },
     reason: 'files[1] allows write in ${workspace}',
     ...(turn === 0 ? { outcome: '0' } : {}),
-    process: { pid: 4000 + (seq % 100), ppid: 4000, exe, comm: 'node' },
+    process: { pid: turn === 1 ? 5000 + seq : 4000 + (seq % 100), ppid: 4000, exe, comm: 'node' },
     ...(turn === 1 ? { detail: { argv: ['node', 'build.js', '--watch'] } } : {}),
     ...(turn === 3 ? { tree: [{ pid: 4000, ppid: 1, exe, comm: 'node' }] } : {}),
   };
