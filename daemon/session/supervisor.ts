@@ -154,7 +154,9 @@ export class Supervisor {
     try {
       await work();
     } catch (error) {
-      this.end(125, '', `the launch failed: ${error instanceof Error ? error.message : String(error)}`);
+      const why = error instanceof Error ? error.message : String(error);
+      // Behind the answer, which says more: who hears of the end may listen no further.
+      setImmediate(() => this.end(125, '', `the launch failed: ${why}`));
       throw error;
     }
   }
