@@ -59,7 +59,7 @@ async function start(): Promise<void> {
     profileDirs: settings.profileDirs,
     ...(managedFile === undefined ? {} : { managedFile }),
   });
-  const daemon = new Daemon({
+  const daemon = await Daemon.open({
     settings,
     profiles,
     version,

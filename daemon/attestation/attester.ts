@@ -4,16 +4,18 @@ import {
   identity,
   isLockout,
   lockout,
+  readPcrs,
   TpmError,
   TpmTransportError,
 } from '../../native-bindings/tpm/mod.ts';
 import type { Lockout, Tpm, TpmIdentity, Transport } from '../../native-bindings/tpm/mod.ts';
-import { writeNvPublic } from '../../native-bindings/tpm/wire/mod.ts';
+import { hashNamed, writeNvPublic } from '../../native-bindings/tpm/wire/mod.ts';
+import type { PcrValues } from '../../native-bindings/tpm/wire/mod.ts';
 import { isNonce } from '../evidence/mod.ts';
 import type { CredentialChallenge, EnrolmentRequest, Evidence, Statement } from '../evidence/mod.ts';
 import { CordonError } from '../model/mod.ts';
 import { withAttestationKey } from './attestation-key.ts';
-import { ensureCounter, stepCounter } from './counter.ts';
+import { ensureCounter, stepCounter, tallyOf } from './counter.ts';
 import type { Store, Tally } from './counter.ts';
 import { withEndorsement, withEndorsementAuthorisation } from './endorsement.ts';
 import { makeEvidence } from './quote.ts';
@@ -145,6 +147,27 @@ export class Attester {
 
   keepEnrolment(token: string): void {
     this.#options.store.write(enrolmentSetting, token);
+  }
+
+  /** What is written down of the counter. */
+  get tally(): Tally {
+    return tallyOf(this.#options.store);
+  }
+
+  /** The record has grown to a checkpoint: so does the counter. */
+  async step(): Promise<void> {
+    const { counter, store, facts } = this.#options;
+    await this.#use(async (transport) => {
+      const nv = await ensureCounter(transport, counter);
+      await stepCounter(transport, nv, store, facts().audit.size);
+    });
+  }
+
+  /** Values that the quoted PCRs have now. */
+  pcrs(): Promise<PcrValues> {
+    const { bank, pcrs } = this.#options;
+    const alg = hashNamed(bank) ?? 0;
+    return this.#use((transport) => readPcrs(transport, { alg, pcrs }));
   }
 
   /** `nonce` is lowercase hexadecimal, 8 to 64 bytes. */

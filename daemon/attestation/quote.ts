@@ -1,15 +1,19 @@
 // Evidence: statement, quote, PCR values and counter, all over one digest, in one go at the TPM.
-import { certifyNv, quote, readPcrs } from '../../native-bindings/tpm/mod.ts';
+import { createHash } from 'node:crypto';
+import { certifyCreation, certifyNv, quote, readPcrs, TpmError } from '../../native-bindings/tpm/mod.ts';
 import type { Loaded, NvIndex, Transport } from '../../native-bindings/tpm/mod.ts';
 import { hashNamed, pcrDigest, readAttest, readSignature } from '../../native-bindings/tpm/wire/mod.ts';
 import type { PcrSelection, PcrValues } from '../../native-bindings/tpm/wire/mod.ts';
 import { pcrsToQuote, statementDigest, statementText } from '../evidence/mod.ts';
-import type { Evidence, SignedBytes, Statement } from '../evidence/mod.ts';
+import type { Evidence, RecordKeyEvidence, Sealed, SignedBytes, Statement } from '../evidence/mod.ts';
 import { CordonError } from '../model/mod.ts';
 import { readEventLogFile, readImaLogFile } from './measured-logs.ts';
 import type { LogPlaces } from './measured-logs.ts';
+import { withSealedObject } from './seal.ts';
 
 export interface QuoteOptions {
+  /** What seals the key of the record's checkpoints; undefined: that key is a file. */
+  readonly sealedKey?: () => Sealed | undefined;
   readonly bank: string;
   readonly pcrs: readonly number[];
   readonly logs: LogPlaces;
@@ -36,12 +40,35 @@ async function agreeing(
   });
 }
 
+/** Nothing when the TPM does not know the object any more: the verifier then sees that it is not shown. */
+async function certifiedKey(
+  transport: Transport,
+  key: Loaded,
+  sealed: Sealed | undefined,
+  digest: Buffer,
+): Promise<RecordKeyEvidence | undefined> {
+  const creation = sealed?.creation;
+  if (sealed === undefined || creation === undefined) return undefined;
+  const creationHash = createHash('sha256').update(creation.data).digest();
+  const { ticket, data: creationData } = creation;
+  try {
+    const certified = await withSealedObject(transport, sealed, (object) =>
+      certifyCreation(transport, key, object, digest, { creationHash, ticket }),
+    );
+    return { ...certified, publicArea: sealed.publicArea, creationData };
+  } catch (error) {
+    if (error instanceof TpmError && ['INTEGRITY', 'TICKET', 'VALUE'].includes(error.response))
+      return undefined;
+    throw error;
+  }
+}
+
 export async function makeEvidence(
   transport: Transport,
   key: Loaded,
   counter: NvIndex | undefined,
   statement: Statement,
-  { bank, pcrs, logs }: QuoteOptions,
+  { bank, pcrs, logs, sealedKey }: QuoteOptions,
 ): Promise<Evidence> {
   const alg = hashNamed(bank);
   if (alg === undefined) throw new CordonError('config-invalid', `there is no PCR bank ${bank}`);
@@ -53,6 +80,7 @@ export async function makeEvidence(
     pcrs: pcrsToQuote(pcrs, withIma),
   });
   const certified = counter === undefined ? undefined : await certifyNv(transport, key, counter, digest);
+  const recordKey = await certifiedKey(transport, key, sealedKey?.(), digest);
   const eventLog = readEventLogFile(logs);
   // Read after the quote: the list only grows, and the quoted value is that of one of its beginnings.
   const imaLog = withIma ? readImaLogFile(logs) : undefined;
@@ -64,6 +92,7 @@ export async function makeEvidence(
     pcrs: values,
     statement: text,
     ...(certified === undefined ? {} : { counter: certified }),
+    ...(recordKey === undefined ? {} : { recordKey }),
     ...(eventLog === undefined ? {} : { eventLog }),
     ...(imaLog === undefined ? {} : { imaLog }),
   };

@@ -26,6 +26,8 @@ export class Checkpoints {
   readonly #mark: Statement<[number, Buffer, number]>;
   #last: CheckpointRow | undefined;
   #lastTime: number;
+  /** Told of each that is signed. */
+  onSigned: () => void = () => undefined;
 
   constructor(db: Database, log: Log, signer: Signer, headFile: string, now: () => number) {
     this.#db = db;
@@ -52,15 +54,22 @@ export class Checkpoints {
     return this.#log.size > (this.#last?.size ?? 0);
   }
 
+  /** The key cannot be used now: what is due waits. */
+  get locked(): boolean {
+    return this.#signer.problem?.() !== undefined;
+  }
+
   /** Unix ms of the latest, or of the start. */
   get time(): number {
     return this.#lastTime;
   }
 
-  /** Signs what is due, and the head as it is now. The latest when nothing is new. */
+  /** Signs what is due, and the head as it is now. The latest when nothing is new. Throws while the key is locked. */
   sign(): CheckpointRow | undefined {
     this.#lastTime = this.#now();
     if (!this.behind) return this.#last;
+    const problem = this.#signer.problem?.();
+    if (problem !== undefined) throw problem;
     const { identity, due } = this.#log;
     const head = this.#log.head();
     durably(this.#db, () => this.#mark.run(head.size, hashBytes(head.root), identity.number));
@@ -79,6 +88,7 @@ export class Checkpoints {
     })();
     this.#log.signed(head.size);
     this.#last = rows.at(-1);
+    this.onSigned();
     return this.#last;
   }
 

@@ -1,11 +1,10 @@
 // What the frames of a journal's window are to the log: records, outcomes of earlier ones, repetitions, strangers.
 // A record and its outcome that come in one window are one entry.
 import type { SessionRecord } from '../model/mod.ts';
-import { parseRecord } from './parse-record.ts';
+import type { ReadRecord } from './repeats.ts';
 
 export type Taken =
-  | { readonly as: 'record' | 'outcome' | 'repeat'; readonly record: SessionRecord }
-  | { readonly as: 'strange' };
+  ({ readonly as: 'record' | 'outcome' | 'repeat' } & ReadRecord) | { readonly as: 'strange' };
 
 /** What the log has of a number. */
 export type KnownState = 'absent' | 'open' | 'settled';
@@ -14,7 +13,7 @@ const stranger: Taken = { as: 'strange' };
 
 /** `known` is asked for numbers up to `highest` only: those after it are new. In the order of arrival. */
 export function sortOut(
-  session: string,
+  read: (text: string) => ReadRecord | undefined,
   texts: readonly string[],
   highest: number,
   known: (seq: number) => KnownState,
@@ -22,20 +21,21 @@ export function sortOut(
   const taken: Taken[] = [];
   const places = new Map<number, number>();
   for (const text of texts) {
-    const record = parseRecord(text, session);
-    if (record === undefined) {
+    const found = read(text);
+    if (found === undefined) {
       taken.push(stranger);
       continue;
     }
+    const { record, alike } = found;
     const { seq, outcome } = record;
     const at = places.get(seq);
     const before = at === undefined ? undefined : taken[at];
     if (before === undefined || at === undefined || before.as === 'strange') {
       const as = entryOf(record, seq > highest ? 'absent' : known(seq));
       if (as !== 'repeat') places.set(seq, taken.length);
-      taken.push({ as, record });
+      taken.push({ as, record, alike });
     } else if (before.as === 'record' && before.record.outcome === undefined && outcome !== undefined)
-      taken[at] = { as: 'record', record };
+      taken[at] = { as: 'record', record, alike };
     else taken.push({ as: 'repeat', record });
   }
   return taken;

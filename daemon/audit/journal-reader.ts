@@ -6,6 +6,8 @@ import type { JournalDamage } from '../wire/mod.ts';
 
 /** Any whole frame fits twice. */
 const windowSize = 2 * (maxJournalPayload + 8);
+/** Holds what a transaction takes, when records are of the usual size. */
+const usualWindow = 512 * 1024;
 /** Of one transaction: nobody else is served meanwhile. */
 const maxRecords = 500;
 let shared: Buffer | undefined;
@@ -34,10 +36,9 @@ export class JournalReader {
     const size = fd === undefined ? 0 : fstatSync(fd).size;
     if (fd === undefined || size === cursor) return { records: [], damage: [], cursor, more: false };
     if (size < cursor) return truncated(cursor, size);
-    shared ??= Buffer.allocUnsafeSlow(windowSize);
-    const length = readSync(fd, shared, 0, Math.min(windowSize, size - cursor), cursor);
-    const last = cursor + length >= size;
-    return placed(cursor, length, last, decodeWindow(shared.subarray(0, length), final && last));
+    const usual = windowAt(fd, cursor, size, final, usualWindow);
+    const whole = usual.cursor > cursor || size - cursor <= usualWindow;
+    return whole ? usual : windowAt(fd, cursor, size, final, windowSize);
   }
 
   close(): void {
@@ -70,6 +71,13 @@ export class JournalReader {
 const isMissing = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && error.code === 'ENOENT';
 
+function windowAt(fd: number, cursor: number, size: number, final: boolean, most: number): JournalWindow {
+  shared ??= Buffer.allocUnsafeSlow(windowSize);
+  const length = readSync(fd, shared, 0, Math.min(most, size - cursor), cursor);
+  const last = cursor + length >= size;
+  return placed(cursor, length, last, decodeWindow(shared.subarray(0, length), final && last));
+}
+
 type Decoded = ReturnType<typeof decodeJournal>;
 
 /** A window in which nothing whole was found is given up but for its last frame's worth. */
@@ -86,7 +94,8 @@ function placed(cursor: number, length: number, last: boolean, chunk: Decoded): 
     records: chunk.records,
     damage: chunk.damage.map((d) => ({ ...d, offset: d.offset + cursor })),
     cursor: cursor + chunk.consumed,
-    more: chunk.consumed > 0 && (!last || chunk.consumed < length) && !chunk.torn,
+    // A frame that the window cut is whole in the next one; one that the file ends in is not written yet.
+    more: chunk.consumed > 0 && (!last || (chunk.consumed < length && !chunk.torn)),
   };
 }
 

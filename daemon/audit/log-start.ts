@@ -116,9 +116,18 @@ function contradiction(db: Database, last: LogRow, head: SignedHead): string | u
     rootOf(nodes, last.size);
     return undefined;
   } catch (error) {
+    // A disk that does not answer says nothing of the log: it is for another start to tell.
+    if (isDiskError(error)) throw error;
     return `the tree cannot be read: ${error instanceof Error ? error.message : String(error)}`;
   }
 }
+
+/** Of SQLite: the file could not be read or written. Damage in what was read is another thing. */
+const isDiskError = (error: unknown): boolean =>
+  error instanceof Error &&
+  'code' in error &&
+  typeof error.code === 'string' &&
+  /^SQLITE_(IOERR|FULL|BUSY|LOCKED|NOMEM|CANTOPEN)/.test(error.code);
 
 const changed = (size: number): string => `the first ${size} entries are not those that were signed`;
 

@@ -123,4 +123,40 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (segment, term)
   ) WITHOUT ROWID;
   `,
+  `
+  -- Tokens that were given out. Databases that knew tokens before they were of a version have these tables already.
+  CREATE TABLE IF NOT EXISTS tokens (
+    jti TEXT PRIMARY KEY,
+    idx INTEGER NOT NULL UNIQUE,  -- place in the status list
+    session TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    digest TEXT NOT NULL,         -- of the policy it was minted under
+    audience TEXT NOT NULL,
+    parent TEXT NOT NULL,         -- '' for none
+    details TEXT NOT NULL,
+    purpose TEXT NOT NULL,
+    iat INTEGER NOT NULL,         -- seconds
+    exp INTEGER NOT NULL,
+    uses INTEGER NOT NULL,
+    used INTEGER NOT NULL,
+    revoked REAL NOT NULL,        -- unix ms; 0 = not
+    why TEXT NOT NULL
+  ) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS tokens_by_session ON tokens (session, exp);
+  CREATE INDEX IF NOT EXISTS tokens_by_parent ON tokens (parent);
+  CREATE INDEX IF NOT EXISTS tokens_by_exp ON tokens (exp);
+  CREATE TABLE IF NOT EXISTS token_proofs (id TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS token_proofs_by_until ON token_proofs (until);
+  `,
+  `
+  -- The index again, many terms a row (term-blocks.ts). It is made anew of the log.
+  DROP TABLE postings;
+  DELETE FROM segments;
+  CREATE TABLE term_blocks (
+    segment INTEGER NOT NULL,
+    first INTEGER NOT NULL,      -- the least term of the block
+    terms BLOB NOT NULL,
+    PRIMARY KEY (segment, first)
+  ) WITHOUT ROWID;
+  `,
 ];

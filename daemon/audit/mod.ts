@@ -23,7 +23,7 @@ import type { Log, LogHead } from './log.ts';
 import { startLog } from './log-start.ts';
 import { exportFrame } from './export-frame.ts';
 import type { ExportFrame, ExportRequest } from './export-frame.ts';
-import { redactor } from './redactor.ts';
+import { argumentsRedactor, keyInFile, redactor } from './redactor.ts';
 import { Registry } from './registry.ts';
 import { EntriesTable } from './entries-table.ts';
 import { Search } from './search.ts';
@@ -61,6 +61,10 @@ export interface AuditOptions {
   readonly signer?: Signer;
   /** All is kept when not given; secrets never are. */
   readonly redaction?: RedactionPolicy;
+  /** The host's key for hashes, undefined while it is locked; a file beside the database when not given. */
+  readonly redactionKey?: () => Uint8Array | undefined;
+  /** Told when checkpoints were signed; must return at once and not throw. */
+  readonly onSigned?: () => void;
 }
 
 export interface InclusionAnswer {
@@ -139,16 +143,19 @@ interface Parts {
 /** Opens (or makes) the daemon's database at `path`. One process only: the caller holds the state directory's lock. */
 export function openAudit(
   path: string,
-  { now, host = unknownHost, signer, redaction = keepAll }: AuditOptions,
+  { now, host = unknownHost, signer, redaction = keepAll, redactionKey, onSigned }: AuditOptions,
 ): Audit {
   const db = openDatabase(path);
   const key = signer ?? softwareSigner(`${path}.key`);
   const headFile = `${path}.head`;
   const { log, broken } = startLog({ db, signer: key, headFile, now });
-  const registry = new Registry(db);
+  const keyOf = redactionKey ?? keyInFile(`${path}.redaction-key`);
+  const registry = new Registry(db, argumentsRedactor(redaction, keyOf));
+  registry.redactEarlier();
   const contexts = new EventContexts(registry, host);
   const checkpoints = new Checkpoints(db, log, key, headFile, now);
-  const redact = redactor(redaction, `${path}.redaction-key`);
+  if (onSigned !== undefined) checkpoints.onSigned = onSigned;
+  const redact = redactor(redaction, keyOf);
   const segments = new Segments(db);
   const first = { db, log, contexts, redact, segments, now };
   if (broken === undefined) convertRecords(first);
@@ -169,7 +176,7 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
   const checkpoint = (): string | undefined => checkpoints.sign()?.note;
   const close = (): void => {
     if (!db.open) return;
-    tryToSign(checkpoints);
+    if (!checkpoints.locked) tryToSign(checkpoints);
     spool.close();
     db.close();
   };
@@ -188,7 +195,7 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
     tend: () => {
       // A clock that was put back must not put this off.
       const late = checkpoints.behind && Math.abs(now() - checkpoints.time) >= checkpointInterval;
-      if (late || log.due.length > 0) tryToSign(checkpoints);
+      if ((late || log.due.length > 0) && !checkpoints.locked) tryToSign(checkpoints);
       for (let step = 0; step < catchUpSteps && search.catchUp(); step++);
     },
     search,

@@ -1,5 +1,7 @@
 // Every session there is or was, so that a restarted daemon knows what to expect back.
 import type { Database, Statement } from './database.ts';
+import type { ArgumentsRedactor } from './redactor.ts';
+import { settingsTable } from './settings-table.ts';
 
 export type SessionState = 'starting' | 'running' | 'frozen' | 'ended' | 'killed';
 
@@ -17,6 +19,7 @@ export interface SessionFacts {
   readonly requestedMode: string;
   /** Byte path, one char a byte. */
   readonly workspace: string;
+  /** As it may be kept: redacted. */
   readonly argv: readonly string[];
   readonly supervisorPid: number;
   /** Field 22 of /proc/<pid>/stat: tells a process from a later one that has its number. */
@@ -58,10 +61,12 @@ export class Registry {
   readonly #insert: Statement<[Record<string, unknown>]>;
   readonly #insertJournal: Statement<[string, string]>;
   readonly #update: Statement<[string, number, string, string]>;
+  readonly #redact: ArgumentsRedactor;
   #told: (session: string) => void = () => undefined;
 
-  constructor(db: Database) {
+  constructor(db: Database, redact: ArgumentsRedactor) {
     this.#db = db;
+    this.#redact = redact;
     this.#insert = db.prepare(
       `INSERT INTO sessions (session, uid, owner, state, started, ended, facts)
        VALUES (:session, :uid, :owner, :state, :started, :ended, :facts)`,
@@ -74,7 +79,7 @@ export class Registry {
   add(row: SessionRow, journalPath: string): void {
     const { session } = row;
     this.#db.transaction(() => {
-      this.#insert.run({ ...row, facts: JSON.stringify(row.facts) });
+      this.#insert.run({ ...row, facts: this.#kept(row.facts) });
       this.#insertJournal.run(session, journalPath);
     })();
   }
@@ -85,8 +90,24 @@ export class Registry {
   }
 
   update(session: string, state: SessionState, ended: number, facts: SessionFacts): void {
-    this.#update.run(state, ended, JSON.stringify(facts), session);
+    this.#update.run(state, ended, this.#kept(facts), session);
     this.#told(session);
+  }
+
+  /** What earlier versions kept as it was given is redacted, once; its bytes leave the file. */
+  redactEarlier(): void {
+    const settings = settingsTable(this.#db);
+    if (settings.read(redacted) !== undefined) return;
+    this.#db.pragma('secure_delete = ON');
+    const rows = this.#db.prepare<[], Raw>('SELECT * FROM sessions').all().map(parsed);
+    this.#db.transaction(() => {
+      for (const { session, state, ended, facts } of rows)
+        if (this.#redact(facts.argv) !== facts.argv)
+          this.#update.run(state, ended, this.#kept(facts), session);
+    })();
+    this.#db.pragma('wal_checkpoint(TRUNCATE)');
+    this.#db.pragma('secure_delete = OFF');
+    settings.write(redacted, '1');
   }
 
   get(session: string): SessionRow | undefined {
@@ -114,4 +135,11 @@ export class Registry {
     const sql = 'SELECT * FROM sessions ORDER BY ended = 0 DESC, started DESC LIMIT ?';
     return this.#db.prepare<[number], Raw>(sql).all(limit).map(parsed);
   }
+
+  #kept(facts: SessionFacts): string {
+    return JSON.stringify({ ...facts, argv: this.#redact(facts.argv) });
+  }
 }
+
+/** Setting: command lines of all sessions have passed the redaction. */
+const redacted = 'sessions.arguments-redacted';

@@ -3,6 +3,7 @@
 // short search a segment. The index is made of the log and can be made again; nothing is proved by it.
 import type { Term } from '../ocsf/mod.ts';
 import type { Database, Statement } from './database.ts';
+import { findInBlock, termBlocks } from './term-blocks.ts';
 
 export const segmentSize = 16_384;
 const mapBytes = segmentSize / 8;
@@ -52,7 +53,8 @@ export function unpack(stored: Uint8Array): Offsets {
 /** The segment that grows, in memory. */
 class Growing {
   readonly number: number;
-  readonly terms = new Map<Term, number[]>();
+  /** Most terms are of one entry: a list is made for the second. */
+  readonly terms = new Map<Term, number | number[]>();
   earliest = Infinity;
   latest = -Infinity;
 
@@ -67,27 +69,36 @@ class Growing {
     const offset = position % segmentSize;
     for (const term of terms) {
       const known = this.terms.get(term);
-      if (known === undefined) this.terms.set(term, [offset]);
-      else if (known.at(-1) !== offset) known.push(offset);
+      if (known === undefined) this.terms.set(term, offset);
+      else if (typeof known === 'number') {
+        if (known !== offset) this.terms.set(term, [known, offset]);
+      } else if (known[known.length - 1] !== offset) known.push(offset);
     }
+  }
+
+  /** As they are stored; undefined when no entry has the term. */
+  packed(term: Term): Buffer | undefined {
+    const offsets = this.terms.get(term);
+    if (offsets === undefined) return undefined;
+    return pack(typeof offsets === 'number' ? [offsets] : offsets);
   }
 }
 
 export class Segments {
   readonly #db: Database;
   readonly #insertSegment: Statement<[number, number, number]>;
-  readonly #insertPosting: Statement<[number, Term, Buffer]>;
-  readonly #posting: Statement<[number, Term], Buffer>;
+  readonly #insertBlock: Statement<[number, Term, Buffer]>;
+  readonly #block: Statement<[number, Term], Buffer>;
   #growing: Growing;
   #next: number;
 
   constructor(db: Database) {
     this.#db = db;
     this.#insertSegment = db.prepare('INSERT INTO segments (segment, earliest, latest) VALUES (?, ?, ?)');
-    this.#insertPosting = db.prepare('INSERT INTO postings (segment, term, offsets) VALUES (?, ?, ?)');
-    this.#posting = db
-      .prepare<[number, Term], Buffer>('SELECT offsets FROM postings WHERE segment = ? AND term = ?')
-      .pluck();
+    this.#insertBlock = db.prepare('INSERT INTO term_blocks (segment, first, terms) VALUES (?, ?, ?)');
+    const nearest =
+      'SELECT terms FROM term_blocks WHERE segment = ? AND first <= ? ORDER BY first DESC LIMIT 1';
+    this.#block = db.prepare<[number, Term], Buffer>(nearest).pluck();
     const last = db.prepare<[], number | null>('SELECT max(segment) FROM segments').pluck().get() ?? -1;
     this.#next = (last + 1) * segmentSize;
     this.#growing = new Growing(last + 1);
@@ -131,17 +142,23 @@ export class Segments {
   }
 
   #offsets(segment: number, term: Term): Offsets | undefined {
-    const listed = segment === this.#growing.number ? this.#growing.terms.get(term) : undefined;
-    const stored = listed === undefined ? this.#posting.get(segment, term) : pack(listed);
+    const growing = segment === this.#growing.number ? this.#growing.packed(term) : undefined;
+    const stored = growing ?? this.#stored(segment, term);
     return stored === undefined ? undefined : unpack(stored);
+  }
+
+  #stored(segment: number, term: Term): Uint8Array | undefined {
+    const block = this.#block.get(segment, term);
+    return block === undefined ? undefined : findInBlock(block, term);
   }
 
   /** Terms in order, behind those of the segment before: SQLite only ever appends. */
   #close(): void {
     const { number, terms, earliest, latest } = this.#growing;
+    const packed = (term: Term): Buffer => this.#growing.packed(term) ?? pack([]);
     this.#db.transaction(() => {
-      for (const [term, offsets] of [...terms].sort(([a], [b]) => a - b))
-        this.#insertPosting.run(number, term, pack(offsets));
+      for (const { first, bytes } of termBlocks(terms.keys(), packed))
+        this.#insertBlock.run(number, first, bytes);
       this.#insertSegment.run(
         number,
         earliest === Infinity ? 0 : earliest,

@@ -13,6 +13,8 @@ export interface Signer {
   readonly publicKey: Uint8Array;
   /** 64 bytes. */
   readonly sign: (message: Uint8Array) => Uint8Array;
+  /** Why it cannot sign now: entries are kept, and signed later. */
+  readonly problem?: () => CordonError | undefined;
 }
 
 /** A name that no other key has. */

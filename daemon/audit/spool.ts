@@ -14,6 +14,8 @@ import { JournalReader } from './journal-reader.ts';
 import { isDenial } from './log.ts';
 import type { Log } from './log.ts';
 import type { Redactor } from './redactor.ts';
+import { eventOf, Repeats } from './repeats.ts';
+import type { ReadRecord } from './repeats.ts';
 import type { Indexed, Segments } from './segments.ts';
 import { patience, Sequence } from './sequence.ts';
 
@@ -24,6 +26,7 @@ export type Follower = (records: readonly KeptRecord[]) => void;
 
 interface Journal {
   readonly reader: JournalReader;
+  readonly repeats: Repeats;
   cursor: number;
   sequence: Sequence;
 }
@@ -92,7 +95,7 @@ export class Spool {
 
   /** From now on the journal at `path` is looked at; the registry has it on record. */
   register(session: string, path: string): void {
-    this.#journals.set(session, { reader: new JournalReader(path), cursor: 0, sequence: new Sequence() });
+    this.#journals.set(session, journalAt(session, path, 0, new Sequence()));
   }
 
   /** Why journals wait and are not taken in; the daemon's own records still are. */
@@ -116,7 +119,7 @@ export class Spool {
     const kept: Told[] = [];
     const sequence = journal.sequence.copy();
     this.#commit(() => {
-      this.#takeIn(session, sequence, window.records, kept);
+      this.#takeIn(session, journal.repeats, sequence, window.records, kept);
       for (const damage of window.damage) kept.push(this.#appendOwn(session, damageRecord(damage)));
       this.#tellLost(session, sequence.lost(false), kept);
       this.#moveCursor.run(window.cursor, session);
@@ -227,7 +230,7 @@ export class Spool {
       const highest = this.#table.lastSeq(session);
       const recent = this.#table.seqsFrom(session, highest - patience + 1);
       const sequence = new Sequence(highest, recent);
-      this.#journals.set(session, { reader: new JournalReader(path), cursor, sequence });
+      this.#journals.set(session, journalAt(session, path, cursor, sequence));
     }
   }
 
@@ -255,17 +258,24 @@ export class Spool {
   }
 
   /** A record comes as it is decided, and once more when its outcome is known. */
-  #takeIn(session: string, sequence: Sequence, texts: readonly string[], kept: Told[]): void {
+  #takeIn(
+    session: string,
+    repeats: Repeats,
+    sequence: Sequence,
+    texts: readonly string[],
+    kept: Told[],
+  ): void {
     let denied = 0;
     let allowed = 0;
     const known = (seq: number): 'absent' | 'open' | 'settled' => this.#table.state(session, seq);
-    for (const taken of sortOut(session, texts, sequence.highest, known)) {
+    const read = (text: string): ReadRecord | undefined => repeats.read(text);
+    for (const taken of sortOut(read, texts, sequence.highest, known)) {
       if (taken.as === 'strange') kept.push(this.#appendOwn(session, strangeRecord));
       else if (taken.as === 'repeat') kept.push(this.#appendOwn(session, repeatRecord(taken.record.seq)));
-      else if (taken.as === 'outcome') this.#appendEvent(session, session, taken.record, 1);
+      else if (taken.as === 'outcome') this.#appendEvent(session, session, taken, 1);
       else {
         const { record } = taken;
-        kept.push(this.#appendEvent(session, session, record, 0));
+        kept.push(this.#appendEvent(session, session, taken, 0));
         sequence.take(record.seq);
         if (isDenial(record.disposition)) denied += 1;
         else allowed += record.count ?? 1;
@@ -274,10 +284,12 @@ export class Spool {
     this.#count.run(allowed, denied, session);
   }
 
-  #appendEvent(stream: string, subject: string, given: SessionRecord, part: 0 | 1): Told {
-    const record = this.#redact(given);
+  #appendEvent(stream: string, subject: string, given: ReadRecord, part: 0 | 1): Told {
+    const record = this.#redact(given.record);
     const { seq, time, disposition, outcome } = record;
-    const text = eventText(record, this.#contexts.of(subject), part === 0 ? 'record' : 'outcome');
+    const context = this.#contexts.of(subject);
+    const read = record === given.record ? given : { record };
+    const text = part === 0 ? eventOf(read, context) : eventText(record, context, 'outcome');
     const position = this.#log.append({
       stream,
       seq,
@@ -311,7 +323,7 @@ export class Spool {
       ...partial,
       generation: partial.generation ?? 0,
     };
-    return this.#appendEvent(daemonStream, subject, record, 0);
+    return this.#appendEvent(daemonStream, subject, { record }, 0);
   }
 
   #tell(told: readonly Told[]): void {
@@ -327,6 +339,13 @@ export class Spool {
     }
   }
 }
+
+const journalAt = (session: string, path: string, cursor: number, sequence: Sequence): Journal => ({
+  reader: new JournalReader(path),
+  repeats: new Repeats(session),
+  cursor,
+  sequence,
+});
 
 /** More than a log will ever have of the daemon's own records. */
 const numbersOfALog = 10 ** 9;

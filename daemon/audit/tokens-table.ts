@@ -3,31 +3,6 @@ import type { IssuedToken, TokenSelector } from '../model/mod.ts';
 import { durably } from './database.ts';
 import type { Database } from './database.ts';
 
-const schema = `
-  CREATE TABLE IF NOT EXISTS tokens (
-    jti TEXT PRIMARY KEY,
-    idx INTEGER NOT NULL UNIQUE,  -- place in the status list
-    session TEXT NOT NULL,
-    agent TEXT NOT NULL,
-    digest TEXT NOT NULL,         -- of the policy it was minted under
-    audience TEXT NOT NULL,
-    parent TEXT NOT NULL,         -- '' for none
-    details TEXT NOT NULL,
-    purpose TEXT NOT NULL,
-    iat INTEGER NOT NULL,         -- seconds
-    exp INTEGER NOT NULL,
-    uses INTEGER NOT NULL,
-    used INTEGER NOT NULL,
-    revoked REAL NOT NULL,        -- unix ms; 0 = not
-    why TEXT NOT NULL
-  ) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS tokens_by_session ON tokens (session, exp);
-  CREATE INDEX IF NOT EXISTS tokens_by_parent ON tokens (parent);
-  CREATE INDEX IF NOT EXISTS tokens_by_exp ON tokens (exp);
-  CREATE TABLE IF NOT EXISTS token_proofs (id TEXT PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
-  CREATE INDEX IF NOT EXISTS token_proofs_by_until ON token_proofs (until);
-`;
-
 const columns = { id: 'jti', session: 'session', agent: 'agent', policy: 'digest' } as const;
 
 export class TokensTable {
@@ -41,7 +16,6 @@ export class TokensTable {
   readonly #family;
 
   constructor(db: Database) {
-    db.exec(schema);
     this.#db = db;
     this.#insert = db.prepare<[IssuedToken]>(
       `INSERT INTO tokens VALUES (:jti, :idx, :session, :agent, :digest, :audience, :parent, :details, :purpose,

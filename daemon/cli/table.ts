@@ -200,11 +200,15 @@ export const verbs: readonly Verb[] = [
   },
   {
     name: 'attest recover',
-    summary: 'open a sealed file with the escrow key, without the TPM',
-    operands: ['<sealed>'],
+    summary: 'open a sealed file with the escrow key; without a file: cordond’s own keys, and seal them anew',
+    operands: ['[sealed]'],
     options: [
       { flags: '--key <file>', summary: 'the private escrow key (PEM)' },
-      written('where its contents go'),
+      {
+        flags: '--content <file>',
+        summary: 'instead of the key: cordond’s keys as they were recovered elsewhere',
+      },
+      written('where the contents of the sealed file go'),
     ],
     load: async () => (await import('./verbs/attest-sealed.ts')).attestRecover,
   },
@@ -291,6 +295,7 @@ export const verbs: readonly Verb[] = [
       { flags: '--bearer', summary: 'take a token that is bound to no key' },
       { flags: '--method <method>', summary: 'of the request' },
       { flags: '--url <url>', summary: 'of the request' },
+      { flags: '--replay <file>', summary: 'remember proofs and uses here from one call to the next' },
     ],
     load: async () => (await import('./verbs/token/verify.ts')).tokenVerify,
   },

@@ -9,6 +9,8 @@ export interface AttestationSettings {
   readonly bank: 'sha256' | 'sha384';
   /** Undefined: firmware, boot loader and Secure Boot state. */
   readonly pcrs?: readonly number[];
+  /** What is sealed to; undefined: firmware and Secure Boot state. Of these, those that are quoted. */
+  readonly sealedPcrs?: readonly number[];
   /** NV index of the rollback counter, among those of the owner. */
   readonly counter: number;
   /** Files: certificates of the endorsement key (PEM), where the TPM has none. */
@@ -49,6 +51,7 @@ const keys: Readonly<Record<string, Key>> = {
     expected: 'sha256 or sha384',
   },
   pcrs: { name: 'pcrs', holds: isPcrs, expected: 'a list of PCRs, 0 to 23' },
+  'sealed-pcrs': { name: 'sealedPcrs', holds: isPcrs, expected: 'a list of PCRs, 0 to 23' },
   counter: { name: 'counter', holds: isCounter, expected: 'an NV index from 0x01800000 to 0x01bfffff' },
   'ek-certificate': { name: 'ekCertificate', holds: isFile, expected: 'an absolute path' },
   'verifier-key': { name: 'verifierKey', holds: isFile, expected: 'an absolute path' },

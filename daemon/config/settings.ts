@@ -39,6 +39,8 @@ export interface TokenSettings {
   /** Where others find the status list. */
   readonly 'status-uri'?: string;
   readonly algorithm?: 'EdDSA' | 'ES256';
+  /** Where new keys are; absent: in the TPM where there is one (ES256), unless `algorithm` is EdDSA. */
+  readonly keys?: 'tpm' | 'file';
 }
 
 export interface CommandLine {
@@ -97,6 +99,7 @@ const tokenKeys: ReadonlyMap<string, (value: unknown) => boolean> = new Map([
   ['issuer', isUri],
   ['status-uri', isUri],
   ['algorithm', isAlgorithm],
+  ['keys', (value) => value === 'tpm' || value === 'file'],
 ]);
 const isTokens = (value: unknown): boolean =>
   typeof value === 'object' &&
@@ -125,7 +128,10 @@ const keys: Readonly<Record<string, Key>> = {
   attestation: { name: 'attestation', check: attestationProblem, read: attestationSettings },
   tokens: {
     name: 'tokens',
-    check: expect('a mapping with issuer and status-uri (URIs) and algorithm (EdDSA or ES256)', isTokens),
+    check: expect(
+      'a mapping with issuer and status-uri (URIs), algorithm (EdDSA or ES256) and keys (tpm or file)',
+      isTokens,
+    ),
   },
 };
 

@@ -3,8 +3,8 @@
 import { createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tryLock } from '../../native-bindings/linux/mod.ts';
-import { daemonStream, openAudit, softwareSigner } from '../audit/mod.ts';
-import type { Audit, SessionFacts, Signer } from '../audit/mod.ts';
+import { daemonStream, openAudit } from '../audit/mod.ts';
+import type { Audit, SessionFacts } from '../audit/mod.ts';
 import type { Settings } from '../config/settings.ts';
 import { LaunchStop } from '../killswitch/mod.ts';
 import { CordonError, keepAll, keepForEver, normalise } from '../model/mod.ts';
@@ -17,6 +17,8 @@ import { Closures } from './closures.ts';
 import { adminDoor, agentDoor, supervisorDoor } from './doors.ts';
 import { Foresight } from './foresight.ts';
 import { hostFacts } from './host-facts.ts';
+import { fileKeys, openHostKeys } from './host-keys.ts';
+import type { HostKeys } from './host-keys.ts';
 import { launchBody, makeSessionDirectories, planRequest } from './launch-body.ts';
 import { pathsOf } from './paths.ts';
 import type { Paths } from './paths.ts';
@@ -48,6 +50,12 @@ export interface DaemonOptions {
   readonly now: () => number;
 }
 
+/** What `Daemon.open` has got before the daemon is made of it. */
+interface Prepared {
+  readonly locks: readonly number[];
+  readonly keys: HostKeys;
+}
+
 /** Milliseconds. */
 const drainInterval = 250;
 const poolInterval = 2000;
@@ -63,8 +71,7 @@ export class Daemon {
   readonly started: number;
   readonly paths: Paths;
   readonly audit: Audit;
-  /** Of the record's checkpoints. */
-  readonly signer: Signer;
+  readonly keys: HostKeys;
   readonly attestation: Attestation;
   readonly launchStop: LaunchStop;
   readonly sessions: Sessions;
@@ -84,7 +91,18 @@ export class Daemon {
   /** A supervisor was ended that may have left something. */
   #untidy = false;
 
-  constructor({ settings, profiles, version, supervisorScript, uploaderScript, now }: DaemonOptions) {
+  /** With its keys out of the TPM, where there is one to be used. */
+  static async open(options: DaemonOptions): Promise<Daemon> {
+    const { settings } = options;
+    const paths = pathsOf(settings.runDir, settings.stateDir);
+    const locks = takeDirectories(paths);
+    return new Daemon(options, { locks, keys: await openHostKeys(settings.attestation, paths) });
+  }
+
+  constructor(
+    { settings, profiles, version, supervisorScript, uploaderScript, now }: DaemonOptions,
+    prepared?: Prepared,
+  ) {
     this.settings = settings;
     this.profiles = profiles;
     this.version = version;
@@ -92,11 +110,19 @@ export class Daemon {
     this.started = now();
     const paths = pathsOf(settings.runDir, settings.stateDir);
     this.paths = paths;
-    this.#locks = takeDirectories(paths);
+    this.#locks = prepared?.locks ?? takeDirectories(paths);
+    this.keys = prepared?.keys ?? fileKeys(paths, 'this daemon uses no TPM for them');
     const host = hostFacts(version);
     const redaction = settings.records?.redact ?? keepAll;
-    this.signer = softwareSigner(`${paths.database}.key`);
-    this.audit = openAudit(paths.database, { now, host, redaction, signer: this.signer });
+    const { signer, redactionKey } = this.keys;
+    this.audit = openAudit(paths.database, {
+      now,
+      host,
+      redaction,
+      signer,
+      onSigned: () => this.attestation.checkpointed(),
+      ...(redactionKey === undefined ? {} : { redactionKey }),
+    });
     this.launchStop = new LaunchStop(this.audit.settings);
     this.sessions = new Sessions(this.audit, paths, now, (session, why) =>
       this.tokens.sessionOver(session, why),
@@ -108,9 +134,14 @@ export class Daemon {
       facts: () => statementFacts(this, images, host.bootId),
       bootId: host.bootId,
       now,
+      keys: this.keys,
+      unlocked: () => void this.#unlocked(),
+      checkpoint: () => void this.audit.checkpoint(),
+      note: (record) => this.note(daemonStream, record),
     });
     this.tokens = new Tokens(this);
     this.tokens.attestation = () => this.attestation.state;
+    this.tokens.look = () => this.attestation.look();
     this.closures = new Closures((record) => this.note(daemonStream, record));
     this.uploads = new Uploads({
       sinks: settings.records?.sinks ?? [],
@@ -164,6 +195,19 @@ export class Daemon {
     );
     this.pool.fill();
     this.uploads.start();
+  }
+
+  /** The keys came out of the TPM, or back with the escrow key, after the start. */
+  async #unlocked(): Promise<void> {
+    this.note(daemonStream, {
+      kind: 'admin',
+      operation: 'keys-unlocked',
+      object: 'this machine',
+      disposition: 'observed',
+      layer: 'daemon',
+      reason: 'the keys of cordond are open again: what waited is signed',
+    });
+    await this.tokens.start();
   }
 
   /** The sessions stay. */

@@ -26,6 +26,7 @@ export async function launch(daemon: Daemon, actor: Actor, run: CheckedRun): Pro
   const request = planRequest(daemon, actor, run);
   if (run.mode !== undefined) checkMode(actor, run.mode, daemon.profiles.ownMode(request));
   const plan = daemon.profiles.plan(request);
+  if ((plan.attestation ?? 'none') !== 'none') await daemon.attestation.look();
   refuseWhenUnattested(daemon, plan);
   const foreseen = daemon.foresight.take(actor, run, plan);
   const link = foreseen?.link ?? (await daemon.pool.take());
@@ -39,9 +40,9 @@ export async function launch(daemon: Daemon, actor: Actor, run: CheckedRun): Pro
   );
   try {
     // Nobody can ask there before the command has started, which is long after the launch was ordered.
-    const [agents, answer] = await Promise.allSettled([
-      daemon.openAgentSocket(session),
+    const [answer, agents] = await Promise.allSettled([
       order({ daemon, actor, run, plan, session }, link, foreseen),
+      daemon.openAgentSocket(session),
     ]);
     session.agents = valueOf(agents);
     began(daemon, session, plan, valueOf(answer));

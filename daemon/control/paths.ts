@@ -9,6 +9,11 @@ export interface Paths {
   readonly runLock: string;
   readonly stateLock: string;
   readonly database: string;
+  /** Keys as files, and all of them sealed. */
+  readonly recordKey: string;
+  readonly redactionKey: string;
+  readonly tokenKeys: string;
+  readonly vault: string;
   readonly journals: string;
   readonly sessions: string;
   readonly supervisorLog: string;
@@ -32,6 +37,10 @@ export function pathsOf(runDir: string, stateDir: string): Paths {
     runLock: join(runDir, 'cordond.lock'),
     stateLock: join(stateDir, 'cordond.lock'),
     database: join(stateDir, 'cordon.db'),
+    recordKey: join(stateDir, 'cordon.db.key'),
+    redactionKey: join(stateDir, 'cordon.db.redaction-key'),
+    tokenKeys: join(stateDir, 'tokens', 'keys.json'),
+    vault: join(stateDir, 'keys', 'sealed.json'),
     journals,
     sessions,
     supervisorLog: join(stateDir, 'log', 'supervisor.log'),

@@ -48,7 +48,7 @@ export function statementFacts(daemon: Daemon, images: DaemonFacts['images'], bo
       origin,
       size,
       root: Buffer.from(root, 'binary').toString('hex'),
-      key: Buffer.from(daemon.signer.publicKey).toString('hex'),
+      key: Buffer.from(daemon.keys.signer.publicKey).toString('hex'),
     },
     killEpoch: daemon.launchStop.epoch,
     sessions,

@@ -5,9 +5,18 @@ import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { createDecider } from '../decision/mod.ts';
 import { CordonError, unattested } from '../model/mod.ts';
-import type { AttestationState, NewRecord } from '../model/mod.ts';
-import { detailText, KeyRing, softwareKeeper, TokenAuthority, TokenRefused, wishOf } from '../tokens/mod.ts';
-import type { Claims, IssuedToken, Minted, Selector, SessionView, Wish } from '../tokens/mod.ts';
+import type { AttestationState, NewRecord, TokenScheme } from '../model/mod.ts';
+import {
+  demandedAt,
+  detailText,
+  KeyRing,
+  softwareKeeper,
+  TokenAuthority,
+  TokenRefused,
+  tpmKeeper,
+  wishOf,
+} from '../tokens/mod.ts';
+import type { Claims, KeyKeeper, IssuedToken, Minted, Selector, SessionView, Wish } from '../tokens/mod.ts';
 import { asCordonError } from '../wire/mod.ts';
 import type { Bodies } from '../wire/mod.ts';
 import type { Daemon } from './daemon.ts';
@@ -28,10 +37,14 @@ const attachRate = [100, 300] as const;
 const recordRate = [10, 50] as const;
 /** Milliseconds between two looks at keys and published list. */
 const tendInterval = 300_000;
+/** Milliseconds until keys that could not be had are tried again. */
+const retryInterval = 30_000;
 
 export class Tokens {
   /** What this machine has proved; nothing, until somebody says otherwise. */
   attestation: () => AttestationState = () => unattested('none', 'this daemon attests nothing');
+  /** Whether the machine still is what was attested: awaited before `attestation` decides. */
+  look: () => Promise<void> = () => Promise.resolve();
   readonly #daemon: Daemon;
   readonly #directory: string;
   readonly #minting = new Rates<string>(...mintRate);
@@ -65,15 +78,18 @@ export class Tokens {
         layer: 'daemon',
         reason: this.#problem.message,
       });
+      // A TPM may be late, or busy. Keys that are locked are tried again when they are open.
+      if (this.#problem.code === 'unavailable' && this.#daemon.keys.vault?.problem === undefined)
+        this.#timer = setTimeout(() => void this.start(), retryInterval).unref();
     }
   }
 
   async #open(): Promise<void> {
-    const { settings, audit, now, paths } = this.#daemon;
-    const { issuer, algorithm, 'status-uri': statusUri } = settings.tokens ?? {};
+    const { settings, audit, now, paths, keys } = this.#daemon;
+    const { issuer, 'status-uri': statusUri } = settings.tokens ?? {};
     const ring = await KeyRing.open(
-      join(paths.stateDir, 'tokens', 'keys.json'),
-      softwareKeeper(algorithm),
+      keys.tokenKeys === undefined ? paths.tokenKeys : { name: paths.vault, ...keys.tokenKeys },
+      await this.#keeper(),
       now(),
     );
     this.#authority = new TokenAuthority({
@@ -87,8 +103,28 @@ export class Tokens {
     // Sessions that ended while no daemon was there.
     const gone = this.authority.list({ by: 'all' }).filter(({ session }) => !this.#lives(session));
     this.#revoke(gone, 'its session has ended', 'daemon');
+    // To the TPM, above all, where keys were files before.
+    await this.authority.rotateWhenDue().catch((error: unknown) => {
+      process.stderr.write(`cordond: no new token key: ${asCordonError(error).message}\n`);
+    });
     await this.publish();
+    this.#problem = undefined;
+    clearInterval(this.#timer);
     this.#timer = setInterval(() => void this.#tend(), tendInterval);
+  }
+
+  /** In the TPM where there is one: it signs ES256 only. */
+  async #keeper(): Promise<KeyKeeper> {
+    const { settings, attestation } = this.#daemon;
+    const { algorithm, keys } = settings.tokens ?? {};
+    const { tpm } = attestation;
+    if (keys === 'file' || algorithm === 'EdDSA' || (tpm === undefined && keys === undefined))
+      return softwareKeeper(algorithm);
+    if (tpm === undefined)
+      throw new CordonError('config-invalid', 'token keys are to be in the TPM, and there is none', {
+        fix: 'attestation: tpm in cordond’s settings names one; tokens: { keys: file } goes without',
+      });
+    return tpmKeeper(tpm, (await attestation.tpmKind()) === 'hardware' ? 'hardware' : 'software');
   }
 
   stop(): void {
@@ -111,6 +147,7 @@ export class Tokens {
   /** For an agent. A token for itself, or with `parent` one that is made from another. */
   async mint(session: Session, asker: Asker, { wish, proof, parent }: Bodies['mintToken']): Promise<Minted> {
     return this.#recorded(session, asker, 'mint', async () => {
+      await this.#look(session);
       this.#limit(this.#minting, session);
       const asked = wishOf(wish);
       const view = this.#viewOf(session);
@@ -136,6 +173,7 @@ export class Tokens {
   /** For a person, bound to a key that he names. */
   async mintFor(session: Session, asker: Asker, text: string): Promise<Minted> {
     return this.#recorded(session, asker, 'mint', async () => {
+      await this.#look(session);
       this.#limit(this.#minting, session);
       const wish = wishOf(text);
       if (wish.jkt === undefined)
@@ -150,9 +188,12 @@ export class Tokens {
 
   /** For one request that egress is about to pass on: this method, host, port and path, once, for a minute. */
   async attach(session: Session, asker: Asker, body: Bodies['attachToken']): Promise<Minted> {
-    const { audience, method, host, port, path, jkt } = body;
+    const { audience, method, host, path, jkt } = body;
     return this.#recorded(session, asker, 'mint', async () => {
+      await this.#look(session);
       this.#limit(this.#attaching, session);
+      const view = this.#viewOf(session);
+      const { port } = demandedOf(view, body, jkt === '' ? 'bearer' : 'dpop');
       const details = [{ type: 'http', methods: [method], host, port, path }];
       const asked = {
         audience,
@@ -161,7 +202,6 @@ export class Tokens {
         ...(jkt === '' ? {} : { jkt }),
       };
       const wish: Wish = wishOf(JSON.stringify(asked));
-      const view = this.#viewOf(session);
       return this.#minted(session, asker, await this.authority.mint(view, wish, wish.jkt), jkt === '');
     });
   }
@@ -169,7 +209,9 @@ export class Tokens {
   async use(session: Session, asker: Asker, body: Bodies['useToken']): Promise<Bodies['useTokenAnswer']> {
     return this.#recorded(session, asker, 'use', async () => {
       this.#limit(this.#attaching, session);
-      const { claims, upload } = await this.authority.useUpload(this.#viewOf(session), body, body);
+      const view = this.#viewOf(session);
+      const { scheme, port } = demandedOf(view, body, 'upload');
+      const { claims, upload } = await this.authority.useUpload(view, body, { ...body, scheme, port });
       this.#append(session.id, asker, {
         operation: 'use',
         object: claims.aud,
@@ -279,6 +321,11 @@ export class Tokens {
     return { subject, capabilitySet, decider: session.decider };
   }
 
+  /** Only who demands attestation waits for the TPM. */
+  async #look({ capabilitySet }: Session): Promise<void> {
+    if ((capabilitySet?.tokens?.attestation ?? 'none') !== 'none') await this.look();
+  }
+
   #limit(rates: Rates<string>, { id }: Session): void {
     if (!rates.take(id, this.#daemon.now()))
       throw new TokenRefused('rate', 'the session asks for tokens too often', 'wait a moment');
@@ -366,6 +413,20 @@ export class Tokens {
       detail: { ...record.detail, actor: name },
     });
   }
+}
+
+/** Egress reads hostile bytes: which token a request needs, and where it arrives, is the session's own policy's word. */
+function demandedOf(
+  view: SessionView,
+  to: { readonly host: string; readonly port: number; readonly audience: string },
+  type: TokenScheme,
+) {
+  const found = demandedAt(view, to);
+  if (found?.demand.audience === to.audience && found.demand.type === type) return found;
+  throw new TokenRefused(
+    'beyond-session',
+    `no grant of ${to.host}:${to.port} wants a ${type} token for ${to.audience}`,
+  );
 }
 
 /** One name for this installation, for as long as its database lives. */

@@ -14,10 +14,15 @@ const severities: Readonly<Record<Effect, number>> = { allow: 0, ask: 1, deny: 2
 
 export const severityOf = (effect: Effect): number => severities[effect];
 
-/** The stricter of two; of equals the one written first. Order of arguments does not matter. */
+/**
+ * The stricter of two: of equal severity the one that asks more of who acts, of equals the one written first. Order of
+ * arguments does not matter.
+ */
 export function stricter(a: Judgement | undefined, b: Judgement): Judgement {
   if (!a) return b;
   if (a.severity !== b.severity) return a.severity > b.severity ? a : b;
+  const more = a.verdict.obligations.length - b.verdict.obligations.length;
+  if (more !== 0) return more > 0 ? a : b;
   return a.rule <= b.rule ? a : b;
 }
 

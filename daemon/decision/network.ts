@@ -5,7 +5,14 @@
 //                        a guarded address needs a grant of its range (metadata: of exactly that address)
 // Specificity: exact name, then `*.` patterns from longest to shortest, then `*`; ranges from longest to shortest, then
 // `*`; within one pattern a rule for the port beats one for any port; of equal ones the stricter.
-import type { CapabilitySet, NetworkQuery, RuleInfo, Verdict } from '../model/mod.ts';
+import type {
+  CapabilitySet,
+  NetworkQuery,
+  NetworkRule,
+  Obligation,
+  RuleInfo,
+  Verdict,
+} from '../model/mod.ts';
 import { parseAddress, parseCidr } from './address.ts';
 import type { Address } from './address.ts';
 import { CidrTable } from './cidr-table.ts';
@@ -37,13 +44,12 @@ export class NetworkDecider {
   constructor(set: CapabilitySet) {
     this.#none = defaultDeny(set, 'this destination');
     const known = new Map<string, Judgement>();
-    for (const { rule, effect, host, port, token } of set.network) {
+    for (const { rule, effect, host, port, token, upstream } of set.network) {
       const cidr = parseCidr(host);
       const table = cidr ? this.#ranges.table(cidr) : this.#hosts.table(host);
       const key = `${rule} ${effect}`;
       const judgement =
-        known.get(key) ??
-        judgementOf(set, rule, effect, 'the destination', token ? [{ kind: 'token', ...token }] : []);
+        known.get(key) ?? judgementOf(set, rule, effect, 'the destination', obligationsOf(token, upstream));
       known.set(key, judgement);
       table.add(port, judgement, judgement.verdict.rule.never);
     }
@@ -100,6 +106,11 @@ export class NetworkDecider {
     return this.#over(this.#ranges.lookup(address), port);
   }
 }
+
+const obligationsOf = (token: NetworkRule['token'], upstream: NetworkRule['upstream']): Obligation[] => [
+  ...(token === undefined ? [] : [{ kind: 'token', ...token } as const]),
+  ...(upstream === undefined ? [] : [{ kind: 'upstream', ...upstream } as const]),
+];
 
 function guardVerdict(why: string): Verdict {
   return {

@@ -1,7 +1,8 @@
 // The nodes and literal edges of a path trie in flat arrays. A look-up hashes the bytes of a component where they
 // stand in the path, and allocates nothing; nodes made one after another lie side by side, so that a chain of names
-// costs one trip to memory. The tables are built from rules only: names from outside are looked up, never inserted, and
-// every match is confirmed byte by byte.
+// costs one trip to memory. Among many rules it is such trips that a decision consists of: an edge is one word with eight
+// bits of its hash, so that the table is small and a wrong node is hardly ever looked at. The tables are built from rules
+// only: names from outside are looked up, never inserted, and every match is confirmed byte by byte.
 
 /** FNV-1a, a byte at a time: `hashStep(… hashStep(hashSeed, first) …, last)`. */
 export const hashSeed = 0x811c9dc5 | 0;
@@ -19,13 +20,15 @@ export const WILD = 2;
 export const ALONE = 4;
 export const EXCEPTIONS = 8;
 
-// Fields of a node.
+// Fields of a node: half a cache line.
 const width = 8;
+/** Bits below `lengthUnit`; above them the length of the name. */
 const flagsAt = 0;
+const lengthUnit = 256;
 /** The only literal child, `none`, or `many`: then the edges are in the hash table. */
 const onlyAt = 1;
 const nameAt = 2;
-const lengthAt = 3;
+const parentAt = 3;
 const anyAt = 4;
 const deepAt = 5;
 const rankAt = 6;
@@ -34,28 +37,30 @@ const saidAt = 7;
 export const none = -1;
 const many = -2;
 
-const slotWidth = 4;
+/** An edge: eight bits of the hash, and the child + 1 (0 = free). */
+const childBits = 24;
+const childMask = 2 ** childBits - 1;
 
 export class NodeTable {
   #fields = new Int32Array(64 * width);
   #count = 0;
   #names = new Uint8Array(1024);
   #namesLength = 0;
-  /** hash, parent + 1 (0 = free), child, unused */
-  #slots = new Int32Array(64 * slotWidth);
-  #edges = 0;
-  /** A bit for every slot that is taken: most names no rule mentions end here, without a trip to the slots. */
+  #edges = new Int32Array(64);
+  #edgeCount = 0;
+  /** A bit for every edge that is taken: most names no rule mentions end here, without a trip to the edges. */
   #taken = new Uint8Array(64 / 8);
 
   add(rank: number, flags: number): number {
     const node = this.#count++;
+    if (node >= childMask) throw new RangeError(`rules of files name more than ${childMask} places`);
     if (this.#fields.length < this.#count * width) this.#fields = grown(this.#fields);
     this.#fields.set([flags, none, 0, 0, none, none, rank, none], node * width);
     return node;
   }
 
   flags(node: number): number {
-    return this.#fields[node * width + flagsAt]!;
+    return this.#fields[node * width + flagsAt]! & (lengthUnit - 1);
   }
   flag(node: number, bit: number): void {
     this.#fields[node * width + flagsAt]! |= bit;
@@ -104,31 +109,38 @@ export class NodeTable {
   literal(parent: number, hash: number, path: string, start: number, end: number): number {
     const only = this.#fields[parent * width + onlyAt]!;
     if (only !== many) return only !== none && this.#isNamed(only, path, start, end) ? only : none;
-    const slots = this.#slots;
-    const last = slots.length / slotWidth - 1;
-    const home = mix(parent, hash) & last;
+    const edges = this.#edges;
+    const last = edges.length - 1;
+    const mixed = mix(parent, hash);
+    const home = mixed & last;
     if ((this.#taken[home >> 3]! & (1 << (home & 7))) === 0) return none;
-    for (let slot = home; ; slot = (slot + 1) & last) {
-      const owner = slots[slot * slotWidth + 1]!;
-      if (owner === 0) return none;
-      if (owner !== parent + 1 || slots[slot * slotWidth] !== hash) continue;
-      const child = slots[slot * slotWidth + 2]!;
-      if (this.#isNamed(child, path, start, end)) return child;
+    for (let at = home; ; at = (at + 1) & last) {
+      const edge = edges[at]!;
+      if (edge === 0) return none;
+      if (edge >>> childBits !== mixed >>> childBits) continue;
+      const child = (edge & childMask) - 1;
+      if (this.#fields[child * width + parentAt] === parent && this.#isNamed(child, path, start, end))
+        return child;
     }
   }
 
   #isNamed(node: number, path: string, start: number, end: number): boolean {
     const length = end - start;
-    if (this.#fields[node * width + lengthAt] !== length) return false;
+    if (this.#lengthOf(node) !== length) return false;
     const names = this.#names;
     const at = this.#fields[node * width + nameAt]!;
     for (let i = 0; i < length; i++) if (names[at + i] !== path.charCodeAt(start + i)) return false;
     return true;
   }
 
+  #lengthOf(node: number): number {
+    return Math.floor(this.#fields[node * width + flagsAt]! / lengthUnit);
+  }
+
   /** Makes `child` the literal child of `parent` under a name that it does not have yet. */
   connect(parent: number, name: string, child: number): void {
     this.#name(child, name);
+    this.#fields[child * width + parentAt] = parent;
     const only = this.#fields[parent * width + onlyAt]!;
     if (only === none) {
       this.#fields[parent * width + onlyAt] = child;
@@ -136,51 +148,48 @@ export class NodeTable {
     }
     if (only !== many) {
       this.#fields[parent * width + onlyAt] = many;
-      this.#place(parent, this.#nameOf(only), only);
+      this.#place(only);
     }
-    this.#place(parent, name, child);
+    this.#place(child);
   }
 
   #name(node: number, name: string): void {
     while (this.#names.length < this.#namesLength + name.length) this.#names = grown(this.#names);
     for (let i = 0; i < name.length; i++) this.#names[this.#namesLength + i] = name.charCodeAt(i);
     this.#fields[node * width + nameAt] = this.#namesLength;
-    this.#fields[node * width + lengthAt] = name.length;
+    this.#fields[node * width + flagsAt]! += name.length * lengthUnit;
     this.#namesLength += name.length;
   }
 
-  #nameOf(node: number): string {
+  #hashOf(node: number): number {
     const at = this.#fields[node * width + nameAt]!;
-    return String.fromCharCode(...this.#names.subarray(at, at + this.#fields[node * width + lengthAt]!));
+    const end = at + this.#lengthOf(node);
+    let hash = hashSeed;
+    for (let i = at; i < end; i++) hash = hashStep(hash, this.#names[i]!);
+    return hash;
   }
 
-  #place(parent: number, name: string, child: number): void {
-    if (++this.#edges * 2 > this.#slots.length / slotWidth) this.#rehash();
-    this.#put(hashName(name), parent + 1, child);
+  #place(child: number): void {
+    if (++this.#edgeCount * 2 > this.#edges.length) this.#rehash();
+    this.#put(child);
   }
 
-  #put(hash: number, owner: number, child: number): void {
-    const slot = put(this.#slots, hash, owner, child);
-    this.#taken[slot >> 3]! |= 1 << (slot & 7);
+  #put(child: number): void {
+    const edges = this.#edges;
+    const last = edges.length - 1;
+    const mixed = mix(this.#fields[child * width + parentAt]!, this.#hashOf(child));
+    let at = mixed & last;
+    while (edges[at] !== 0) at = (at + 1) & last;
+    edges[at] = (mixed & ~childMask) | (child + 1);
+    this.#taken[at >> 3]! |= 1 << (at & 7);
   }
 
   #rehash(): void {
-    const old = this.#slots;
-    this.#slots = new Int32Array(old.length * 2);
+    const old = this.#edges;
+    this.#edges = new Int32Array(old.length * 2);
     this.#taken = new Uint8Array(this.#taken.length * 2);
-    for (let at = 0; at < old.length; at += slotWidth) {
-      if (old[at + 1] !== 0) this.#put(old[at]!, old[at + 1]!, old[at + 2]!);
-    }
+    for (const edge of old) if (edge !== 0) this.#put((edge & childMask) - 1);
   }
-}
-
-/** Returns the slot. */
-function put(slots: Int32Array, hash: number, owner: number, child: number): number {
-  const last = slots.length / slotWidth - 1;
-  let slot = mix(owner - 1, hash) & last;
-  while (slots[slot * slotWidth + 1] !== 0) slot = (slot + 1) & last;
-  slots.set([hash, owner, child], slot * slotWidth);
-  return slot;
 }
 
 function grown<T extends Int32Array | Uint8Array>(old: T): T {

@@ -40,7 +40,7 @@ function isMixed(word: string): boolean {
 
 /** `[start, end)` of each word that looks random. */
 export function randomWords(text: string): readonly (readonly [number, number])[] {
-  if (text.length < shortest) return [];
+  if (text.length < shortest || text.search(candidate) < 0) return [];
   return [...text.matchAll(candidate)]
     .filter(([word]) => !isName(word) && isMixed(word) && entropy(word) >= leastBits)
     .map(({ index, 0: word }) => [index, index + word.length] as const);

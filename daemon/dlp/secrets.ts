@@ -8,6 +8,7 @@ import {
   secretOption,
   userOption,
 } from './patterns.ts';
+import type { Pattern } from './patterns.ts';
 
 /** UTF-16 code units of a text that are looked at. What is longer loses its rest when secrets are taken out. */
 export const maxScanned = 65_536;
@@ -21,18 +22,31 @@ export interface Secret {
 
 const mark = (name: string): string => `[redacted:${name}]`;
 
-/** Most texts hold none: this asks once for the words that every pattern begins with. */
+/** Most texts hold none: these ask once for the words that every pattern begins with, and matter in their case or do not. */
 const hint =
-  /PRIVATE KEY|A[KSBC]IA|ACCA|gh[pousr]_|github_pat_|gl[a-z]{2,4}-|xox|xapp-|hooks\.slack|sk-|AIza|ya29|GOCSPX|[sr]k_|whsec|npm_|pypi-|SG\.|SK[0-9a-f]|AC[0-9a-f]|do[opr]_v1|hf_|dckr_|dapi|hv[sbr]\.|AT[AC]TT3|AGE-SECRET|Key=|:AA|eyJ|auth|bearer|cookie|:\/\/|pass|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential/i;
+  /PRIVATE KEY|A[KSBC]IA|ACCA|gh[pousr]_|github_pat_|gl[a-z]{2,4}-|xox|xapp-|hooks\.slack|sk-|AIza|ya29|GOCSPX|[sr]k_|whsec|npm_|pypi-|SG\.|SK[0-9a-f]|AC[0-9a-f]|do[opr]_v1|hf_|dckr_|dapi|hv[sbr]\.|AT[AC]TT3|AGE-SECRET|Key=|:AA|eyJ|:\/\/|pass:/;
+const hintInAnyCase =
+  /auth|bearer|cookie|pass(?:w|phrase)|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credential/i;
+
+const inAnyCase = ({ form }: Pattern): boolean => form.ignoreCase;
+const exact = patterns.filter((each) => !inAnyCase(each));
+const loose = patterns.filter(inAnyCase);
+
+/** Those that may be found in this text, in the order of the list: what is found first stays. */
+function likely(text: string): readonly Pattern[] {
+  const byCase = hint.test(text);
+  const anyhow = hintInAnyCase.test(text);
+  if (byCase) return anyhow ? patterns : exact;
+  return anyhow ? loose : [];
+}
 
 function* found(text: string): Generator<Secret> {
-  if (hint.test(text))
-    for (const { name, form } of patterns)
-      for (const match of text.matchAll(form)) {
-        const secret = match.groups?.['secret'];
-        const start = secret === undefined ? match.index : match.index + match[0].lastIndexOf(secret);
-        yield { name, start, end: start + (secret ?? match[0]).length };
-      }
+  for (const { name, form } of likely(text))
+    for (const match of text.matchAll(form)) {
+      const secret = match.groups?.['secret'];
+      const start = secret === undefined ? match.index : match.index + match[0].lastIndexOf(secret);
+      yield { name, start, end: start + (secret ?? match[0]).length };
+    }
   for (const [start, end] of randomWords(text)) yield { name: 'random', start, end };
 }
 

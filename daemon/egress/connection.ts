@@ -1,16 +1,16 @@
 // One connection of the sandbox, from accept to close: whose it is, what it wants, is that granted, recorded, dialed.
 import type { Socket } from 'node:net';
+import type { SecureContext } from 'node:tls';
 import { ConnectionRecords } from './connection-records.ts';
-import { dial } from './dial.ts';
-import { judgeFirstWords, judgeRequest, mustName, type Judged } from './first-words.ts';
+import { dialTls, type TlsDialing } from './dial-tls.ts';
+import { dial, type Dialing } from './dial.ts';
+import { judgeFirstWords, mustName, type Judged } from './first-words.ts';
 import type { Flows } from './flows.ts';
-import { HttpGate, type Passage } from './http-gate.ts';
-import type { RequestHead } from './http-head.ts';
+import { HttpGate } from './http-gate.ts';
 import {
   authorityRule,
-  protocolRule,
-  tokenRule,
   recordOf,
+  upstreamRule,
   type Destination,
   type Judge,
   type Judgement,
@@ -21,9 +21,11 @@ import { Peeker, type Peek } from './peek.ts';
 import type { Pins } from './pins.ts';
 import type { Recorder } from './recorder.ts';
 import { httpRefusal, sayAndClose, tlsRefusal } from './refusal.ts';
-import { bodyCheck, carryToken, type Carried } from './token-gate.ts';
+import { Requests } from './requests.ts';
 import type { Tokens } from './tokens.ts';
+import type { Trust } from './trust.ts';
 import { Tunnel, type Gate } from './tunnel.ts';
+import { sameUpstream, tlsOf, type TlsUpstream, type Way } from './way.ts';
 
 /** Milliseconds for the client to say what it wants; how long it may say nothing before we take it for one that waits. */
 const wordsDeadline = 10_000;
@@ -38,7 +40,16 @@ export interface ConnectionParts {
   readonly flows: Flows;
   readonly recorder: Recorder;
   readonly tokens: Tokens;
+  readonly trust: Trust;
   readonly open: Set<Connection>;
+}
+
+/** What TLS was opened for, and by whose certificates it was verified. */
+interface Secured {
+  readonly upstream: TlsUpstream;
+  readonly host: string;
+  readonly trusted: SecureContext;
+  readonly facts: TlsDialing['facts'];
 }
 
 export class Connection {
@@ -50,7 +61,9 @@ export class Connection {
   private records!: ConnectionRecords;
   /** Names that this connection was permitted for. */
   private readonly hosts = new Set<string>();
-  private server: Socket | undefined;
+  private dialing: Dialing | undefined;
+  /** Set once TLS is spoken on the agent's behalf. */
+  private secured: Secured | undefined;
   private tunnel: Tunnel | undefined;
   private closedBecause: string | undefined;
 
@@ -76,19 +89,28 @@ export class Connection {
 
   /** Would what is open here still be granted? A connection that was not dialed yet asks again by itself. */
   stillGranted(judge: Judge): boolean {
-    if (this.server === undefined) return true;
-    if (judge.literal(this.to) !== undefined) return true;
-    if (this.hosts.size === 0) return judge.anyName(this.to, this.parts.pins).pass;
-    return [...this.hosts].every((host) => judge.named(host, this.to, this.parts.pins, false).pass);
+    const { dialing, secured, to, hosts } = this;
+    const { pins, trust } = this.parts;
+    if (dialing === undefined) return true;
+    const goesOn = (judged: Judgement): boolean =>
+      judged.pass && sameUpstream(tlsOf(judged), secured?.upstream);
+    if (secured !== undefined)
+      return (
+        goesOn(judge.named(secured.host, to, pins, false)) &&
+        trust.contextOf(secured.upstream.ca) === secured.trusted
+      );
+    if (!judge.mustRead(to, pins) && judge.literal(to) !== undefined) return true;
+    if (hosts.size === 0) return goesOn(judge.anyName(to, pins));
+    return [...hosts].every((host) => goesOn(judge.named(host, to, pins, false)));
   }
 
   /** Resolves when both descriptors are closed. */
   async close(why: string): Promise<void> {
     this.closedBecause ??= why;
-    const open = [this.client, this.server].filter((socket) => socket?.closed === false);
+    const open = [this.client, this.dialing?.server].filter((socket) => socket?.closed === false);
     const closed = open.map((socket) => new Promise((resolve) => socket?.once('close', resolve)));
     this.tunnel?.close(why);
-    this.server?.resetAndDestroy();
+    this.dialing?.reset();
     this.client.resetAndDestroy();
     await Promise.all(closed);
   }
@@ -119,7 +141,7 @@ export class Connection {
     let peek: Peek | undefined;
     for (let round = 0; round < maxRounds; round++) {
       const judge = this.parts.judge();
-      const literal = judge.wantsTokens(this.to, this.parts.pins) ? undefined : judge.literal(this.to);
+      const literal = judge.mustRead(this.to, this.parts.pins) ? undefined : judge.literal(this.to);
       if (literal === undefined) peek ??= await this.peek(judge);
       if (peek !== undefined && this.unsaid(judge, peek)) {
         this.records.unsaid(judge);
@@ -129,7 +151,7 @@ export class Connection {
       const judged = this.judge(judge, literal, peek);
       if (!judged.judgement.pass) return this.refuse(judged, peek);
       await this.records.intent(judged);
-      if (this.parts.judge() === judge) return this.carry(judged);
+      if (this.parts.judge() === judge) return this.carry(judged, peek);
     }
     await this.close('policy');
   }
@@ -146,7 +168,8 @@ export class Connection {
   }
 
   private peek(judge: Judge): Promise<Peek> {
-    const patient = mustName(this.to.port) && this.expected(judge);
+    const patient =
+      judge.mustRead(this.to, this.parts.pins) || (mustName(this.to.port) && this.expected(judge));
     return this.peeker.read(patient ? wordsDeadline : quietDeadline, wordsDeadline);
   }
 
@@ -156,7 +179,8 @@ export class Connection {
 
   private unsaid(judge: Judge, peek: Peek): boolean {
     if (peek.kind !== 'silent' || !peek.empty) return false;
-    return (peek.ended || mustName(this.to.port)) && this.expected(judge);
+    const named = mustName(this.to.port) || judge.mustRead(this.to, this.parts.pins);
+    return (peek.ended || named) && this.expected(judge);
   }
 
   private async refuse(judged: Judged, peek: Peek | undefined): Promise<void> {
@@ -175,24 +199,48 @@ export class Connection {
     return this.explain(judged.judgement, await this.records.request(judged.judgement, head));
   }
 
-  private explain(judgement: Judgement, id: string | undefined): Buffer {
-    return httpRefusal({ id: id ?? this.flow.id, rule: judgement.rule.id, reason: judgement.reason });
-  }
+  private readonly explain = (judgement: Judgement, id: string | undefined): Buffer =>
+    httpRefusal({ id: id ?? this.flow.id, rule: judgement.rule.id, reason: judgement.reason });
 
-  private async carry(judged: Judged): Promise<void> {
+  private async carry(judged: Judged, peek: Peek | undefined): Promise<void> {
     const began = performance.now();
     if (judged.host !== undefined && judged.protocol === 'tls') this.hosts.add(judged.host);
-    const dialing = dial(this.to, this.client);
-    this.server = dialing.server;
-    let end = { up: 0, down: 0, outcome: await dialing.done };
-    if (end.outcome === undefined) {
+    const dialing = this.dial(judged);
+    let end = { up: 0, down: 0, outcome: typeof dialing === 'string' ? dialing : await dialing.done };
+    if (typeof dialing !== 'string' && end.outcome === undefined) {
       this.tunnel = new Tunnel(this.client, dialing, this.gateFor(judged));
       const first = this.peeker.bytes;
       this.peeker.bytes = nothing;
       end = await this.tunnel.run(first);
-    } else this.client.resetAndDestroy();
+    } else await this.unreachable(judged, end.outcome ?? '', peek);
     const outcome = this.closedBecause ?? end.outcome;
     this.records.ended(judged, { ...end, outcome, milliseconds: Math.round(performance.now() - began) });
+  }
+
+  /** A sentence when there is nothing to verify the server by. */
+  private dial({ judgement, host }: Judged): Dialing | string {
+    const upstream = tlsOf(judgement);
+    if (upstream === undefined || host === undefined) return (this.dialing = dial(this.to, this.client));
+    const trusted = this.parts.trust.contextOf(upstream.ca);
+    if (typeof trusted === 'string') return trusted;
+    const to = { address: this.to.address, port: upstream.port };
+    const dialing = dialTls(to, host, trusted, this.client);
+    this.secured = { upstream, host, trusted, facts: dialing.facts };
+    return (this.dialing = dialing);
+  }
+
+  /** Over TLS the client is told why; there is no other way to it. */
+  private async unreachable({ judgement, host }: Judged, why: string, peek: Peek | undefined): Promise<void> {
+    const upstream = tlsOf(judgement);
+    const head = peek?.kind === 'http' && peek.head.status === 'ok' ? peek.head.head : undefined;
+    if (upstream === undefined || head === undefined || this.client.destroyed) {
+      this.client.resetAndDestroy();
+      return;
+    }
+    const reason = `TLS to ${host ?? ''}:${upstream.port}: ${why}`;
+    const denial = this.parts.judge().deny(upstreamRule, reason);
+    const id = await this.records.unreachable(denial, head, upstream.port);
+    sayAndClose(this.client, httpRefusal({ id: id ?? this.flow.id, rule: denial.rule.id, reason }, 502));
   }
 
   private gateFor(judged: Judged): Gate | undefined {
@@ -203,57 +251,21 @@ export class Connection {
     return judged.protocol === 'server-first' ? this.openingGate() : undefined;
   }
 
+  private get way(): Way {
+    const { to, secured } = this;
+    if (secured === undefined) return { to };
+    const { upstream, host, facts } = secured;
+    return { to, tls: { upstream, host, facts: facts() } };
+  }
+
   private httpGate(): HttpGate {
+    const { way, hosts, records, parts, explain } = this;
+    const requests = new Requests({ ...parts, way, records, hosts, explain });
     return new HttpGate({
-      request: (head, bytes) => this.request(head, bytes),
-      malformed: async (reason) => {
-        const judgement = this.parts.judge().refuse(protocolRule, `HTTP: ${reason}`, this.to);
-        const id = await this.records.request(judgement, undefined);
-        return judgement.pass ? { pass: true } : { refusal: this.explain(judgement, id) };
-      },
+      request: (head, bytes) => requests.request(head, bytes),
+      malformed: (reason) => requests.malformed(reason),
       stalled: (refusal) => this.tunnel?.refuse(refusal),
     });
-  }
-
-  /** The policy may change while the record is made: the judge that counts is the one after it. */
-  private async request(head: RequestHead, bytes: Buffer): Promise<Passage> {
-    for (let round = 0; round < maxRounds; round++) {
-      const judge = this.parts.judge();
-      const judged = judgeRequest(judge, this.to, this.parts.pins, head);
-      const carried = await this.carried(judged, head, bytes);
-      const refused = carried?.refused;
-      const judgement = refused === undefined ? judged : judge.refuse(tokenRule, refused, this.to);
-      const jti = carried?.refused === undefined ? carried?.jti : undefined;
-      const id = await this.records.request(judgement, head, jti);
-      if (!judgement.pass) return { refusal: this.explain(judgement, id) };
-      if (this.parts.judge() !== judge) continue;
-      this.hosts.add(head.host);
-      return carried === undefined ? {} : this.passage(carried, head);
-    }
-    return { refusal: nothing };
-  }
-
-  private carried(judged: Judgement, head: RequestHead, bytes: Buffer): Promise<Carried> | undefined {
-    if (judged.token === undefined) return undefined;
-    return carryToken(this.parts.tokens, judged.token, head, bytes, this.to.port);
-  }
-
-  /** In monitor mode a request that got no token goes on as it is. */
-  private passage(carried: Carried, head: RequestHead): Passage {
-    if (carried.refused !== undefined) return {};
-    const { head: rewritten, expected, jti } = carried;
-    return {
-      ...(rewritten === undefined ? {} : { head: rewritten }),
-      ...(expected === undefined
-        ? {}
-        : { body: bodyCheck(expected, (reason) => this.notTheFile(reason, head, jti)) }),
-    };
-  }
-
-  /** Whatever the mode: a token that was used for another file is no grant. */
-  private async notTheFile(reason: string, head: RequestHead, jti: string): Promise<Buffer> {
-    const judgement = { ...this.parts.judge().refuse(tokenRule, reason), disposition: 'denied' } as const;
-    return this.explain(judgement, await this.records.request(judgement, head, jti));
   }
 
   private openingGate(): OpeningGate {

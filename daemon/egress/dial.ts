@@ -17,20 +17,19 @@ export interface Dialing {
   readonly reading: { take: Take };
   /** Undefined once connected (and paused); else the name of the error. */
   readonly done: Promise<string | undefined>;
+  /** Ends it at once; what the kernel still holds is not delivered. */
+  reset(): void;
 }
 
-/** Gives up when `client` goes away. */
-export function dial(to: Destination, client: Socket): Dialing {
+/** Gives up when `client` goes away. `owned`: false when something else reads the socket. */
+export function dial(to: Destination, client: Socket, owned = true): Dialing {
   const reading: { take: Take } = { take: () => false };
   const server = connect({
     host: to.address,
     port: to.port,
     allowHalfOpen: true,
     noDelay: true,
-    onread: {
-      buffer: Buffer.allocUnsafeSlow(readSize),
-      callback: (size: number, buffer: Uint8Array): boolean => reading.take(view(buffer, size)),
-    },
+    ...(owned ? { onread: onreadOf(reading) } : {}),
   });
   const done = new Promise<string | undefined>((resolve) => {
     const finish = (failure: string | undefined): void => {
@@ -43,7 +42,7 @@ export function dial(to: Destination, client: Socket): Dialing {
     const timer = setTimeout(() => finish('ETIMEDOUT'), dialDeadline);
     const onClose = (): void => finish('ECONNABORTED');
     server.once('connect', () => {
-      server.pause();
+      if (owned) server.pause();
       finish(undefined);
     });
     server.on('error', (error: NodeJS.ErrnoException) => finish(error.code ?? error.message));
@@ -51,8 +50,13 @@ export function dial(to: Destination, client: Socket): Dialing {
     client.once('close', onClose);
     if (client.destroyed) finish('ECONNABORTED');
   });
-  return { server, reading, done };
+  return { server, reading, done, reset: () => void server.resetAndDestroy() };
 }
+
+const onreadOf = (reading: Dialing['reading']) => ({
+  buffer: Buffer.allocUnsafeSlow(readSize),
+  callback: (size: number, buffer: Uint8Array): boolean => reading.take(view(buffer, size)),
+});
 
 const view = (buffer: Uint8Array, size: number): Buffer =>
   Buffer.from(buffer.buffer, buffer.byteOffset, size);

@@ -13,6 +13,7 @@ import { parseControl, parseFlow, parseStart, type Start } from './messages.ts';
 import { Pins } from './pins.ts';
 import { LinkRecorder } from './recorder.ts';
 import { LinkTokens } from './tokens.ts';
+import { Trust, type Authorities } from './trust.ts';
 
 /** Connections at once, both listeners together. */
 const maxConnections = 1024;
@@ -85,6 +86,7 @@ class Running {
   private readonly pins = new Pins();
   private readonly recorder: LinkRecorder;
   private readonly tokens: LinkTokens;
+  private readonly trust: Trust;
   private readonly open = new Set<Connection>();
   private judge: Judge;
   private lastOverflow = -Infinity;
@@ -94,6 +96,7 @@ class Running {
     this.parts = parts;
     this.recorder = new LinkRecorder(parts.control);
     this.tokens = new LinkTokens(parts.control);
+    this.trust = new Trust(start.authorities);
     this.judge = new Judge(start.capabilitySet, parts.createDecider, parts.guard);
     for (const pin of start.pins) this.pins.add(pin.host, pin.addresses, pin.ttl);
     this.names = this.resolver(start);
@@ -107,21 +110,21 @@ class Running {
       return;
     }
     socket.setNoDelay(true);
-    const { flows, pins, recorder, tokens, open } = this;
-    void new Connection({ judge: () => this.judge, flows, pins, recorder, tokens, open }, socket).serve(
-      family,
-    );
+    const { flows, pins, recorder, tokens, trust, open } = this;
+    const parts = { judge: () => this.judge, flows, pins, recorder, tokens, trust, open };
+    void new Connection(parts, socket).serve(family);
   }
 
   control(value: unknown): void {
     const message = parseControl(value);
     if (message.kind === 'ack') this.recorder.acknowledge(message.ack);
     else if (message.kind === 'token') this.tokens.answered(message.answer);
-    else void this.change(message.capabilitySet);
+    else void this.change(message.capabilitySet, message.authorities);
   }
 
   /** Acknowledged only when nothing is open any more that the new policy would not open. */
-  private async change(set: CapabilitySet): Promise<void> {
+  private async change(set: CapabilitySet, authorities: Authorities): Promise<void> {
+    this.trust.replace(authorities);
     const judge = new Judge(set, this.parts.createDecider, this.parts.guard);
     this.judge = judge;
     const lost = [...this.open].filter((connection) => !connection.stillGranted(judge));

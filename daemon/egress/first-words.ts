@@ -5,6 +5,7 @@ import {
   authorityRule,
   protocolRule,
   tokenRule,
+  upstreamRule,
   type Destination,
   type Judge,
   type Judgement,
@@ -28,11 +29,17 @@ export const mustName = (port: number): boolean => namedPorts.includes(port);
 /** For a destination that is not granted as a literal address. */
 export function judgeFirstWords(judge: Judge, to: Destination, pins: Pins, peek: Peek): Judged {
   const judged = judgeWords(judge, to, pins, peek);
-  // Which file goes up can only be seen where the request can be read.
-  if (judged.judgement.token?.type !== 'upload' || judged.protocol === 'http') return judged;
-  const reason = 'an upload under a token must be plain HTTP: nothing else can be checked';
-  return { ...judged, judgement: judge.refuse(tokenRule, reason, to) };
+  if (judged.protocol === 'http') return judged;
+  const { token, upstream } = judged.judgement;
+  if (upstream?.protocol === 'tls') return { ...judged, judgement: judge.deny(upstreamRule, speakHttp) };
+  // Where the request cannot be read there is no place for a token, and no telling which file goes up.
+  return token === undefined ? judged : { ...judged, judgement: judge.refuse(tokenRule, mustBeHttp, to) };
 }
+
+const speakHttp =
+  'this grant is for plain HTTP, which egress carries on over TLS: use http:// and no TLS here';
+const mustBeHttp =
+  'requests under this grant carry tokens, so they must be plain HTTP: nothing else can be read';
 
 function judgeWords(judge: Judge, to: Destination, pins: Pins, peek: Peek): Judged {
   const protocol = peek.kind === 'silent' ? 'server-first' : peek.kind;
@@ -44,16 +51,28 @@ function judgeWords(judge: Judge, to: Destination, pins: Pins, peek: Peek): Judg
     case 'tls':
       return judgeHello(judge, to, pins, peek.hello, any);
     case 'http':
-      return peek.head.status === 'bad'
-        ? { judgement: judge.refuse(protocolRule, `HTTP: ${peek.head.reason}`, to), host: any.host, protocol }
-        : { judgement: judgeRequest(judge, to, pins, peek.head.head), host: peek.head.head.host, protocol };
+      if (peek.head.status === 'ok')
+        return {
+          judgement: judgeRequest(judge, to, pins, peek.head.head),
+          host: peek.head.head.host,
+          protocol,
+        };
+      return { judgement: unreadable(judge, to, any, peek.head.reason), host: any.host, protocol };
     case 'opaque':
     case 'silent':
+      if (any.upstream?.protocol === 'tls')
+        return { judgement: judge.deny(upstreamRule, speakHttp), host: any.host, protocol };
       return { judgement: judgeUnnamed(judge, to, peek, any), host: any.host, protocol };
   }
 }
 
 type Any = ReturnType<Judge['anyName']>;
+
+/** Monitor mode lets what cannot be read go on as it is, but never in clear text to where TLS is due. */
+const unreadable = (judge: Judge, to: Destination, any: Any, reason: string): Judgement =>
+  any.upstream?.protocol === 'tls'
+    ? judge.deny(protocolRule, `HTTP: ${reason}`)
+    : judge.refuse(protocolRule, `HTTP: ${reason}`, to);
 type TlsHello = Extract<Peek, { kind: 'tls' }>['hello'];
 
 function judgeHello(judge: Judge, to: Destination, pins: Pins, hello: TlsHello, any: Any): Judged {
@@ -81,10 +100,16 @@ export function judgeRequest(judge: Judge, to: Destination, pins: Pins, head: Re
       `Host says port ${head.port}, the connection goes to port ${to.port}`,
       to,
     );
-  if (canonical(head.host) === to.address) return judge.address(to);
+  if (canonical(head.host) === to.address) {
+    const judged = judge.address(to);
+    return judged.upstream?.protocol === 'tls' ? judge.deny(upstreamRule, noName) : judged;
+  }
   if (!isHostName(head.host)) return judge.refuse(authorityRule, `Host ${head.host} is not a host name`, to);
   return judge.named(head.host, to, pins);
 }
+
+const noName =
+  'this grant is carried on over TLS, and a certificate is checked against a name, not an address';
 
 function judgeUnnamed(judge: Judge, to: Destination, peek: Peek, any: Any): Judgement {
   if (!any.pass) return any;

@@ -1,6 +1,14 @@
 // Turns a decision into what this process does. One judge belongs to one capability set: whoever kept a judge that is no
 // longer the current one has decided under an old generation and must ask again before the effect.
-import type { CapabilitySet, Decider, NewRecord, RuleInfo, TokenDemand, Verdict } from '../model/mod.ts';
+import type {
+  CapabilitySet,
+  Decider,
+  NewRecord,
+  RuleInfo,
+  TokenDemand,
+  Upstream,
+  Verdict,
+} from '../model/mod.ts';
 import { canonical, hostPort } from './address.ts';
 import type { Pins } from './pins.ts';
 
@@ -22,6 +30,8 @@ export interface Judgement {
   readonly generation: number;
   /** The request must carry a token. */
   readonly token?: TokenDemand;
+  /** How the request is carried on. */
+  readonly upstream?: Upstream;
 }
 
 const builtin = (id: string, because: string): RuleInfo => ({
@@ -37,6 +47,10 @@ export const authorityRule = builtin(
 );
 export const protocolRule = builtin('egress-protocol', 'what cannot be understood cannot be decided');
 export const tokenRule = builtin('egress-token', 'a grant that wants a token passes nothing without one');
+export const upstreamRule = builtin(
+  'egress-upstream',
+  'what is to be carried on over TLS is carried on over TLS that was verified, or not at all',
+);
 export const limitRule = builtin('egress-limit', 'bounds of the egress process');
 
 export class Judge {
@@ -71,7 +85,7 @@ export class Judge {
       this.literalPorts.some((port) => this.decider.network({ host, address, port }).effect === 'allow');
     if (literal) return this.of(this.decider.network({ host }), false);
     const reason = `${host} resolved to ${address}: ${why}; only a grant that names the address allows it`;
-    return { ...this.refuse(authorityRule, reason), pass: false, disposition: 'denied' };
+    return this.deny(authorityRule, reason);
   }
 
   /** Does a rule grant this very address (or its range) on this port? Then whatever is spoken there is granted. */
@@ -81,9 +95,14 @@ export class Judge {
     return judged?.disposition === 'allowed' ? judged : undefined;
   }
 
-  /** Does a name that was looked up here lead to this destination by a grant that wants tokens? Then what is said is read. */
-  wantsTokens(to: Destination, pins: Pins): boolean {
-    return pins.namesOf(to.address).some((host) => this.named(host, to, pins).token !== undefined);
+  /** Does a name that was looked up here lead to this destination by a grant that is for requests? Then what is said is read. */
+  mustRead(to: Destination, pins: Pins): boolean {
+    return pins.namesOf(to.address).some((host) => {
+      const { obligations } = this.decider.network({ host, ...to });
+      return obligations.some(
+        (each) => each.kind === 'token' || (each.kind === 'upstream' && each.protocol === 'tls'),
+      );
+    });
   }
 
   /** May the address be reached without a name? */
@@ -101,7 +120,18 @@ export class Judge {
       return this.refuse(authorityRule, reason, to);
     }
     const verdict = this.decider.network({ host, address: to.address, port: to.port });
-    return this.of(verdict, this.guard(to.address) !== undefined);
+    const judged = this.of(verdict, this.guard(to.address) !== undefined);
+    if (judged.upstream?.protocol !== 'tls') return judged;
+    const refusal = this.undialable({ address: to.address, port: judged.upstream.port });
+    return refusal === undefined ? judged : this.deny(refusal.rule, refusal.reason);
+  }
+
+  /** What is dialed for TLS has another port than what was judged: rules on addresses, and the guard, hold for it as well. */
+  private undialable(to: Destination): Verdict | undefined {
+    const verdict = this.literals.network(to);
+    const silent = verdict.rule === this.decider.capabilitySet.rules[0];
+    if (verdict.effect === 'allow' || (silent && this.guard(to.address) === undefined)) return undefined;
+    return { ...verdict, reason: `${hostPort(to.address, to.port)}, to which this leads: ${verdict.reason}` };
   }
 
   /** The best answer before anything was said on the connection: some pinned name granted on this port? */
@@ -121,6 +151,11 @@ export class Judge {
     return this.moded({ rule, reason, generation: this.generation }, guarded);
   }
 
+  /** A denial that holds in every mode. */
+  deny(rule: RuleInfo, reason: string): Judgement {
+    return { rule, reason, generation: this.generation, pass: false, disposition: 'denied' };
+  }
+
   private of(verdict: Verdict, guarded: boolean): Judgement {
     const { rule, generation } = { rule: verdict.rule, generation: this.generation };
     if (verdict.effect === 'allow') {
@@ -131,8 +166,13 @@ export class Judge {
         reason: verdict.reason,
         generation,
       } as const;
-      const demand = verdict.obligations.find((each) => each.kind === 'token');
-      return demand === undefined ? allowed : { ...allowed, token: demand };
+      const token = verdict.obligations.find((each) => each.kind === 'token');
+      const upstream = verdict.obligations.find((each) => each.kind === 'upstream');
+      return {
+        ...allowed,
+        ...(token === undefined ? {} : { token }),
+        ...(upstream === undefined ? {} : { upstream }),
+      };
     }
     const reason = verdict.effect === 'ask' ? `needs approval: ${verdict.reason}` : verdict.reason;
     return this.moded({ rule, reason, generation }, guarded);

@@ -9,8 +9,10 @@ import type {
   RuleInfo,
   TokenDemand,
   TokenScheme,
+  Upstream,
 } from '../model/mod.ts';
 import { canonical, isHostName } from './address.ts';
+import type { Authorities } from './trust.ts';
 
 export class LinkError extends Error {}
 
@@ -46,6 +48,8 @@ export interface Start {
   readonly session: string;
   /** Pins of an egress process that died, given back by the supervisor. */
   readonly pins: readonly Pin[];
+  /** Of grants that are carried on over TLS. */
+  readonly authorities: Authorities;
 }
 
 export interface Ack {
@@ -139,6 +143,29 @@ function demand(value: unknown): TokenDemand {
   return { audience: text(from, 'audience', 512), type: oneOf(from, 'type', schemes) };
 }
 
+function upstream(value: unknown): Upstream {
+  const from = fields(value, 'upstream');
+  if (oneOf(from, 'protocol', ['plain', 'tls']) === 'plain') return { protocol: 'plain' };
+  const ca = from['ca'] === undefined ? {} : { ca: text(from, 'ca', 4096) };
+  return { protocol: 'tls', port: integer(from, 'port', 1, 65535), ...ca };
+}
+
+const maxAuthorities = 64;
+/** Characters of PEM. */
+const maxPem = 4 * 1024 * 1024;
+
+function parseAuthorities(value: unknown): Authorities {
+  const entries = Object.entries(fields(value ?? {}, 'authorities'));
+  if (entries.length > maxAuthorities)
+    throw new LinkError(`authorities has more than ${maxAuthorities} entries`);
+  return new Map(
+    entries.map(([file, pem]) => {
+      if (typeof pem !== 'string' || pem.length > maxPem) throw new LinkError('authorities: not a text');
+      return [file, pem];
+    }),
+  );
+}
+
 /** Only the network part is kept: the other tables are not this process's business, and cost memory. */
 export function parseCapabilitySet(value: unknown): CapabilitySet {
   const from = fields(value, 'capabilitySet');
@@ -153,6 +180,7 @@ export function parseCapabilitySet(value: unknown): CapabilitySet {
       host: text(rule, 'host', 512),
       port: integer(rule, 'port', 0, 65535),
       ...(rule['token'] === undefined ? {} : { token: demand(rule['token']) }),
+      ...(rule['upstream'] === undefined ? {} : { upstream: upstream(rule['upstream']) }),
     };
   });
   return {
@@ -205,12 +233,17 @@ export function parseStart(value: unknown): Start {
     hosts: parseHosts(from['hosts']),
     session: text(from, 'session', 256),
     pins: from['pins'] === undefined ? [] : list(from, 'pins', 4096).map(parsePin),
+    authorities: parseAuthorities(from['authorities']),
   };
 }
 
 export type ControlMessage =
   | { readonly kind: 'ack'; readonly ack: Ack }
-  | { readonly kind: 'policy'; readonly capabilitySet: CapabilitySet }
+  | {
+      readonly kind: 'policy';
+      readonly capabilitySet: CapabilitySet;
+      readonly authorities: Authorities;
+    }
   | { readonly kind: 'token'; readonly answer: TokenAnswer };
 
 /** What the daemon says to a wish for a token, or to one that was shown. */
@@ -244,7 +277,12 @@ export function parseControl(value: unknown): ControlMessage {
   const from = fields(value, 'control message');
   const kind = oneOf(from, 't', ['ack', 'nack', 'policy', 'token']);
   if (kind === 'token') return { kind, answer: tokenAnswer(from) };
-  if (kind === 'policy') return { kind: 'policy', capabilitySet: parseCapabilitySet(from['capabilitySet']) };
+  if (kind === 'policy')
+    return {
+      kind,
+      capabilitySet: parseCapabilitySet(from['capabilitySet']),
+      authorities: parseAuthorities(from['authorities']),
+    };
   const id = from['id'];
   return {
     kind: 'ack',

@@ -8,15 +8,21 @@ export interface Refusal {
   readonly reason: string;
 }
 
-/** A 403 that closes the connection. */
-export function httpRefusal(refusal: Refusal): Buffer {
+const statuses = {
+  403: ['Forbidden', 'blocked by Cordon'],
+  502: ['Bad Gateway', 'not carried on by Cordon'],
+} as const;
+
+/** An answer that closes the connection. 502: it was granted, and where it goes cannot be reached as it must be. */
+export function httpRefusal(refusal: Refusal, status: 403 | 502 = 403): Buffer {
+  const [phrase, error] = statuses[status];
   const body = JSON.stringify({
-    error: 'blocked by Cordon',
+    error,
     ...refusal,
     explain: `cordon explain ${refusal.id}`,
   });
   const head = [
-    'HTTP/1.1 403 Forbidden',
+    `HTTP/1.1 ${status} ${phrase}`,
     'Content-Type: application/json',
     `Content-Length: ${Buffer.byteLength(body)}`,
     'Connection: close',

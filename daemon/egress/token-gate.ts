@@ -1,11 +1,11 @@
 // The token of one request: attached to it, or brought by the agent and held against the body. Pure but for the asking.
 import { createHash } from 'node:crypto';
 import type { TokenDemand } from '../model/mod.ts';
-import { hostPort } from './address.ts';
 import { fieldsNamed, withFields } from './http-fields.ts';
 import type { BodyCheck } from './http-gate.ts';
 import type { RequestHead } from './http-head.ts';
 import type { TokenRequest, Tokens } from './tokens.ts';
+import { authorityAt, type Target } from './way.ts';
 
 /** What goes on instead of the head as sent, what is watched in the body, and which token it is. */
 export type Carried =
@@ -24,12 +24,19 @@ export interface Expected {
   readonly size: number;
 }
 
+export interface Place {
+  /** Where the request arrives: what token and proof are for. */
+  readonly target: Target;
+  /** Where the agent's connection goes: what the daemon finds the grant by. */
+  readonly port: number;
+}
+
 export function carryToken(
   tokens: Tokens,
   demand: TokenDemand,
   head: RequestHead,
   bytes: Buffer,
-  port: number,
+  { target, port }: Place,
 ): Promise<Carried> {
   const path = head.target.replace(/\?.*$/s, '');
   const request: TokenRequest = {
@@ -40,14 +47,14 @@ export function carryToken(
     path,
   };
   if (demand.type === 'upload') return bring(tokens, request, head, bytes);
-  return attach(tokens, request, demand.type, bytes);
+  return attach(tokens, request, { type: demand.type, target }, bytes);
 }
 
 /** The agent's own Authorization is not the destination's business: the grant says what is said there. */
 async function attach(
   tokens: Tokens,
   request: TokenRequest,
-  type: 'dpop' | 'bearer',
+  { type, target }: { readonly type: 'dpop' | 'bearer'; readonly target: Target },
   bytes: Buffer,
 ): Promise<Carried> {
   const outcome = await tokens.attach(request, type === 'dpop' ? tokens.key.thumbprint : '');
@@ -59,8 +66,8 @@ async function attach(
       jti,
       head: withFields(bytes, owned, [['Authorization', `Bearer ${token}`]]),
     };
-  const { method, host, port, path } = request;
-  const url = `http://${port === 80 ? authority(host) : hostPort(host, port)}${path}`;
+  const { method, host, path } = request;
+  const url = `${target.scheme}://${authorityAt(target, host)}${path}`;
   const proof = tokens.key.prove({ method, url, token, now: Date.now() });
   const fields = [
     ['Authorization', `DPoP ${token}`],
@@ -70,7 +77,6 @@ async function attach(
 }
 
 const owned = ['authorization', 'dpop'];
-const authority = (host: string): string => (host.includes(':') ? `[${host}]` : host);
 const uploadMethods = new Set(['PUT', 'POST']);
 
 /** Everything that can be refused before the use is taken is refused before. */

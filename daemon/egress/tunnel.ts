@@ -38,19 +38,22 @@ export class Tunnel {
   private readonly client: Socket;
   private readonly server: Socket;
   private readonly gate: Gate | undefined;
-  private readonly reading: Dialing['reading'];
-  constructor(client: Socket, { server, reading }: Dialing, gate: Gate | undefined) {
+  private readonly dialing: Dialing;
+  constructor(client: Socket, dialing: Dialing, gate: Gate | undefined) {
     this.client = client;
-    this.server = server;
-    this.reading = reading;
+    this.server = dialing.server;
+    this.dialing = dialing;
     this.gate = gate;
   }
 
   /** Joins them. `first`: what was read of the client already. Resolves when both are closed. */
   async run(first: Buffer): Promise<TunnelEnd> {
     const { client, server } = this;
-    const closed = Promise.all([this.closes(client, server), this.closes(server, client)]);
-    this.reading.take = (chunk) => this.carryDown(chunk);
+    const closed = Promise.all([
+      this.closes(client, () => this.dialing.reset()),
+      this.closes(server, () => void client.resetAndDestroy()),
+    ]);
+    this.dialing.reading.take = (chunk) => this.carryDown(chunk);
     server.on('end', () => (this.farewell === undefined ? client.end() : this.sayFarewell(this.farewell)));
     client.on('end', () => void server.end());
     if (this.gate === undefined) this.pumpUp(first);
@@ -65,7 +68,7 @@ export class Tunnel {
   close(why: string): void {
     this.outcome ??= why;
     this.client.resetAndDestroy();
-    this.server.resetAndDestroy();
+    this.dialing.reset();
   }
 
   /** Forwards nothing more of the client; says `bytes` after what the server still answers. */
@@ -74,7 +77,7 @@ export class Tunnel {
     this.farewell = bytes;
     this.outcome ??= 'refused';
     this.client.pause();
-    if (abort) this.server.resetAndDestroy();
+    if (abort) this.dialing.reset();
     else this.server.end();
     if (this.server.readableEnded || this.server.destroyed) this.sayFarewell(bytes);
     else setTimeout(() => this.close('refused'), farewellDeadline).unref();
@@ -143,13 +146,13 @@ export class Tunnel {
     return this.server.write(bytes);
   }
 
-  private closes(one: Socket, other: Socket): Promise<void> {
+  private closes(one: Socket, resetOther: () => void): Promise<void> {
     return new Promise((resolve) => {
       one.on('error', (error: NodeJS.ErrnoException) => {
         this.outcome ??= error.code ?? error.message;
       });
       const done = (): void => {
-        if (!one.readableEnded && this.farewell === undefined) other.resetAndDestroy();
+        if (!one.readableEnded && this.farewell === undefined) resetOther();
         resolve();
       };
       if (one.destroyed) done();

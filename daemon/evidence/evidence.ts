@@ -2,6 +2,7 @@
 import { base64, Fields, malformed, parsed } from './json.ts';
 import { maxEventLog } from './event-log.ts';
 import { maxImaLog } from './ima-log.ts';
+import type { RecordKeyEvidence } from './record-key.ts';
 import { maxStatement } from './statement.ts';
 import { hashNamed, pcrCount } from '../../native-bindings/tpm/wire/mod.ts';
 
@@ -25,6 +26,8 @@ export interface Evidence {
   readonly statement: string;
   /** TPM2_NV_Certify of the rollback counter, with the same qualifyingData. */
   readonly counter?: SignedBytes;
+  /** The object that seals the key of the record's checkpoints; missing: that key is a file. */
+  readonly recordKey?: RecordKeyEvidence;
   /** The verifier's own word on this key, from the enrolment: a JWT. */
   readonly enrolment?: string;
   readonly eventLog?: Buffer;
@@ -38,8 +41,14 @@ const signedJson = ({ attest, signature }: SignedBytes): { attest: string; signa
   signature: signature.toString('base64'),
 });
 
+const recordKeyJson = ({ publicArea, creationData, ...signed }: RecordKeyEvidence): object => ({
+  ...signedJson(signed),
+  publicArea: publicArea.toString('base64'),
+  creationData: creationData.toString('base64'),
+});
+
 export function evidenceText(evidence: Evidence): string {
-  const { counter, enrolment, eventLog, imaLog } = evidence;
+  const { counter, recordKey, enrolment, eventLog, imaLog } = evidence;
   return JSON.stringify({
     type: evidence.type,
     ak: evidence.ak.toString('base64'),
@@ -48,6 +57,7 @@ export function evidenceText(evidence: Evidence): string {
     pcrs: Object.fromEntries([...evidence.pcrs].map(([pcr, value]) => [pcr, value.toString('hex')])),
     statement: evidence.statement,
     ...(counter === undefined ? {} : { counter: signedJson(counter) }),
+    ...(recordKey === undefined ? {} : { recordKey: recordKeyJson(recordKey) }),
     ...(enrolment === undefined ? {} : { enrolment }),
     ...(eventLog === undefined ? {} : { eventLog: eventLog.toString('base64') }),
     ...(imaLog === undefined ? {} : { imaLog: imaLog.toString('base64') }),
@@ -58,6 +68,11 @@ function readSigned(fields: Fields): SignedBytes {
   const result = { attest: fields.bytes('attest'), signature: fields.bytes('signature') };
   fields.end();
   return result;
+}
+
+function readRecordKey(fields: Fields): RecordKeyEvidence {
+  const [publicArea, creationData] = [fields.bytes('publicArea'), fields.bytes('creationData')];
+  return { ...readSigned(fields), publicArea, creationData };
 }
 
 function readPcrs(fields: Fields): Map<number, Buffer> {
@@ -86,6 +101,7 @@ export function readEvidence(text: string): Evidence {
     pcrs: readPcrs(fields.object('pcrs')),
     statement: fields.text('statement', maxStatement),
     ...(fields.has('counter') ? { counter: readSigned(fields.object('counter')) } : {}),
+    ...(fields.has('recordKey') ? { recordKey: readRecordKey(fields.object('recordKey')) } : {}),
     ...(fields.has('enrolment') ? { enrolment: fields.text('enrolment', 16 * 1024) } : {}),
     ...(fields.has('eventLog')
       ? { eventLog: base64('evidence.eventLog', fields.take('eventLog'), maxEventLog) }

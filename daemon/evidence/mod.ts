@@ -6,6 +6,8 @@ export * from './formats.ts';
 export * from './ima-log.ts';
 export { canonical, Fields, malformed, parsed } from './json.ts';
 export type { Json } from './json.ts';
+export * from './record-key.ts';
 export * from './sealed.ts';
 export * from './selection.ts';
 export * from './statement.ts';
+export * from './vault-file.ts';

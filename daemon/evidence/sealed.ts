@@ -20,6 +20,8 @@ export interface Sealed {
   /** TPM2B contents of the sealed key: private and public area. */
   readonly privateArea: Buffer;
   readonly publicArea: Buffer;
+  /** How the TPM came to create it: TPMS_CREATION_DATA and TPMT_TK_CREATION. */
+  readonly creation?: { readonly data: Buffer; readonly ticket: Buffer };
   /** The same key for the escrow key: RSA-OAEP with SHA-256. */
   readonly escrow: Buffer;
   /** AES-256-GCM: nonce (12), tag (16), ciphertext. */
@@ -78,6 +80,14 @@ export const sealedText = ({ type, bank, pcrs, ...bytes }: Sealed): string =>
     pcrs,
     privateArea: bytes.privateArea.toString('base64'),
     publicArea: bytes.publicArea.toString('base64'),
+    ...(bytes.creation === undefined
+      ? {}
+      : {
+          creation: {
+            data: bytes.creation.data.toString('base64'),
+            ticket: bytes.creation.ticket.toString('base64'),
+          },
+        }),
     escrow: bytes.escrow.toString('base64'),
     box: bytes.box.toString('base64'),
   });
@@ -85,6 +95,12 @@ export const sealedText = ({ type, bank, pcrs, ...bytes }: Sealed): string =>
 function pcr(where: string, value: unknown): number {
   if (typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 24) return value;
   throw new CordonError('protocol', `${where} is not a PCR`);
+}
+
+function readCreation(fields: Fields): { data: Buffer; ticket: Buffer } {
+  const creation = { data: fields.bytes('data'), ticket: fields.bytes('ticket') };
+  fields.end();
+  return creation;
 }
 
 /** Throws CordonError. */
@@ -96,6 +112,7 @@ export function readSealed(text: string): Sealed {
     pcrs: fields.list('pcrs', 24, pcr),
     privateArea: fields.bytes('privateArea'),
     publicArea: fields.bytes('publicArea'),
+    ...(fields.has('creation') ? { creation: readCreation(fields.object('creation')) } : {}),
     escrow: fields.bytes('escrow'),
     box: fields.bytes('box', maxSealedData + nonceSize + tagSize),
   };

@@ -117,6 +117,11 @@ export class SessionCgroup {
     const events = `${this.directories.get('pids') ?? ''}/pids.events`;
     return existsSync(events) && /max [1-9]/.test(readFileSync(events, 'utf8')) ? ['processes'] : [];
   }
+  /** Processes inside, ours among them. */
+  members(): number[] {
+    const list = `${this.directories.get('pids') ?? ''}/cgroup.procs`;
+    return existsSync(list) ? readFileSync(list, 'utf8').split('\n').filter(Boolean).map(Number) : [];
+  }
   /** Removes the group. Throws EBUSY while tasks are inside. */
   remove(): void {
     for (const directory of new Set(this.directories.values())) {

@@ -36,16 +36,25 @@ export const unattested = (tpm: TpmKind, reason: string): AttestationState => ({
   freshUntil: 0,
 });
 
-/** Undefined when the requirement is met at `now` (Unix milliseconds), else why it is not, in words. */
+/** Milliseconds that the verifier's clock may be ahead of ours. */
+const clockTolerance = 60_000;
+
+/**
+ * Undefined when the requirement is met at `now` (Unix milliseconds), else why it is not, in words. `within`: milliseconds
+ * for which a verdict counts at most, whatever the verifier said.
+ */
 export function attestationLacks(
-  { tpm, verdict, reason, freshUntil }: AttestationState,
+  { tpm, verdict, reason, at, freshUntil }: AttestationState,
   requirement: AttestationRequirement,
   now: number,
+  within = Infinity,
 ): string | undefined {
   if (requirement === 'none') return undefined;
   if (tpm === 'none') return 'this machine has no TPM';
   if (requirement === 'hardware' && tpm === 'software') return 'the TPM of this machine is software';
   if (verdict === 'failed') return `the verifier refused this machine: ${reason}`;
   if (verdict === 'unknown') return 'no verifier has accepted this machine yet';
-  return now < freshUntil ? undefined : 'what the verifier accepted is too old';
+  // A clock that was put back must not make it young again.
+  if (now < at - clockTolerance) return 'what the verifier accepted is dated in the future';
+  return now < Math.min(freshUntil, at + within) ? undefined : 'what the verifier accepted is too old';
 }

@@ -2,7 +2,7 @@
 // sent to every thread and process that decides; `decision` builds the tries from it. Immutable; a change is a new
 // generation.
 import type { AttestationRequirement } from './attestation.ts';
-import type { Effect, Mode, RuleInfo, TokenDemand } from './verdict.ts';
+import type { Effect, Mode, RuleInfo, TokenDemand, Upstream } from './verdict.ts';
 import type { FileAccess } from './action.ts';
 
 /**
@@ -35,6 +35,8 @@ export interface NetworkRule {
   readonly port: number;
   /** An allowed request must carry a token. */
   readonly token?: TokenDemand;
+  /** How an allowed request is carried on; not said: as it came, and tokens to loopback alone. */
+  readonly upstream?: Upstream;
 }
 
 /** Unix sockets outside the sandbox: exact path or a path with globs, as in FileRule. */
@@ -50,6 +52,8 @@ export interface TokenPolicy {
   /** Index of the rule that speaks when a token is refused. */
   readonly rule: number;
   readonly attestation: AttestationRequirement;
+  /** Seconds that a verifier's acceptance counts; absent: as long as the verifier said. */
+  readonly attestedWithin?: number;
   /** Seconds that a token may live, 1..3600. */
   readonly lifetime: number;
   readonly audiences: readonly string[];

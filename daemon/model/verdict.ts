@@ -42,8 +42,18 @@ export interface TokenDemand {
   readonly type: TokenScheme;
 }
 
+/**
+ * How egress carries granted requests on. `plain`: in clear text, tokens and all. `tls`: the agent speaks plain HTTP inside
+ * its sandbox, and egress TLS to `port` of the same host, whose certificate must lead to one in the PEM file `ca`; when not
+ * given, to one that the machine trusts.
+ */
+export type Upstream =
+  { readonly protocol: 'plain' } | { readonly protocol: 'tls'; readonly port: number; readonly ca?: string };
+
 export type Obligation =
-  { readonly kind: 'label'; readonly label: string } | ({ readonly kind: 'token' } & TokenDemand);
+  | { readonly kind: 'label'; readonly label: string }
+  | ({ readonly kind: 'token' } & TokenDemand)
+  | ({ readonly kind: 'upstream' } & Upstream);
 
 /** enforce: denials hold. monitor: what would be denied is allowed and recorded as would-deny. */
 export type Mode = 'enforce' | 'monitor' | 'dry-run';

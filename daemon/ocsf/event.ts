@@ -201,6 +201,11 @@ function detailText(
   const kept = held === undefined ? keys : keys.filter((key) => !held.has(key));
   if (kept.length > 1) kept.sort();
   let members = '';
-  for (const key of kept) members += `${quoted(key)}:${canonical(detail[key] ?? null)},`;
+  for (const key of kept) members += `${quoted(key)}:${factText(detail[key] ?? '')},`;
   return kept.length === 0 ? '{}' : object(members);
+}
+
+function factText(fact: NonNullable<SessionRecord['detail']>[string]): string {
+  if (typeof fact === 'string') return quoted(fact);
+  return typeof fact === 'object' ? `[${fact.map(quoted).join(',')}]` : canonical(fact);
 }

@@ -104,15 +104,16 @@ const methods: ReadonlyMap<string, number> = new Map([
   ['PATCH', 9],
 ]);
 
-/** The object is `METHOD http://host:port/path`, or host:port when the head could not be read. */
+/** The object is `METHOD http://host:port/path` (or https), or host:port when the head could not be read. */
 export function httpShape(record: SessionRecord): Shape {
-  const [, method = '', rest, path = ''] = /^(\S{1,32}) http:\/\/([^/\s]+)(.*)$/s.exec(record.object) ?? [];
+  const [, method = '', scheme = 'http', rest, path = ''] =
+    /^(\S{1,32}) (https?):\/\/([^/\s]+)(.*)$/s.exec(record.object) ?? [];
   const authority = authorityOf(rest ?? record.object);
   const url = object(
     before('hostname', authority && quoted(authority.host)) +
       before('path', quoted(path || '/')) +
       before('port', authority && String(authority.port)) +
-      before('scheme', quoted('http')),
+      before('scheme', quoted(scheme)),
   );
   return {
     class: classes.httpActivity,

@@ -31,6 +31,18 @@ export function redact(record: SessionRecord, policy: RedactionPolicy, key: Uint
   return content === undefined ? silent : withoutContent(silent, content);
 }
 
+/** A command line as it may be kept: the program stays. The list itself when nothing of it changes. */
+export function redactArguments(
+  argv: readonly string[],
+  policy: RedactionPolicy,
+  key: Uint8Array,
+): readonly string[] {
+  const clean = argumentsWithoutSecrets(argv);
+  const change = changeOf(policy.arguments, key);
+  const kept = change === undefined ? clean : clean.map((item, i) => (i === 0 ? item : change(item)));
+  return kept.every((item, i) => item === argv[i]) ? argv : kept;
+}
+
 /** Kinds of record in which a program or a person chose the words. */
 const spoken: ReadonlySet<string> = new Set([
   'exec',

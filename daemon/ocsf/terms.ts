@@ -82,7 +82,7 @@ function pathsOf({ kind, object, object2 }: SessionRecord): string[] {
 
 function hostsOf({ kind, object, object2 }: SessionRecord): string[] {
   if (!networked.has(kind)) return [];
-  const authority = /^\S{1,32} http:\/\/([^/\s]+)/.exec(object)?.[1] ?? object;
+  const authority = /^\S{1,32} https?:\/\/([^/\s]+)/.exec(object)?.[1] ?? object;
   const host = kind === 'name' ? object : authorityOf(authority)?.host;
   const address = object2 !== undefined && isIP(object2) !== 0 ? object2 : undefined;
   const all = [host?.toLowerCase(), address].filter((each) => each !== undefined && each !== '');

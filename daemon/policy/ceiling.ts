@@ -14,11 +14,15 @@ const writableOwnMounts = ['/dev/shm'];
 export function writeCeiling(rules: readonly CompiledFileRule[]): string[] {
   const bases = rules
     .filter((rule) => rule.effect !== 'deny' && rule.protective !== true && rule.access.includes('write'))
-    .map((rule) => (rule.glob === '' && !rule.directory ? parentOf(rule.base) : rule.base))
+    .map((rule) => (isOneObject(rule) ? parentOf(rule.base) : rule.base))
     .map((base) => (isUnder(base, '/dev/shm') ? '/dev/shm' : base))
     .filter((base) => !ownMounts.some((mount) => isUnder(base, mount)) || writableOwnMounts.includes(base));
   return disjoint(bases);
 }
+
+/** `x/.` is `x` alone, whether or not it is a directory. */
+const isOneObject = ({ glob, directory }: CompiledFileRule): boolean =>
+  glob === '.' || (glob === '' && !directory);
 
 /** Literal paths that may never be read, whatever else is granted. */
 export function masksOf(rules: readonly FileRule[], infos: readonly RuleInfo[]): string[] {

@@ -96,6 +96,7 @@ class Compiler {
             host,
             port,
             ...(authored.token ? { token: authored.token } : {}),
+            ...(authored.upstream ? { upstream: authored.upstream } : {}),
           });
     }
   }

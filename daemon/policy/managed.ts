@@ -32,7 +32,7 @@ type RawManaged = Partial<Record<Section, Parameters<typeof readRules>[3]>> & {
   readonly modes?: readonly Mode[];
   readonly limits?: Parameters<typeof readLimits>[1];
   readonly 'require-all-layers'?: boolean;
-  readonly tokens?: Pick<RawTokens, 'attestation' | 'lifetime'>;
+  readonly tokens?: Pick<RawTokens, 'attestation' | 'attested-within' | 'lifetime'>;
 };
 
 export function parseManaged(file: string, text: string): ManagedSettings {

@@ -1,5 +1,13 @@
 // One profile, parsed and checked: typed, but with variables still in place. Nothing here depends on a session.
-import type { AttestationRequirement, Effect, FileAccess, Layer, Mode, TokenDemand } from '../model/mod.ts';
+import type {
+  AttestationRequirement,
+  Effect,
+  FileAccess,
+  Layer,
+  Mode,
+  TokenDemand,
+  Upstream,
+} from '../model/mod.ts';
 import { parseDestination } from './destination.ts';
 import type { Destination } from './destination.ts';
 import { joinKey, readDocument } from './document.ts';
@@ -11,6 +19,8 @@ import { invalid } from './source.ts';
 import type { Place } from './source.ts';
 import { readDemand, readTokens } from './tokens.ts';
 import type { RawTokens, TokenGrants } from './tokens.ts';
+import { readUpstream } from './upstream.ts';
+import type { RawUpstream } from './upstream.ts';
 
 export type Section = 'files' | 'network' | 'exec' | 'sockets';
 export const sections: readonly Section[] = ['files', 'network', 'exec', 'sockets'];
@@ -33,6 +43,8 @@ export interface AuthoredRule {
   readonly destinations: readonly Destination[];
   /** network only: what an allowed request must carry. */
   readonly token?: TokenDemand;
+  /** network only: how an allowed request is carried on. */
+  readonly upstream?: Upstream;
 }
 
 export interface ProtectionGrant {
@@ -73,6 +85,7 @@ type RawRule = Effects & {
   readonly http?: readonly string[];
   readonly credential?: string;
   readonly token?: TokenDemand;
+  readonly upstream?: RawUpstream;
 };
 
 /** What the schema has proven about a document. */
@@ -212,7 +225,9 @@ function listRule(
   const destinations =
     section === 'network' ? value.map((text, i) => parseDestination(text, placeOf(i))) : [];
   if (section !== 'network') for (const [i, pattern] of value.entries()) checkPattern(pattern, placeOf(i));
-  const token = readDemand(document, key, rule.token, { effect: name, destinations });
+  const granted = { effect: name, destinations };
+  const token = readDemand(document, key, rule.token, granted);
+  const upstream = readUpstream(document, key, rule.upstream, { ...granted, token });
   return {
     ...common(document, owner, key, rule),
     section,
@@ -222,6 +237,7 @@ function listRule(
     patterns: value,
     destinations,
     ...(token === undefined ? {} : { token }),
+    ...(upstream === undefined ? {} : { upstream }),
   };
 }
 

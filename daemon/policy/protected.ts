@@ -265,3 +265,5 @@ export const protectionId = (name: string): string => `builtin/protected/${name}
 /** The name inside a rule id, or undefined when the rule is not a protection. */
 export const protectionOf = (id: string): string | undefined =>
   id.startsWith('builtin/protected/') ? id.slice('builtin/protected/'.length) : undefined;
+
+export const isProtection = (name: string): boolean => protections.some((each) => each.name === name);

@@ -7,8 +7,9 @@ import type { AuthoredRule } from './profile.ts';
 import { sections } from './profile.ts';
 import { protectionId } from './protected.ts';
 import { toText } from '../model/mod.ts';
-import type { Plan, TokenDemand, TokenPolicy } from '../model/mod.ts';
+import type { Plan, TokenDemand, TokenPolicy, Upstream } from '../model/mod.ts';
 import type { CompileContext, ProfileSources } from './source.ts';
+import { upstreamText } from './upstream.ts';
 
 export interface ShownRule {
   readonly id: string;
@@ -18,6 +19,7 @@ export interface ShownRule {
   readonly objects: readonly string[];
   readonly label?: string;
   readonly token?: TokenDemand;
+  readonly upstream?: Upstream;
   readonly because?: string;
   readonly file: string;
   readonly line: number;
@@ -80,8 +82,9 @@ function describe(policy: EffectivePolicy, plan: Plan, context: CompileContext):
 
 function shownTokens(policy: TokenPolicy | undefined): Pick<ShownPolicy, 'tokens'> {
   if (policy === undefined) return {};
-  const { attestation, lifetime, audiences, tools, rows } = policy;
-  return { tokens: { attestation, lifetime, audiences, tools, rows } };
+  const { attestation, attestedWithin, lifetime, audiences, tools, rows } = policy;
+  const within = attestedWithin === undefined ? {} : { attestedWithin };
+  return { tokens: { attestation, ...within, lifetime, audiences, tools, rows } };
 }
 
 function shownRule(rule: AuthoredRule, fill: (pattern: string) => string): ShownRule {
@@ -93,6 +96,7 @@ function shownRule(rule: AuthoredRule, fill: (pattern: string) => string): Shown
     objects: rule.section === 'network' ? rule.patterns : rule.patterns.map(fill),
     ...(rule.label === undefined ? {} : { label: rule.label }),
     ...(rule.token === undefined ? {} : { token: rule.token }),
+    ...(rule.upstream === undefined ? {} : { upstream: rule.upstream }),
     ...(rule.because === undefined ? {} : { because: rule.because }),
     file: rule.place.file,
     line: rule.place.line,
@@ -125,7 +129,10 @@ function rows(policy: ShownPolicy, section: string): string[] {
   return found.flatMap((rule) => {
     const effect = `${rule.effect} ${rule.access?.join(',') ?? ''}`.trim().padEnd(24);
     const token = rule.token && `${rule.token.type} token for ${rule.token.audience}`;
-    const why = [rule.label && `label ${rule.label}`, token, rule.because].filter(Boolean).join('; ');
+    const upstream = rule.upstream && upstreamText(rule.upstream);
+    const why = [rule.label && `label ${rule.label}`, token, upstream, rule.because]
+      .filter(Boolean)
+      .join('; ');
     const source = rule.line > 0 ? `${rule.file}:${rule.line}` : rule.id;
     return [
       `  ${effect} ${source}${why === '' ? '' : ` (${why})`}`,

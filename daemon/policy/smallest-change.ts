@@ -7,13 +7,14 @@ import type {
   Decider,
   FileAccess,
   NetworkQuery,
+  Plan,
   RuleInfo,
   SessionRecord,
   Verdict,
 } from '../model/mod.ts';
 import { compile } from './compile.ts';
 import { parseProfile } from './profile.ts';
-import { protectionOf } from './protected.ts';
+import { isProtection, protectionId, protectionOf } from './protected.ts';
 import type { CompileContext, ProfileSource, ProfileSources } from './source.ts';
 
 export interface SmallestChange {
@@ -32,6 +33,8 @@ interface Want {
   readonly verdict: (decider: Decider) => Verdict;
   readonly section: 'files' | 'exec' | 'network' | 'sockets';
   readonly entry: string;
+  /** Of `files`: kinds of access to one object are written as one entry. */
+  readonly files?: { readonly access: FileAccess; readonly pattern: string };
 }
 
 export function smallestChange(
@@ -42,22 +45,51 @@ export function smallestChange(
 ): SmallestChange {
   if (record.kind === 'syscall')
     return nothing(`${record.object} is refused by the system call filter: no profile can allow it`);
+  const fixed = fixedRefusal(record);
+  if (fixed !== undefined) return nothing(fixed);
   const all = wantsOf(record, context);
   if (all.length === 0) return nothing('nothing in a profile decides this');
-  return grow(profile, sources, context, all);
+  const change = grow(profile, sources, context, all, protectionOf(record.rule?.id ?? ''));
+  return change === allowedNow && onTheWire(record) ? notByProfile : change;
 }
 
-/** Adds one entry after another, each only when the ones before it are not enough. */
+const allowedNow = nothing('the profile as it is now allows this: run again');
+const notByProfile = nothing(
+  'the profile allows this; it was refused for what the connection itself did, which the reason says: nothing in a profile changes that',
+);
+/** Denials of egress that no rule made. */
+const onTheWire = (record: SessionRecord): boolean => record.rule?.id.startsWith('builtin/egress-') === true;
+
+/**
+ * Refusals of the mediators themselves hold whatever a profile says (supervisor/mediation.ts, `refusal`); those that come
+ * from a profile, or that one can lift, are the rest.
+ */
+const liftable = new Set(['builtin/default-deny', 'builtin/address-guard', 'builtin/own-loopback']);
+function fixedRefusal(record: SessionRecord): string | undefined {
+  const id = record.rule?.id ?? '';
+  if (!id.startsWith('builtin/') || liftable.has(id) || isExecList(id) || onTheWire(record)) return undefined;
+  const protection = protectionOf(id);
+  if (protection !== undefined && isProtection(protection)) return undefined;
+  return `no profile can allow this: ${record.reason}`;
+}
+const isExecList = (id: string): boolean => id.startsWith('builtin/exec-');
+
+/**
+ * Adds one entry after another, each only when the ones before it are not enough. `said`: the protection that denied it,
+ * maybe for what the place is and not for its name (a bare repository).
+ */
 function grow(
   profile: string,
   sources: ProfileSources,
   context: CompileContext,
   all: readonly Want[],
+  said: string | undefined,
 ): SmallestChange {
   const source = sources.get(profile);
   if (!source) return nothing(`there is no profile ${profile}`);
   const entries = new Set<Want>();
   const grants = new Set<string>();
+  if (said !== undefined && isInForce(compile(profile, sources, context), said)) grants.add(said);
   for (let round = 0; round <= all.length * 2; round++) {
     const yaml = render([...entries], [...grants]);
     const changed = yaml === '' ? sources : withAddition(profile, sources, yaml);
@@ -77,6 +109,9 @@ function grow(
   return nothing('no addition was found that allows this');
 }
 
+const isInForce = ({ capabilitySet }: Plan, protection: string): boolean =>
+  capabilitySet.rules.some(({ id }) => id === protectionId(protection));
+
 function insufficient({ rule, reason }: Verdict): SmallestChange {
   return nothing(`an addition is not enough: ${reason}. Change the rule at ${placeOf(rule)}`);
 }
@@ -87,8 +122,8 @@ function done(
   profile: string,
   grants: readonly string[],
 ): SmallestChange {
-  if (yaml === '') return nothing('the profile as it is now allows this: run again');
-  return { file: source.file, yaml, note: notes(source, profile, grants) };
+  if (yaml === '') return allowedNow;
+  return { file: source.file, yaml, note: notes(source, profile, grants, yaml.includes('/."')) };
 }
 
 const placeOf = ({ source, id }: RuleInfo): string =>
@@ -110,6 +145,7 @@ function notes(
   source: { readonly builtin?: boolean },
   profile: string,
   protections: readonly string[],
+  alone: boolean,
 ): string {
   const own =
     source.builtin === true
@@ -119,7 +155,8 @@ function notes(
     protections.length === 0
       ? ''
       : `${protections.join(', ')} is protected because what is written there can run code outside the sandbox. `;
-  return `${own}${risk}`.trim();
+  const dot = alone ? 'A pattern that ends in /. is for that object alone, not for what lies below it. ' : '';
+  return `${own}${risk}${dot}`.trim();
 }
 
 /** The profile as it would be: a child of the same name over the old text, so that the old file is not edited as text. */
@@ -135,11 +172,24 @@ function withAddition(profile: string, sources: ProfileSources, yaml: string): P
 function render(wants: readonly Want[], protections: readonly string[]): string {
   const out: string[] = [];
   for (const section of ['files', 'exec', 'network', 'sockets'] as const) {
-    const entries = new Set(wants.filter((want) => want.section === section).map((want) => want.entry));
+    const meant = wants.filter((want) => want.section === section);
+    const entries = new Set(section === 'files' ? fileEntries(meant) : meant.map((want) => want.entry));
     if (entries.size > 0) out.push(`${section}:`, ...[...entries].map((entry) => `  - ${entry}`));
   }
   if (protections.length > 0) out.push('protect:', `  - { grant: [${protections.join(', ')}] }`);
   return out.length === 0 ? '' : `${out.join('\n')}\n`;
+}
+
+const order: readonly FileAccess[] = ['read', 'write', 'exec'];
+
+function fileEntries(wants: readonly Want[]): string[] {
+  const asked = wants.flatMap(({ files }) => (files === undefined ? [] : [files]));
+  return [...new Set(asked.map(({ pattern }) => pattern))].map((pattern) => {
+    const accesses = order.filter((access) =>
+      asked.some((each) => each.pattern === pattern && each.access === access),
+    );
+    return `{ allow: [${accesses.join(', ')}], in: [${pattern}] }`;
+  });
 }
 
 function wantsOf(record: SessionRecord, context: CompileContext): Want[] {
@@ -147,8 +197,10 @@ function wantsOf(record: SessionRecord, context: CompileContext): Want[] {
     case 'file':
       return fileWants(record, context);
     case 'exec':
+      // The kernel reads what it executes, and asks about that too.
       return pathWant(record.object, context, (text, path) => [
         fileWant('exec', text, path),
+        fileWant('read', text, path),
         { section: 'exec', entry: `{ allow: [${text}] }`, verdict: (decider) => decider.exec(path) },
       ]);
     case 'socket':
@@ -174,9 +226,17 @@ function wantsOf(record: SessionRecord, context: CompileContext): Want[] {
 const reads = new Set(['open', 'read', 'readdir', 'opendir', 'list', 'stat']);
 const lists = new Set(['readdir', 'opendir', 'list']);
 
-/** To list a directory is not to read what is in it. */
-const listed = (record: SessionRecord): boolean =>
-  lists.has(record.operation) || record.detail?.['directory'] === true;
+/** What is judged with everything below it: a directory takes its contents along, a link leads to what lies behind. */
+const reaching = new Set(['rename', 'symlink']);
+
+/**
+ * To list a directory is not to read what is in it, and to make, change or replace an object is not to do so to all below.
+ * A file that is only read or executed has nothing below.
+ */
+const isAlone = (record: SessionRecord): boolean =>
+  lists.has(record.operation) ||
+  record.detail?.['directory'] === true ||
+  (accessOf(record) === 'write' && !reaching.has(record.operation));
 
 function accessOf(record: SessionRecord): FileAccess {
   const said = record.detail?.['access'];
@@ -190,13 +250,14 @@ function fileWants(record: SessionRecord, context: CompileContext): Want[] {
   return [record.object, second].flatMap((object) =>
     object === undefined
       ? []
-      : pathWant(object, context, (text, path) => [fileWant(access, text, path)], listed(record)),
+      : pathWant(object, context, (text, path) => [fileWant(access, text, path)], isAlone(record)),
   );
 }
 
-const fileWant = (access: FileAccess, text: string, path: BytePath): Want => ({
+const fileWant = (access: FileAccess, pattern: string, path: BytePath): Want => ({
   section: 'files',
-  entry: `{ allow: [${access}], in: [${text}] }`,
+  entry: '',
+  files: { access, pattern },
   verdict: (decider) => decider.file({ access, path }),
 });
 
@@ -225,9 +286,14 @@ function withVariables(object: string, context: CompileContext): string {
 
 const destination = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d+)$/;
 
+/** An http record is about `METHOD http://host:port/path`: what a profile can grant of it is its host and port. */
+const authority = /^\S+ https?:\/\/([^/]+)/;
+
 function networkWants(record: SessionRecord): Want[] {
-  const match = destination.exec(record.object);
-  const host = match ? (match[1] ?? match[2] ?? '') : record.object;
+  const object = record.kind === 'http' ? authority.exec(record.object)?.[1] : record.object;
+  if (object === undefined || /[\s/@]/.test(object)) return [];
+  const match = destination.exec(object);
+  const host = match ? (match[1] ?? match[2] ?? '') : object;
   const port = match ? Number(match[3]) : undefined;
   const resolved =
     record.object2 === undefined
@@ -238,6 +304,9 @@ function networkWants(record: SessionRecord): Want[] {
   if (literal !== undefined) return [networkWant(literal, port, { address: literal, ...at })];
   const named: NetworkQuery = { host: host.toLowerCase(), ...at };
   const wants = [networkWant(host, port, named)];
+  // An address that the resolver would not hand out wants a grant that names it.
+  if (resolved !== undefined && record.operation === 'answer')
+    return [...wants, networkWant(resolved, port, { address: resolved, port: 443 })];
   if (resolved !== undefined) wants.push(networkWant(resolved, port, { ...named, address: resolved }));
   return wants;
 }

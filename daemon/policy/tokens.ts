@@ -11,6 +11,7 @@ import type { Place } from './source.ts';
 
 export interface RawTokens {
   readonly attestation?: AttestationRequirement;
+  readonly 'attested-within'?: string;
   readonly lifetime?: string;
   readonly audiences?: readonly string[];
   readonly tools?: readonly string[];
@@ -28,12 +29,26 @@ export function readTokens(document: LocatedDocument, raw: RawTokens): TokenGran
   return {
     place,
     attestation: raw.attestation ?? 'none',
+    ...within(raw['attested-within'], document.place('tokens.attested-within')),
     lifetime:
       raw.lifetime === undefined ? usualToken : lifetimeOf(raw.lifetime, document.place('tokens.lifetime')),
     audiences: raw.audiences ?? [],
     tools: raw.tools ?? [],
     rows: raw.rows ?? [],
   };
+}
+
+function within(text: string | undefined, place: Place): Pick<TokenPolicy, 'attestedWithin'> {
+  if (text === undefined) return {};
+  const seconds = parseWall(text, place);
+  if (seconds >= 1) return { attestedWithin: seconds };
+  throw invalid(place, `${text} is less than a second`, 'write how old an attestation may be, such as 10m');
+}
+
+/** The shortest; nothing when nobody says one. */
+function shortest(all: readonly TokenGrants[]): Pick<TokenPolicy, 'attestedWithin'> {
+  const said = all.flatMap(({ attestedWithin }) => (attestedWithin === undefined ? [] : [attestedWithin]));
+  return said.length === 0 ? {} : { attestedWithin: Math.min(...said) };
 }
 
 function lifetimeOf(text: string, place: Place): number {
@@ -73,6 +88,7 @@ export function joinTokens(
   return {
     place: last.place,
     attestation: all.map((each) => each.attestation).reduce(stricter),
+    ...shortest(all),
     lifetime: Math.min(...all.map((each) => each.lifetime)),
     audiences: [...new Set(said.flatMap((each) => each.audiences))],
     tools: [...new Set(said.flatMap((each) => each.tools))],

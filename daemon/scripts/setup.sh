@@ -9,7 +9,7 @@ say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
 packages=(python3 make g++ util-linux libcap2-bin iproute2 ca-certificates git
   libtss2-tctildr0 libtss2-tcti-device0 libtss2-rc0)
 [ "${1:-}" = --with-tests ] && packages+=(bubblewrap gcc libc6-dev tmux netcat-openbsd curl openssl procps socat ripgrep
-  nats-server swtpm swtpm-tools tpm2-tools libtss2-tcti-swtpm0 golang-go golang-golang-x-mod-dev)
+  nats-server strace swtpm swtpm-tools tpm2-tools libtss2-tcti-swtpm0 golang-go golang-golang-x-mod-dev)
 missing=()
 for p in "${packages[@]}"; do dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing+=("$p"); done
 if [ ${#missing[@]} -gt 0 ]; then

@@ -35,6 +35,8 @@ const MAX_UNTAKEN = 1024 * 1024;
 /** Milliseconds. */
 const SILENCE_MS = 500;
 const MAX_DRAIN_MS = 30_000;
+/** For a client to read how its session ended, and to go. One that stands still reads it when it goes on. */
+const LEAVE_MS = 2000;
 
 const signals = new Set<string>([
   'SIGINT',
@@ -168,18 +170,23 @@ export class AttachSocket {
     stream.on('error', () => undefined); // EIO: the last process closed the terminal
   }
 
-  /** What is still in the terminal goes to the client before the exit does. */
-  async exit(exit: Bodies['sessionExit']): Promise<void> {
+  /**
+   * What is still in the terminal goes to the client before the exit does. False: the client did not go, and is not waited
+   * for any longer.
+   */
+  async exit(exit: Bodies['sessionExit']): Promise<boolean> {
     const connection = this.client?.connection;
     this.typed?.close();
     if (this.master !== undefined) await drained(this.master);
+    let left = true;
     if (connection !== undefined) {
       this.client = undefined;
       connection.notify('sessionExit', exit);
       connection.end();
-      await connection.closed;
+      left = await leaves(connection);
     }
     this.close();
+    return left;
   }
 
   close(): void {
@@ -190,6 +197,20 @@ export class AttachSocket {
       if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
     }
   }
+}
+
+/** False: it has not gone in time. What was written stays in the socket for it; only we go. */
+function leaves(connection: Connection): Promise<boolean> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      resolve(false);
+      connection.close();
+    }, LEAVE_MS);
+    void connection.closed.then(() => {
+      clearTimeout(timer);
+      resolve(true);
+    });
+  });
 }
 
 /**

@@ -5,6 +5,7 @@ import { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { sockets } from '../../native-bindings/linux/mod.ts';
 import type { CapabilitySet, Journal, Layer, NewRecord } from '../model/mod.ts';
+import { authoritiesOf } from './authorities.ts';
 import { EgressPins } from './egress-pins.ts';
 import type { Prepared } from './messages.ts';
 
@@ -90,7 +91,8 @@ export class EgressProcess {
   private sayStart(): void {
     if (this.session === undefined) return;
     const { session, capabilitySet, upstream, hosts } = this.session;
-    this.send({ t: 'start', capabilitySet, upstream, hosts, session, pins: this.pins.left() });
+    const authorities = authoritiesOf(capabilitySet);
+    this.send({ t: 'start', capabilitySet, authorities, upstream, hosts, session, pins: this.pins.left() });
   }
 
   /** Its connections ended with it; the sandbox's listeners are ours and wait. */
@@ -151,7 +153,7 @@ export class EgressProcess {
         clearTimeout(timer);
         resolve();
       };
-      this.send({ t: 'policy', capabilitySet });
+      this.send({ t: 'policy', capabilitySet, authorities: authoritiesOf(capabilitySet) });
     });
   }
 

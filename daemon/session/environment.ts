@@ -1,4 +1,5 @@
 // The agent's environment: what the profile passes of the caller's, what it sets, and nothing else.
+import { toBytes } from '../model/mod.ts';
 
 const ALWAYS = ['TERM', 'COLORTERM', 'LANG', 'TZ'];
 
@@ -8,18 +9,20 @@ export interface EnvironmentPlan {
 }
 export interface Identity {
   readonly user: string;
+  /** Byte path. */
   readonly home: string;
   readonly uid: number;
 }
 
-/** `entries` are NAME=value. Names in `pass` may end with `*`. Later entries of `set` win; identity is never the caller's to say. */
+/** `entries` are NAME=value, and like the result one char a byte. Names in `pass` may end with `*`. Later entries of `set` win; identity is never the caller's to say. */
 export function buildEnvironment(
   plan: EnvironmentPlan,
   entries: readonly string[],
   identity: Identity,
 ): Record<string, string> {
   const environment: Record<string, string> = {};
-  const passed = [...ALWAYS, ...plan.pass];
+  const user = toBytes(identity.user);
+  const passed = [...ALWAYS, ...plan.pass].map(toBytes);
   const wanted = (name: string): boolean =>
     passed.some((p) => (p.endsWith('*') ? name.startsWith(p.slice(0, -1)) : p === name));
   for (const entry of entries) {
@@ -31,10 +34,10 @@ export function buildEnvironment(
   return {
     PATH: '/usr/local/bin:/usr/bin:/bin',
     ...environment,
-    ...plan.set,
+    ...Object.fromEntries(Object.entries(plan.set).map(([name, value]) => [toBytes(name), toBytes(value)])),
     HOME: identity.home,
-    USER: identity.user,
-    LOGNAME: identity.user,
+    USER: user,
+    LOGNAME: user,
     SHELL: '/bin/sh',
     TMPDIR: '/tmp',
     XDG_RUNTIME_DIR: `/run/user/${identity.uid}`,

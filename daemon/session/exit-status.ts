@@ -9,11 +9,12 @@ const MAX_BLOCKS = 10;
 const MAX_BYTES = 16 * 1024 * 1024;
 
 /** 128 + n for a signal. */
-export function exitCode(code: number | null, signal: string | null): number {
-  if (code !== null) return code;
-  const number = signal === null ? undefined : constants.signals[signal as NodeJS.Signals];
-  return 128 + (number ?? 0);
-}
+export const exitCode = (code: number | null, signal: number | null): number => code ?? 128 + (signal ?? 0);
+
+const names = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
+/** '' for none. */
+export const signalName = (signal: number | null): string =>
+  signal === null ? '' : (names.get(signal) ?? `SIG${signal}`);
 
 /** The first blocked actions of the session, each once by what was blocked. */
 export function blockedActions(journalPath: string): string[] {

@@ -1,20 +1,24 @@
 // The launch thread: takes on the sandbox itself, then starts the agent, which inherits it. Namespaces, Landlock and
 // seccomp belong to a thread, so the rest of the supervisor stays outside.
-import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { parentPort, workerData } from 'node:worker_threads';
 import {
   AuditGroup,
+  E,
   Files,
   O,
   PermissionGroup,
   S,
+  awaitExit,
   credentials,
+  errnoName,
   landlock,
   mounts,
   processes,
   seccomp,
   sockets,
+  spawnProgram,
+  type Program,
 } from '../../native-bindings/linux/mod.ts';
 import {
   SessionCgroup,
@@ -29,6 +33,7 @@ import {
   startInit,
   type Terminal,
 } from '../launcher/mod.ts';
+import { toText } from '../model/mod.ts';
 import { seccompProgram } from '../policy/seccomp/mod.ts';
 import type {
   Confine,
@@ -53,12 +58,6 @@ const program = seccompProgram(process.arch === 'arm64' ? 'aarch64' : 'x86_64');
 const filter = new seccomp.Filter(program.instructions);
 const landlockAbi = landlock.abi();
 loadPty();
-warmSpawn();
-
-/** Loads everything that spawn() loads on first use, while files can still be read. */
-function warmSpawn(): void {
-  spawn('/bin/true', { stdio: 'ignore' }).on('error', () => undefined);
-}
 
 function listening(domain: number, address: Uint8Array, type: number): number {
   const fd = sockets.socket(domain, type | SOCK.CLOEXEC | SOCK.NONBLOCK);
@@ -108,10 +107,18 @@ function prepare(): void {
 
 /** Once through what a launch does, so that the first real one finds code compiled and pages in memory. */
 function rehearse(): void {
-  spawn('/bin/true', { stdio: 'ignore', uid: 65534, gid: 65534, cwd: '/', env: {} }).on(
-    'error',
-    () => undefined,
-  );
+  const nothing = files.open('/dev/null', O.RDWR | O.CLOEXEC);
+  const pid = spawnProgram({
+    file: '/bin/true',
+    argv: ['true'],
+    environment: ['A=1'],
+    stdio: [nothing, nothing, nothing],
+    newSession: true,
+    uid: 65534,
+    gid: 65534,
+  });
+  if (pid > 0) awaitExit(pid);
+  files.close(nothing);
 }
 
 /** Descriptors are opened before the marks: what is opened on a watched mount is asked about. */
@@ -151,10 +158,9 @@ function locate({ argv, environment, cwd, uid, gid }: Spawn): string {
   const candidates = command.includes('/')
     ? [command.startsWith('/') ? command : `${cwd}/${command}`]
     : path.split(':').map((directory) => `${directory || cwd}/${command}`);
-  const bytes = (text: string): string => Buffer.from(text, 'utf8').latin1Slice();
   return credentials.asUser(uid, gid, () => {
-    const there = candidates.filter((file) => isFile(bytes(file)));
-    const found = there.find((file) => files.executable(bytes(file)));
+    const there = candidates.filter(isFile);
+    const found = there.find((file) => files.executable(file));
     if (found !== undefined) return found;
     const denied = there.length > 0;
     throw Object.assign(new Error(denied ? 'is not executable' : 'was not found'), {
@@ -182,43 +188,56 @@ function rehearseLocate({ uid, gid }: Confine): void {
   }
 }
 
-function start(order: Spawn): void {
+/** What runs: a session with a terminal gets a leader, setsid(1), that makes the terminal its own and becomes the command. */
+function imageOf({ argv, terminal }: Spawn, file: string): Pick<Program, 'file' | 'argv'> {
+  if (!terminal) return { file, argv };
+  return { file: '/usr/bin/setsid', argv: ['setsid', '--ctty', file, ...argv.slice(1)] };
+}
+
+/** As execvp(3) does, what is neither binary nor has an interpreter is a script of the shell's. Throws when nothing runs. */
+function startProgram(program: Program): number {
+  const pid = spawnProgram(program);
+  if (pid !== -E.NOEXEC) return checked(pid);
+  const argv = ['/bin/sh', program.file, ...program.argv.slice(1)];
+  return checked(spawnProgram({ ...program, file: '/bin/sh', argv }));
+}
+function checked(pid: number): number {
+  if (pid > 0) return pid;
+  throw notStarted(errnoName(-pid), 'could not be started');
+}
+const notStarted = (code: string, what: string): Error =>
+  Object.assign(new Error(`${what}: ${code}`), { code });
+
+function enter(directory: string): void {
+  const result = mounts.enterDirectory(directory);
+  if (result < 0)
+    throw notStarted(errnoName(-result), `could not be started in the directory ${toText(directory)}`);
+}
+
+function start(order: Spawn): number {
+  const { uid, gid, stdio } = order;
+  const file = locate(order);
+  // The terminal's two ends, and whatever whoever started us left open: the agent gets 0, 1 and 2.
+  processes.closeOnExecFrom(3);
+  enter(order.cwd);
+  const environment = Object.entries(order.environment).map(([name, value]) => `${name}=${value}`);
+  const newSession = !order.terminal;
+  return startProgram({ ...imageOf(order, file), environment, stdio, newSession, uid, gid });
+}
+
+/** From here on there is nothing that this thread is to do but to wait for the command's end. */
+function run(order: Spawn): void {
+  let pid: number;
   try {
-    const [command = '', ...args] = order.argv;
-    const file = locate(order);
-    // The terminal's two ends, and whatever whoever started us left open: the agent gets 0, 1 and 2.
-    processes.closeOnExecFrom(3);
-    const direct = { file, args, argv0: command };
-    // A session leader with the terminal as its own: setsid(1) does both and becomes the command.
-    const {
-      file: image,
-      args: words,
-      argv0,
-    } = order.terminal
-      ? { file: '/usr/bin/setsid', args: ['--ctty', file, ...args], argv0: 'setsid' }
-      : direct;
-    const child = spawn(image, words, {
-      argv0,
-      cwd: order.cwd,
-      env: order.environment,
-      uid: order.uid,
-      gid: order.gid,
-      stdio: [...order.stdio],
-      detached: !order.terminal, // a session and process group of its own; with a terminal, setsid(1) makes them
-    });
-    child.on('error', (error: NodeJS.ErrnoException) =>
-      say({ type: 'not-started', code: error.code ?? 'EIO', message: error.message }),
-    );
-    child.on('exit', (code, signal) => say({ type: 'exited', code, signal }));
-    if (child.pid !== undefined) say({ type: 'spawned', pid: child.pid });
+    pid = start(order);
   } catch (error) {
-    const known = error as NodeJS.ErrnoException;
-    say({
-      type: 'not-started',
-      code: known.code ?? 'EIO',
-      message: `${order.argv[0] ?? ''} ${known.message}`,
-    });
+    const { code = 'EIO', message } = error as NodeJS.ErrnoException;
+    const command = toText(order.argv[0] ?? '');
+    say({ type: 'not-started', code, message: `${command} ${message}` });
+    return;
   }
+  say({ type: 'spawned', pid });
+  say({ type: 'exited', ...awaitExit(pid) });
 }
 
 function handle(message: ToLaunchThread): void {
@@ -230,7 +249,7 @@ function handle(message: ToLaunchThread): void {
       takeOn(message);
       return;
     case 'spawn':
-      start(message);
+      run(message);
       return;
   }
 }

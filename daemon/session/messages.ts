@@ -52,6 +52,7 @@ export interface Confined {
   /** Landlock refused what it must refuse, tried before seccomp was loaded. */
   readonly landlock: boolean;
 }
+/** All strings one char a byte. */
 export interface Spawn {
   readonly type: 'spawn';
   readonly argv: readonly string[];
@@ -75,7 +76,7 @@ export interface NotStarted {
 export interface Exited {
   readonly type: 'exited';
   readonly code: number | null;
-  readonly signal: string | null;
+  readonly signal: number | null;
 }
 export interface Failed {
   readonly type: 'failed';
@@ -90,6 +91,8 @@ export interface MediationThreadData {
   readonly audit: number;
   readonly proc: number;
   readonly wake: number;
+  /** See thread-end.ts. */
+  readonly end: SharedArrayBuffer;
 }
 /** To both mediation threads, when the session is known. */
 export interface BeginSession {
@@ -159,17 +162,13 @@ export interface Begun {
   readonly type: 'begun';
   readonly tid: number;
 }
-export interface Stop {
-  readonly type: 'stop';
-}
-export type ToMediationThread = ImageDigest | Enter | BeginOpen | BeginNotify | Serve | ReplacePolicy | Stop;
+export type ToMediationThread = ImageDigest | Enter | BeginOpen | BeginNotify | Serve | ReplacePolicy;
 export type FromMediationThread =
   | { readonly type: 'ready' }
   | HashImage
   | { readonly type: 'entered' }
   | Begun
   | { readonly type: 'policy-in-force'; readonly generation: number }
-  | { readonly type: 'ended' }
   | Failed;
 
 export interface EffectiveLayer {

@@ -27,6 +27,7 @@ import {
   LateOutcomes,
   ProcessReader,
   Resolver,
+  TaskHandles,
   serveNotifications,
   type Egress,
   type JournalWriter,
@@ -34,6 +35,7 @@ import {
 } from '../supervisor/mod.ts';
 import { deciderOf, journalOf, portOfWorker, sayTo, waiting } from './mediation-thread.ts';
 import { rehearse } from './rehearsal.ts';
+import { hasEnded, isAskedToEnd } from './thread-end.ts';
 import type { BeginNotify, MediationThreadData, ToMediationThread } from './messages.ts';
 
 const data = workerData as MediationThreadData;
@@ -190,6 +192,7 @@ function sessionOf(begin: BeginNotify, listenerFd: number, landlock: boolean): S
     files,
     proc: data.proc,
     reader,
+    tasks: new TaskHandles(),
     resolver: new Resolver(files, data.proc, reader),
     journal: outcomes,
     decider: deciderOf(begin.capabilitySet, begin.terminal),
@@ -237,8 +240,8 @@ function serve(begin: BeginNotify, listenerFd: number, landlock: boolean): void 
     wake: data.wake,
     settle: () => session.outcomes.settle(),
     onWake: () => {
+      if (isAskedToEnd(data.end)) return false;
       for (const message of waiting(port)) {
-        if (message.type === 'stop') return false;
         if (message.type === 'policy') replacePolicy(session, message);
         if (message.type === 'digest') session.mediation.images.learn(message.key, message.sha256);
       }
@@ -260,9 +263,9 @@ port.on('message', (message: ToMediationThread) => {
       say({ type: 'begun', tid: processes.gettid() });
     } else if (message.type === 'serve' && begun !== undefined) {
       serve(begun, message.listener, message.landlock);
-      say({ type: 'ended' });
-      port.close();
-    } else if (message.type === 'stop') port.close();
+      hasEnded(data.end);
+      port.close(); // when it was not asked to, that ends the session
+    }
   } catch (error) {
     say({ type: 'failed', message: error instanceof Error ? (error.stack ?? error.message) : String(error) });
     port.close(); // and with it this thread ends, which ends the session: nothing goes on unmediated

@@ -5,6 +5,7 @@ import type { Decider, Journal } from '../model/mod.ts';
 import { decide } from '../monitor/mod.ts';
 import { OpenMediator, ProcessReader, type JournalWriter, type OpenMediation } from '../supervisor/mod.ts';
 import { deciderOf, journalOf, portOfWorker, sayTo, waiting } from './mediation-thread.ts';
+import { hasEnded, isAskedToEnd } from './thread-end.ts';
 import type { BeginOpen, MediationThreadData, ToMediationThread } from './messages.ts';
 
 const data = workerData as MediationThreadData;
@@ -45,7 +46,8 @@ const state = {
   names: new AuditGroup(),
   wake: data.wake,
   onWake: () => {
-    for (const message of waiting(port)) if (!handle(message)) return false;
+    if (isAskedToEnd(data.end)) return false;
+    for (const message of waiting(port)) handle(message);
     return true;
   },
 } satisfies { -readonly [K in keyof OpenMediation]: OpenMediation[K] } as {
@@ -83,11 +85,11 @@ function begin(message: BeginOpen): void {
   mediator.prime(familiar);
 }
 
-function handle(message: ToMediationThread): boolean {
+function handle(message: ToMediationThread): void {
   switch (message.type) {
     case 'begin':
       begin(message as BeginOpen);
-      return true;
+      return;
     case 'policy':
       if (journal !== undefined) {
         journal.mode = message.capabilitySet.mode;
@@ -95,17 +97,14 @@ function handle(message: ToMediationThread): boolean {
       }
       mediator.replacePolicy(deciderOf(message.capabilitySet, terminal), message.capabilitySet.mode);
       say({ type: 'policy-in-force', generation: message.capabilitySet.generation });
-      return true;
-    case 'stop':
-      return false;
+      return;
     case 'serve':
     case 'enter':
     case 'digest':
-      return true;
+      return;
   }
 }
 
 say({ type: 'ready' });
 mediator.serve();
-say({ type: 'ended' });
-port.close();
+hasEnded(data.end);

@@ -1,6 +1,6 @@
 // Runs the notify thread's code once through on harmless calls of our own, before a session is known: the first real
 // notification then finds it compiled. Nothing is decided for anybody, recorded, or changed.
-import { Arena, AT, Files, O, processes, seccomp } from '../../native-bindings/linux/mod.ts';
+import { Arena, AT, Files, O, processes, seccomp, sockets } from '../../native-bindings/linux/mod.ts';
 import { createDecider } from '../decision/mod.ts';
 import { judgeGitConfig } from '../decision/git-config.ts';
 import type { CapabilitySet, RuleInfo } from '../model/mod.ts';
@@ -14,11 +14,16 @@ import {
   ProcessReader,
   Resolver,
   SHARED,
+  TaskHandles,
   dispatch,
   type Mediation,
 } from '../supervisor/mod.ts';
 
 const ROUNDS = 40;
+/** One that is granted and leads nowhere costs a tenth of an exec, and programs make many, one after another. */
+const CONNECTS = 200;
+/** RFC 5737: an example's. */
+const somewhere = sockets.inet4([192, 0, 2, 1], 443);
 const rule: RuleInfo = { id: 'rehearsal', source: { file: 'built in', line: 0, key: '' }, never: false };
 const set: CapabilitySet = {
   generation: 0,
@@ -28,7 +33,7 @@ const set: CapabilitySet = {
   rules: [rule],
   files: [{ rule: 0, effect: 'allow', access: ['read', 'exec'], base: '/', glob: '' }],
   exec: [],
-  network: [],
+  network: [{ rule: 0, effect: 'allow', host: '192.0.2.1', port: 443 }],
   sockets: [],
 };
 
@@ -71,6 +76,7 @@ export function rehearse(proc: number): void {
     files,
     proc,
     reader,
+    tasks: new TaskHandles(),
     resolver: new Resolver(files, proc, reader),
     journal: new JournalWriter({ fd: sink, session: 'rehearse', shared }, 'enforce', 0),
     decider: createDecider(set),
@@ -97,7 +103,7 @@ export function rehearse(proc: number): void {
   memory.cstring(64, '/cordon-rehearsal');
   memory.view.setBigUint64(128, memory.at(0), true);
   const mediators = { exec: new ExecMediator(m), egress: undefined };
-  const entry = (name: string, kind: 'exec' | 'open') => ({ name, kind, errno: 1, reason: '' });
+  const entry = (name: string, kind: 'exec' | 'open' | 'connect') => ({ name, kind, errno: 1, reason: '' });
   for (let round = 0; round < ROUNDS; round++) {
     script.say(memory.at(0), memory.at(128), 0n);
     dispatch(m, mediators, entry('execve', 'exec'));
@@ -105,6 +111,14 @@ export function rehearse(proc: number): void {
     script.say(BigInt(AT.FDCWD), memory.at(64), BigInt(O.WRONLY | O.CREAT), 0o600n);
     dispatch(m, mediators, entry('openat', 'open'));
   }
+  // Granted, and then there is no egress to connect it to: nothing leaves.
+  memory.bytes.set(somewhere, 192);
+  const socket = sockets.socket(sockets.AF.INET, sockets.SOCK.STREAM | sockets.SOCK.CLOEXEC);
+  for (let round = 0; round < CONNECTS; round++) {
+    script.say(BigInt(socket), memory.at(192), BigInt(somewhere.length));
+    dispatch(m, mediators, entry('connect', 'connect'));
+  }
+  files.close(socket);
   files.close(sink);
   memory.free();
 }

@@ -4,6 +4,7 @@ import { Worker } from 'node:worker_threads';
 import {
   AuditGroup,
   PermissionGroup,
+  Poller,
   eventfd,
   processes,
   signalEvent,
@@ -11,6 +12,7 @@ import {
 import { SessionCgroup, findHierarchy, parseMountInfo } from '../launcher/mod.ts';
 import type { CapabilitySet, Layer } from '../model/mod.ts';
 import type { AuditSource } from './audit-loop.ts';
+import { askToEnd, awaitEnd, endState } from './thread-end.ts';
 import type {
   BeginNotify,
   BeginOpen,
@@ -45,8 +47,10 @@ const unwatchedTypes = new Set([
 ]);
 const unwatchedPlaces = new Set(['/dev', '/sys']);
 
-/** A mediation thread that does not end in this time ends with the process. */
+/** What does not end in this time ends with the process. */
 const STOP_MS = 3000;
+/** Blocking, and then not, in turn: nearly always all is over in the first of these. */
+const LOOK_MS = 10;
 
 type Message = FromLaunchThread | FromMediationThread;
 type Waiter = {
@@ -78,6 +82,9 @@ class Thread<To> {
     this.onDeath = onDeath;
     this.worker.on('error', (error) => this.died(error as Error));
     this.worker.on('exit', (code) => this.died(new Error(`${file} ended with ${code}`)));
+  }
+  get isDead(): boolean {
+    return this.dead !== undefined;
   }
   private died(error: Error): void {
     if (this.dead !== undefined) return;
@@ -141,11 +148,15 @@ export class Sandbox {
   private readonly notify: Thread<ToMediationThread>;
   private readonly wakeOpen = eventfd();
   private readonly wakeNotify = eventfd();
+  private readonly endOpen = endState();
+  private readonly endNotify = endState();
   private readonly proc: number;
   private readonly stage: string;
   private initPidfd = -1;
   prepared: Prepared | undefined;
   private notifyTid = 0;
+  /** The notify thread is in its loop, or will be. */
+  private serving = false;
   exited: Promise<Exited> | undefined;
 
   constructor(options: SandboxOptions) {
@@ -157,15 +168,17 @@ export class Sandbox {
     this.cgroup = new SessionCgroup(findHierarchy(this.mountTable), name);
     this.stage = `${options.runDir}/stage-${process.pid}`;
     mkdirSync(this.stage, { recursive: true, mode: 0o700 });
-    const mediation = (wake: number) => ({
+    const mediation = (wake: number, end: SharedArrayBuffer) => ({
       fanotify: this.fanotify,
       audit: this.audit,
       proc: this.proc,
       wake,
+      end,
     });
     const failed = (error: Error): void => options.onFailure(error);
-    this.open = new Thread('./open-thread.js', mediation(this.wakeOpen), failed);
-    this.notify = new Thread('./notify-thread.js', mediation(this.wakeNotify), failed, options.onLargeImage);
+    this.open = new Thread('./open-thread.js', mediation(this.wakeOpen, this.endOpen), failed);
+    const notify = mediation(this.wakeNotify, this.endNotify);
+    this.notify = new Thread('./notify-thread.js', notify, failed, options.onLargeImage);
     const launch = {
       stage: this.stage,
       cgroup: name,
@@ -235,6 +248,7 @@ export class Sandbox {
     ]);
     this.notifyTid = notifyTid;
     this.notify.say({ type: 'serve', listener: confined.listener, landlock: confined.landlock });
+    this.serving = true;
     return confined;
   }
 
@@ -304,18 +318,31 @@ export class Sandbox {
     if (this.prepared !== undefined) this.cgroup.releaseThread(this.prepared.tid);
   }
 
-  /** After the last process is gone: the mediation threads take what still waits, and end. */
+  /** When this resolves every process inside is dead, and the mediation threads record nothing more. */
   async stop(): Promise<void> {
     this.kill();
-    const ends = [
-      [this.open, this.wakeOpen],
-      [this.notify, this.wakeNotify],
-    ] as const;
-    const ended = ends.map(([thread, wake]) => {
-      thread.say({ type: 'stop' });
+    const ends = [[this.open, this.endOpen, this.wakeOpen] as const];
+    if (this.serving) ends.push([this.notify, this.endNotify, this.wakeNotify]);
+    for (const [, end, wake] of ends) {
+      askToEnd(end);
       signalEvent(wake);
-      return thread.next('ended');
-    });
-    await Promise.race([Promise.allSettled(ended), new Promise((resolve) => setTimeout(resolve, STOP_MS))]);
+    }
+    const waits = [
+      (patience: number) => this.isEmpty(patience),
+      ...ends.map(
+        ([thread, end]) =>
+          (patience: number) =>
+            thread.isDead || awaitEnd(end, patience),
+      ),
+    ];
+    const deadline = performance.now() + STOP_MS;
+    for (const isOver of waits)
+      while (!isOver(LOOK_MS) && performance.now() < deadline)
+        await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+  }
+
+  /** Pid 1 is dead, and so is everything else: it goes last. Blocks for so many milliseconds at most. */
+  private isEmpty(patience: number): boolean {
+    return this.initPidfd < 0 || new Poller([this.initPidfd]).wait(patience) > 0;
   }
 }

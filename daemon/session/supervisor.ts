@@ -4,14 +4,15 @@ import { createHash } from 'node:crypto';
 import { closeSync, createReadStream } from 'node:fs';
 import { processes } from '../../native-bindings/linux/mod.ts';
 import { resizeTerminal } from '../launcher/mod.ts';
-import { CordonError, toText, type CapabilitySet, type Plan } from '../model/mod.ts';
+import { CordonError, toText, type CapabilitySet, type NewRecord, type Plan } from '../model/mod.ts';
+import { leftRunning } from './left-running.ts';
 import { JournalWriter, SHARED } from '../supervisor/mod.ts';
 import type { Bodies, Connection, Incoming } from '../wire/mod.ts';
 import { AttachSocket, type Client } from './attach.ts';
 import { AuditLoop } from './audit-loop.ts';
 import { EgressProcess } from './egress-process.ts';
 import { buildEnvironment } from './environment.ts';
-import { blockedActions, deniedExec, exitCode } from './exit-status.ts';
+import { blockedActions, deniedExec, exitCode, signalName } from './exit-status.ts';
 import { Ground } from './ground.ts';
 import { journalPlace, openJournal } from './journal-place.ts';
 import type { Confined, EffectiveLayer, HashImage, NotStarted } from './messages.ts';
@@ -36,6 +37,8 @@ export interface SupervisorOptions {
 const TMP_BYTES = 8 * 1024 ** 3;
 const ATTACH_MS = 30_000;
 const HINT_MS = 100;
+/** Named in a record, of processes that outlived the command. */
+const MAX_LEFT = 16;
 
 type LaunchOrder = Bodies['launch'];
 
@@ -304,11 +307,10 @@ export class Supervisor {
     }
     if (terminal !== undefined) this.attachSocket?.relay(terminal.master);
     const identity = { user: order.user, home: latin1(order.home), uid: order.uid };
-    const text = (b: Uint8Array): string => Buffer.from(b).toString('utf8');
     const started = await this.sandbox.spawn({
-      argv: order.argv.map(text),
-      environment: buildEnvironment(plan.environment, order.environment.map(text), identity),
-      cwd: text(order.cwd.length > 0 ? order.cwd : order.workspace),
+      argv: order.argv.map(latin1),
+      environment: buildEnvironment(plan.environment, order.environment.map(latin1), identity),
+      cwd: latin1(order.cwd.length > 0 ? order.cwd : order.workspace),
       uid: order.uid,
       gid: order.gid,
       stdio: [...stdio],
@@ -338,12 +340,21 @@ export class Supervisor {
         this.end(137, 'SIGKILL', 'the wall time of the session is over');
       });
     void this.sandbox.exited?.then(
-      ({ code, signal }) => this.end(exitCode(code, signal), signal ?? '', ''),
+      ({ code, signal }) => this.end(exitCode(code, signal), signalName(signal), ''),
       () => undefined,
     );
   }
 
-  private record(operation: string, object: string, reason: string): void {
+  /** What outlived the command ends with the session: nothing was denied, so this says that it was there. */
+  private recordLeftRunning(): void {
+    const left = this.agent === undefined ? [] : leftRunning(this.sandbox);
+    if (left.length === 0) return;
+    const detail = { processes: left.slice(0, MAX_LEFT) };
+    const reason = 'they were still there when the session ended, and ended with it';
+    this.record('left-running', left.length === 1 ? '1 process' : `${left.length} processes`, reason, detail);
+  }
+
+  private record(operation: string, object: string, reason: string, detail?: NewRecord['detail']): void {
     this.journal?.append({
       kind: 'session',
       operation,
@@ -351,6 +362,7 @@ export class Supervisor {
       disposition: 'observed',
       layer: 'daemon',
       reason,
+      ...(detail === undefined ? {} : { detail }),
       ...(this.agent === undefined ? {} : { process: { pid: this.agent.pid } }),
     });
   }
@@ -446,6 +458,7 @@ export class Supervisor {
   }
 
   private async finish(code: number, signal: string): Promise<void> {
+    this.recordLeftRunning();
     this.sandbox.kill();
     this.egress?.stop();
     await this.sandbox.stop();
@@ -455,9 +468,10 @@ export class Supervisor {
     this.record('exit', String(code), this.reason === '' ? 'the command ended' : this.reason);
     const denied = Number(this.counters[SHARED.denied]);
     const blocks = denied > 0 && this.order !== undefined ? blockedActions(this.order.journalPath) : [];
-    this.hint();
     this.options.notify('sessionEnded', { exitCode: code, signal, denied, reason: this.reason });
-    await this.attachSocket?.exit({ code, signal, reason: this.reason, denied, blocks });
+    const left = await this.attachSocket?.exit({ code, signal, reason: this.reason, denied, blocks });
+    if (left === false)
+      this.record('client', 'cordon run', 'it stood still when the session ended, and was left');
     this.options.done(0);
   }
 }

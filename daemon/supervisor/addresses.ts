@@ -18,7 +18,7 @@ export type Address =
 /** sizeof(struct sockaddr_storage) */
 export const MAX_ADDRESS = 128;
 
-const v4 = (bytes: Buffer, at: number): string => [...bytes.subarray(at, at + 4)].join('.');
+const v4 = (b: Buffer, at: number): string => `${b[at]}.${b[at + 1]}.${b[at + 2]}.${b[at + 3]}`;
 
 /** RFC 5952 is not needed: the canonical text only has to be one text for one address. v4-mapped becomes v4. */
 function v6(bytes: Buffer, at: number): { address: string; version: 4 | 6 } {
@@ -36,10 +36,13 @@ function compress(groups: readonly string[]): string {
   return longest === '' ? text : text.replace(longest, '::').replace(/:{3,}/, '::');
 }
 
+/** Of at least two bytes. */
+export const familyOf = (bytes: Buffer): number => bytes.readUInt16LE(0);
+
 /** undefined: too short for its family. */
 export function parseAddress(bytes: Buffer): Address | undefined {
   if (bytes.length < 2) return undefined;
-  const family = bytes.readUInt16LE(0);
+  const family = familyOf(bytes);
   switch (family) {
     case 0:
       return { family: 'unspecified' };

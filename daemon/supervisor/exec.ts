@@ -28,6 +28,9 @@ const MAX_PENDING = 4096;
 const MAX_ARGS = 256;
 const MAX_ARG_BYTES = 16 * 1024;
 const SIGKILL = 9;
+const SETID = 0o6000;
+/** What becomes of such a bit of an image (execve(2)): said in the record, since nothing is denied. */
+const NO_SETID = 'without effect: no_new_privs';
 const lookedInVain: ReadonlySet<number> = new Set([E.NOENT, E.NOTDIR, E.ACCES]);
 /** Stands for what was not read. */
 const CUT = '…';
@@ -129,7 +132,11 @@ export class ExecMediator {
     const verdict =
       hindrance ?? this.loadedVerdict(call.pid, path, call.argv, cut) ?? this.verdict(found, unnamed);
     const sha256 = placeless ? undefined : m.images.of(found.fd, m.proc, toText(found.path), found.stat);
-    const detail = { argv: call.argv.map(toText), ...(sha256 === undefined ? {} : { sha256 }) };
+    const detail = {
+      argv: call.argv.map(toText),
+      ...(sha256 === undefined ? {} : { sha256 }),
+      ...(!placeless && (found.stat.mode & SETID) !== 0 ? { setId: NO_SETID } : {}),
+    };
     const intent = {
       kind: 'exec',
       operation: 'exec',

@@ -3,6 +3,7 @@
 import { crc32 } from 'node:zlib';
 import { Appender, errnoName } from '../../native-bindings/linux/mod.ts';
 import type { Journal, Mode, NewRecord, SessionRecord } from '../model/mod.ts';
+import { RecordTexts, recordText } from './record-text.ts';
 
 /** Shared between the threads of a session: 64-bit words. */
 export const SHARED = { seq: 0, denied: 1, bytes: 2, failed: 3, allowed: 4, words: 8 } as const;
@@ -24,6 +25,7 @@ export class JournalWriter implements Journal {
   private readonly appender: Appender;
   private readonly counters: BigInt64Array;
   private readonly clock: () => number;
+  private readonly texts = new RecordTexts();
   mode: Mode;
   generation: number;
   /** Why the last append failed; '' when it worked. */
@@ -81,7 +83,7 @@ export class JournalWriter implements Journal {
     const count = BigInt(chunk.length);
     const seq = Number(Atomics.add(this.counters, SHARED.seq, count));
     let end = 0;
-    const texts = chunk.map((record, i) => JSON.stringify(this.numbered(record, seq + 1 + i)));
+    const texts = chunk.map((record, i) => recordText(this.numbered(record, seq + 1 + i)));
     const buffer = this.appender.buffer(texts.reduce((sum, { length }) => sum + length * 3 + HEADER, 0));
     for (const text of texts) end = encode(buffer, end, text);
     if (this.put(end, chunk.length)) {
@@ -102,10 +104,11 @@ export class JournalWriter implements Journal {
   }
 
   private write(record: SessionRecord): boolean {
-    const json = JSON.stringify(record);
-    if (json.length > MAX_JSON) return this.failed('record too long');
-    const buffer = this.appender.buffer(json.length * 3 + HEADER);
-    return this.put(encode(buffer, 0, json), 1);
+    const [front, rest] = this.texts.of(record);
+    const length = front.length + rest.length;
+    if (length > MAX_JSON) return this.failed('record too long');
+    const buffer = this.appender.buffer(length * 3 + HEADER);
+    return this.put(encode(buffer, 0, front, rest), 1);
   }
 
   /** One write(2) of the first `size` bytes of the buffer, which are `records` whole frames. */
@@ -125,10 +128,11 @@ export class JournalWriter implements Journal {
   }
 }
 
-/** One frame at `start`; returns its end. */
-function encode(buffer: Buffer, start: number, json: string): number {
+/** One frame at `start`, its payload in one part or two; returns its end. */
+function encode(buffer: Buffer, start: number, json: string, rest = ''): number {
   const payload = start + HEADER;
-  const length = buffer.utf8Write(json, payload);
+  const first = buffer.utf8Write(json, payload);
+  const length = first + buffer.utf8Write(rest, payload + first);
   buffer.writeUInt32LE(length, start);
   buffer.writeUInt32LE(crc32(buffer.subarray(payload, payload + length)), start + 4);
   return payload + length;

@@ -16,6 +16,7 @@ import type { ControlSockets } from './control-sockets.ts';
 import type { ImageDigests } from './images.ts';
 import type { ProcessReader } from './process-info.ts';
 import type { Resolver } from './resolver.ts';
+import type { TaskHandles } from './task-handles.ts';
 
 /** Set up once per session; `decider` and `mode` are replaced when the policy changes. */
 export interface Mediation {
@@ -25,6 +26,7 @@ export interface Mediation {
   /** Descriptor of the host's /proc. */
   readonly proc: number;
   readonly reader: ProcessReader;
+  readonly tasks: TaskHandles;
   readonly resolver: Resolver;
   readonly journal: Journal;
   decider: Decider;

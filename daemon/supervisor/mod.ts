@@ -12,4 +12,5 @@ export * from './pins.ts';
 export * from './process-info.ts';
 export * from './read-audit.ts';
 export * from './resolver.ts';
+export * from './task-handles.ts';
 export type { Egress } from './network.ts';

@@ -3,7 +3,7 @@
 // socket of the sandbox itself, or to a unix socket that was judged by the object it names.
 import { E, processes, sockets } from '../../native-bindings/linux/mod.ts';
 import { toText, type NetworkQuery, type ProcessInfo, type Verdict } from '../model/mod.ts';
-import { parseAddress, type Address } from './addresses.ts';
+import { familyOf, parseAddress, type Address } from './addresses.ts';
 import {
   answerOf,
   continues,
@@ -15,7 +15,7 @@ import {
   refused,
 } from './mediation.ts';
 import type { EgressLink } from './pins.ts';
-import { borrow, connectBounded, intentOf, refuse, type SocketCall } from './socket-call.ts';
+import { borrow, connectBounded, intentOf, refuse, unborrowed, type SocketCall } from './socket-call.ts';
 import { RESOLVER_PORT, connectUnix } from './unix-sockets.ts';
 
 /** Ports of the egress listeners in the sandbox's network namespace, and the link to the process behind them. */
@@ -31,11 +31,27 @@ export function mediateConnect(m: Mediation, egress: Egress | undefined, call: S
   const address = parseAddress(call.bytes);
   if (address === undefined) return fails(E.INVAL);
   const socket = borrow(m, call.pid, call.fd);
-  if (socket < 0) return fails(socket === -E.BADF ? E.BADF : E.ACCES);
+  if (socket < 0) return unborrowed(m, call, -socket, named(address));
   try {
     return connectSocket(m, egress, call, address, socket);
   } finally {
     processes.close(socket);
+  }
+}
+
+function named(address: Address): string {
+  switch (address.family) {
+    case 'inet':
+      return nameOf(address);
+    case 'unix':
+      return toText(address.path);
+    case 'unix-abstract':
+      return `@${toText(address.name)}`;
+    case 'other':
+      return `family ${address.number}`;
+    case 'unspecified':
+    case 'netlink':
+      return address.family;
   }
 }
 
@@ -48,9 +64,7 @@ function connectSocket(
 ): Answer {
   switch (address.family) {
     case 'inet':
-      return sockets.socketType(socket) === sockets.SOCK.STREAM
-        ? connectStream(m, egress, call, address, socket)
-        : connectDatagram(m, call, address, socket);
+      return connectInternet(m, egress, call, address, socket);
     case 'unix':
       return connectUnix(m, call, address.path, socket);
     case 'unix-abstract':
@@ -62,6 +76,21 @@ function connectSocket(
     case 'other':
       return refuse(m, call, `family ${address.number}`, 'only unix and internet addresses can be mediated');
   }
+}
+
+/** Only stream sockets have TCP for their protocol: of those one question is enough. */
+function connectInternet(
+  m: Mediation,
+  egress: Egress | undefined,
+  call: SocketCall,
+  to: Inet,
+  socket: number,
+): Answer {
+  if (sockets.socketProtocol(socket) === sockets.IPPROTO_TCP)
+    return connectStream(m, egress, call, to, socket);
+  return sockets.socketType(socket) === sockets.SOCK.STREAM
+    ? refuse(m, call, nameOf(to), 'only TCP stream sockets can be mediated')
+    : connectDatagram(m, call, to, socket);
 }
 
 /** Abstract names end at the network namespace: only sockets of the sandbox itself are there. */
@@ -86,8 +115,6 @@ function connectStream(
   to: Inet,
   socket: number,
 ): Answer {
-  if (sockets.socketProtocol(socket) !== 6)
-    return refuse(m, call, nameOf(to), 'only TCP stream sockets can be mediated');
   const literal = m.decider.network({ address: to.address, port: to.port });
   // The sandbox's own loopback, unless the profile grants this very address: then the host's is meant.
   if (to.loopback && literal.effect !== 'allow') return connectInside(m, egress, to, socket, call);
@@ -155,7 +182,7 @@ function connectThrough(
   id: string,
   process: ProcessInfo | undefined,
 ): number {
-  const v = sockets.socketDomain(socket) === sockets.AF.INET6 ? 6 : 4;
+  const v = familyOf(call.bytes) === sockets.AF.INET6 ? 6 : 4; // one that is not the socket's cannot be bound
   sockets.bindTo(socket, v === 6 ? sockets.inet6Loopback(0) : sockets.inet4([127, 0, 0, 1], 0)); // EINVAL: bound already
   const port = sockets.localPort(socket);
   if (port <= 0) return -E.NETUNREACH;

@@ -1,5 +1,5 @@
 // What every socket call works with: the task's address and socket, and how an attempt is recorded.
-import { E, processes, sockets } from '../../native-bindings/linux/mod.ts';
+import { E, errnoName, processes, sockets } from '../../native-bindings/linux/mod.ts';
 import { MAX_ADDRESS } from './addresses.ts';
 import { fails, refusal, type Answer, type Mediation } from './mediation.ts';
 
@@ -19,18 +19,39 @@ export function readAddress(m: Mediation, pid: number, address: number, length: 
 
 /** A duplicate of the task's socket; the caller closes it. -errno on failure. */
 export function borrow(m: Mediation, pid: number, fd: number, threads = true): number {
-  // The task may be a thread: PIDFD_THREAD needs Linux 6.9.
-  let pidfd = threads ? processes.pidfdOpen(pid, true) : -E.INVAL;
-  if (pidfd === -E.INVAL) pidfd = processes.pidfdOpen(m.reader.leaderOf(pid) ?? pid);
+  const socket = threads ? m.tasks.descriptor(pid, fd) : -E.INVAL;
+  return socket === -E.INVAL ? borrowFromLeader(m, pid, fd) : socket;
+}
+
+/** Before Linux 6.9 a thread has no pidfd. */
+function borrowFromLeader(m: Mediation, pid: number, fd: number): number {
+  const pidfd = processes.pidfdOpen(m.reader.leaderOf(pid) ?? pid);
   if (pidfd < 0) return pidfd;
   const socket = processes.pidfdGetfd(pidfd, fd);
   processes.close(pidfd);
   if (socket < 0) return socket;
-  // By way of the leader: its descriptor of that number is the thread's only when they share their table.
+  // The leader's descriptor of that number is the thread's only when they share their table.
   const [ours, theirs] = [m.files.fstat(socket), m.files.fstatat(m.proc, `${pid}/fd/${fd}`, 0)];
   if (ours !== undefined && ours.dev === theirs?.dev && ours.ino === theirs.ino) return socket;
   processes.close(socket);
   return -E.BADF;
+}
+
+/**
+ * A socket that could not be borrowed. A descriptor that the task does not have is the kernel's own answer; whatever else
+ * went wrong is a refusal of ours.
+ */
+export function unborrowed(
+  m: Mediation,
+  call: SocketCall,
+  errno: number,
+  object: string,
+  operation = 'connect',
+): Answer {
+  if (errno === E.BADF && m.files.fstatat(m.proc, `${call.pid}/fd/${call.fd}`, 0) === undefined)
+    return fails(E.BADF);
+  const reason = `the socket of this call could not be looked at (${errnoName(errno)})`;
+  return refuse(m, call, object, reason, E.ACCES, operation);
 }
 
 /** A blocking socket waits at most CONNECT_MS; a non-blocking one answers EINPROGRESS as ever. */

@@ -14,7 +14,7 @@ import {
 } from './mediation.ts';
 import { write } from './repositories.ts';
 import { isPlaceless, isUnresolved, type Located } from './resolver.ts';
-import { borrow, connectBounded, intentOf, refuse, type SocketCall } from './socket-call.ts';
+import { borrow, connectBounded, intentOf, refuse, unborrowed, type SocketCall } from './socket-call.ts';
 
 export const RESOLVER_PORT = 53;
 const AGENT_SOCKET = '/run/cordon/agent.sock';
@@ -103,7 +103,7 @@ export function mediateBind(m: Mediation, call: SocketCall): Answer {
   if (isUnresolved(slot)) return fails(slot.errno);
   const socket = borrow(m, call.pid, call.fd);
   try {
-    if (socket < 0) return fails(E.BADF);
+    if (socket < 0) return unborrowed(m, call, -socket, toText(slot.path), 'bind');
     const intent = { ...intentOf(m, call, toText(slot.path)), kind: 'socket' as const, operation: 'bind' };
     const verdict = write(m, slot.path);
     const permission = m.decide(m.journal, m.mode, intent, verdict, () => m.reader.tree(call.pid));

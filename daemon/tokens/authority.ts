@@ -40,6 +40,15 @@ export interface SessionView {
   readonly decider: Decider;
 }
 
+/** Where a request with an upload arrives. */
+export interface UploadTo {
+  readonly scheme: 'http' | 'https';
+  readonly host: string;
+  readonly port: number;
+  readonly path: string;
+  readonly audience: string;
+}
+
 export interface Minted {
   readonly token: string;
   readonly claims: Claims;
@@ -86,10 +95,11 @@ export class TokenAuthority {
 
   #checkWish(session: SessionView, wish: Wish, parent: Claims | undefined): void {
     const { store, now, attestation } = this.#parts;
-    const { capabilitySet, decider, subject } = session;
-    const lack = beyondSession(wish.audience, wish.details, decider, capabilitySet.tokens);
+    const { capabilitySet, subject } = session;
+    const lack = beyondSession(wish.audience, wish.details, session);
     if (lack !== undefined) throw new TokenRefused('beyond-session', lack.reason, lack.fix);
-    const unmet = attestationLacks(attestation(), capabilitySet.tokens?.attestation ?? 'none', now());
+    const { attestation: demanded = 'none', attestedWithin = Infinity } = capabilitySet.tokens ?? {};
+    const unmet = attestationLacks(attestation(), demanded, now(), attestedWithin * 1000);
     if (unmet !== undefined)
       throw new TokenRefused('attestation', unmet, 'cordon attest says what this machine has proved');
     if (wish.uses !== 1 && wish.details.some(({ type }) => type === 'file.upload'))
@@ -154,12 +164,12 @@ export class TokenAuthority {
   async useUpload(
     session: SessionView,
     shown: { readonly token: string; readonly proof: string; readonly method: string },
-    to: { readonly host: string; readonly port: number; readonly path: string; readonly audience: string },
+    to: UploadTo,
   ): Promise<{ readonly claims: Claims; readonly upload: FileUploadDetail }> {
     const claims = await this.#read(session, shown.token);
     if (claims.aud !== to.audience) throw new TokenRefused('audience', `the token is for ${claims.aud}`);
     const upload = claims.details.find((detail) => isUploadTo(detail, to));
-    if (upload?.type !== 'file.upload' || destinationOf(upload.destination).scheme !== 'http')
+    if (upload?.type !== 'file.upload' || destinationOf(upload.destination).scheme !== to.scheme)
       throw new TokenRefused('not-covered', 'the token permits no upload to this place');
     const url = upload.destination;
     const expected = { method: shown.method, url, token: shown.token };

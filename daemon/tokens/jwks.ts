@@ -1,7 +1,7 @@
 // Public keys, read strictly: Ed25519 and P-256 only, each good for one algorithm. That a key decides the algorithm, and
 // never the token's header, is what ends algorithm confusion.
+import { KeyObject } from 'node:crypto';
 import { importJWK } from 'jose';
-import type { CryptoKey } from 'jose';
 import { thumbprintOf } from '../wire/dpop.ts';
 import type { PublicJwk } from '../wire/dpop.ts';
 import { fieldsOf, listOf, oneOf, textOf } from './fields.ts';
@@ -13,7 +13,7 @@ export interface VerifyingKey {
   readonly kid: string;
   readonly algorithm: SigningAlgorithm;
   readonly jwk: PublicJwk;
-  readonly key: CryptoKey;
+  readonly key: KeyObject;
 }
 
 const coordinate = /^[A-Za-z0-9_-]{43}$/;
@@ -21,7 +21,7 @@ const maxKeys = 16;
 
 /** Refuses private and secret keys, whatever else they say. */
 export function publicJwkOf(value: unknown): PublicJwk {
-  const from = fieldsOf(value, 'the key', ['kty', 'crv', 'x', 'y', 'kid', 'alg', 'use']);
+  const from = fieldsOf(value, 'the key', ['kty', 'crv', 'x', 'y', 'kid', 'alg', 'use', 'cordon']);
   const x = textOf(from, 'x', 43, coordinate);
   if (oneOf(from, 'kty', ['EC', 'OKP']) === 'OKP') {
     oneOf(from, 'crv', ['Ed25519']);
@@ -34,11 +34,11 @@ export function publicJwkOf(value: unknown): PublicJwk {
 export const algorithmOf = (jwk: PublicJwk): SigningAlgorithm => (jwk.kty === 'OKP' ? 'EdDSA' : 'ES256');
 
 /** Throws TokenRefused('key') for a point that is not on its curve. */
-export async function importPublic(jwk: PublicJwk): Promise<CryptoKey> {
+export async function importPublic(jwk: PublicJwk): Promise<KeyObject> {
   try {
     const key = await importJWK({ ...jwk }, algorithmOf(jwk));
     if (key instanceof Uint8Array) throw new TypeError('a secret key');
-    return key;
+    return KeyObject.from(key);
   } catch (cause) {
     throw new TokenRefused(
       'key',

@@ -5,19 +5,31 @@ import { dirname } from 'node:path';
 import { CordonError } from '../model/mod.ts';
 import { maxLifetime } from './claims.ts';
 import type { SigningAlgorithm } from './jwks.ts';
-import { newPrivateJwk, softwareKey } from './keys.ts';
-import type { PrivateJwk, SigningKey } from './keys.ts';
+import { newPrivateJwk } from './keys.ts';
+import type { SigningKey } from './keys.ts';
+import { reviveKey } from './tpm-keys.ts';
 
 /** Makes keys and brings kept ones back. What is kept of a key is the keeper's own: a private JWK, or what a TPM wraps. */
 export interface KeyKeeper {
-  make(): unknown;
+  /** Where the keys are that it makes. */
+  readonly holds: SigningKey['held'];
+  make(): Promise<unknown>;
   revive(kept: unknown): Promise<SigningKey>;
 }
 
+/** Where the ring is kept: a text that only root reads, whole and on the disk when it is written. */
+export interface KeyStore {
+  /** For errors. */
+  readonly name: string;
+  /** Undefined: there is none yet. */
+  read(): string | undefined;
+  write(text: string): void;
+}
+
 export const softwareKeeper = (algorithm: SigningAlgorithm = 'EdDSA'): KeyKeeper => ({
-  make: () => newPrivateJwk(algorithm),
-  // Written by us, read from a file that only root can write.
-  revive: (kept) => Promise.resolve(softwareKey(kept as PrivateJwk)),
+  holds: 'file',
+  make: () => Promise.resolve(newPrivateJwk(algorithm)),
+  revive: (kept) => Promise.resolve(reviveKey(kept)),
 });
 
 interface Kept {
@@ -39,24 +51,27 @@ const keyTail = (maxLifetime + 300) * 1000;
 const keyAge = 30 * 86_400_000;
 
 export class KeyRing {
-  readonly #file: string;
+  readonly #store: KeyStore;
   readonly #keeper: KeyKeeper;
   #held: readonly Held[];
 
-  private constructor(file: string, keeper: KeyKeeper, held: readonly Held[]) {
-    this.#file = file;
+  private constructor(store: KeyStore, keeper: KeyKeeper, held: readonly Held[]) {
+    this.#store = store;
     this.#keeper = keeper;
     this.#held = held;
   }
 
-  /** Reads the key file, or makes it with a first key. A file that cannot be read is an error, never a new key. */
-  static async open(file: string, keeper: KeyKeeper, now: number): Promise<KeyRing> {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    const entries = readKept(file);
+  /**
+   * Reads the key store (a file when a path is given), or makes it with a first key. One that cannot be read is an
+   * error, never a new key.
+   */
+  static async open(place: string | KeyStore, keeper: KeyKeeper, now: number): Promise<KeyRing> {
+    const store = typeof place === 'string' ? fileStore(place) : place;
+    const entries = readKept(store);
     const held = await Promise.all(
       entries.map(async (entry) => ({ ...entry, key: await keeper.revive(entry.kept) })),
     );
-    const ring = new KeyRing(file, keeper, held);
+    const ring = new KeyRing(store, keeper, held);
     if (held.length === 0) await ring.#add(now);
     return ring;
   }
@@ -78,21 +93,21 @@ export class KeyRing {
     return this.#add(atOnce || this.#held.length === 0 ? now : now + keyLead);
   }
 
-  /** True when the key is old enough for a new one, and none is on its way. */
+  /** True when the key is old enough for a new one, or held elsewhere than new ones are, and none is on its way. */
   isDue(now: number): boolean {
     const last = this.#held.at(-1);
-    return last === undefined || last.from + keyAge <= now;
+    return last === undefined || last.from + keyAge <= now || last.key.held !== this.#keeper.holds;
   }
 
   async #add(from: number): Promise<SigningKey> {
-    const kept = this.#keeper.make();
+    const kept = await this.#keeper.make();
     const key = await this.#keeper.revive(kept);
     const before = this.#held
       .map((each) => ({ ...each, until: each.until === 0 ? from + keyTail : each.until }))
       .filter(({ until }) => until > from - keyLead);
     const held = [...before, { kept, from, until: 0, key }];
     writeKept(
-      this.#file,
+      this.#store,
       held.map((each) => ({ kept: each.kept, from: each.from, until: each.until })),
     );
     this.#held = held;
@@ -100,31 +115,43 @@ export class KeyRing {
   }
 }
 
-function readKept(file: string): readonly Kept[] {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw error;
-  }
+function readKept(store: KeyStore): readonly Kept[] {
+  const text = store.read();
+  if (text === undefined) return [];
   try {
     return (JSON.parse(text) as { keys: Kept[] }).keys;
   } catch (cause) {
-    throw new CordonError('config-invalid', `${file} is not a key file`, {
-      file,
+    throw new CordonError('config-invalid', `${store.name} is not a key file`, {
+      file: store.name,
       fix: 'move it away: cordond then makes a new key, and tokens by the old one end',
       cause,
     });
   }
 }
 
+const writeKept = (store: KeyStore, keys: readonly Kept[]): void =>
+  store.write(JSON.stringify({ version: 1, keys }));
+
+const fileStore = (file: string): KeyStore => ({
+  name: file,
+  read: () => {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    try {
+      return readFileSync(file, 'utf8');
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  },
+  write: (text) => writeFile(file, text),
+});
+
 /** All or nothing, and on the disk when it returns. */
-function writeKept(file: string, keys: readonly Kept[]): void {
+function writeFile(file: string, text: string): void {
   const next = `${file}.new`;
   const fd = openSync(next, 'w', 0o600);
   try {
-    writeSync(fd, JSON.stringify({ version: 1, keys }));
+    writeSync(fd, text);
     fsyncSync(fd);
   } finally {
     closeSync(fd);

@@ -1,5 +1,6 @@
 // Keys that sign tokens. A key says what it is and signs; where it is kept (a file, a TPM) is its own business.
 import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto';
+import type { TpmKind } from '../model/mod.ts';
 import { thumbprintOf } from '../wire/dpop.ts';
 import type { PublicJwk } from '../wire/dpop.ts';
 import type { SigningAlgorithm } from './jwks.ts';
@@ -11,6 +12,8 @@ export interface SigningKey {
   readonly publicJwk: PublicJwk;
   /** Where the private key is. */
   readonly held: 'file' | 'tpm';
+  /** What TPM, for one that is in it. */
+  readonly tpm?: Exclude<TpmKind, 'none'>;
   /** A compact JWS of this `typ` over this payload. */
   sign(type: string, payload: Readonly<Record<string, unknown>>): Promise<string>;
 }
@@ -39,7 +42,7 @@ export function softwareKey(jwk: PrivateJwk): SigningKey {
     publicJwk,
     held: 'file',
     sign: (typ, payload) => {
-      const signed = `${part({ alg: algorithm, typ, kid })}.${part(payload)}`;
+      const signed = signingInput({ alg: algorithm, typ, kid }, payload);
       // RFC 7518 section 3.4: R and S side by side; RFC 8037: Ed25519 takes no digest.
       const digest = algorithm === 'EdDSA' ? null : 'sha256';
       const signature = sign(digest, Buffer.from(signed), { key, dsaEncoding: 'ieee-p1363' });
@@ -47,6 +50,9 @@ export function softwareKey(jwk: PrivateJwk): SigningKey {
     },
   };
 }
+
+/** RFC 7515, section 5.1. */
+export const signingInput = (header: object, payload: object): string => `${part(header)}.${part(payload)}`;
 
 const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
@@ -57,7 +63,13 @@ const publicPart = (jwk: PrivateJwk): PublicJwk =>
 
 /** For publication (RFC 7517). */
 export const jwksOf = (
-  keys: readonly Pick<SigningKey, 'kid' | 'algorithm' | 'publicJwk'>[],
+  keys: readonly Pick<SigningKey, 'kid' | 'algorithm' | 'publicJwk' | 'held' | 'tpm'>[],
 ): { readonly keys: readonly object[] } => ({
-  keys: keys.map(({ kid, algorithm, publicJwk }) => ({ ...publicJwk, kid, alg: algorithm, use: 'sig' })),
+  keys: keys.map(({ kid, algorithm, publicJwk, held, tpm }) => ({
+    ...publicJwk,
+    kid,
+    alg: algorithm,
+    use: 'sig',
+    ...(held === 'tpm' ? { cordon: { held, tpm } } : {}),
+  })),
 });

@@ -12,6 +12,7 @@ export * from './refusal.ts';
 export * from './replay.ts';
 export * from './status-list.ts';
 export * from './store.ts';
+export { tpmKeeper } from './tpm-keys.ts';
 export * from './verifier.ts';
 export * from './wish.ts';
 export * from './within.ts';

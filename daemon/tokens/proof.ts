@@ -1,5 +1,5 @@
 // DPoP proofs, checked as RFC 9449 section 4.3 says: one request, one token, one key, once, now.
-import type { CryptoKey } from 'jose';
+import type { KeyObject } from 'node:crypto';
 import { thumbprintOf, tokenHash } from '../wire/dpop.ts';
 import { headerOf, payloadOf } from './compact.ts';
 import { fieldsOf, integerOf, textOf } from './fields.ts';
@@ -23,7 +23,7 @@ const clockAhead = 5;
 const maxProof = 4096;
 
 /** Keys that have proved possession before, by thumbprint: reading one costs as much as using it. */
-export type ProofKeys = Map<string, CryptoKey>;
+export type ProofKeys = Map<string, KeyObject>;
 const maxKnown = 1000;
 
 /** Resolves with the thumbprint of the key that proved possession. `now`: Unix milliseconds. */
@@ -40,7 +40,7 @@ export async function checkProof(
   if (expected.jkt !== undefined && jkt !== expected.jkt)
     throw new TokenRefused('stolen', 'the proof is by another key than the token is bound to');
   const key = keys.get(jkt) ?? (await importPublic(jwk));
-  const payload = await payloadOf(proof, { header, key, algorithm: algorithmOf(jwk), type: 'dpop+jwt' });
+  const payload = payloadOf(proof, { header, key, algorithm: algorithmOf(jwk), type: 'dpop+jwt' });
   if (keys.size >= maxKnown) keys.clear();
   keys.set(jkt, key);
   const from = fieldsOf(payload, 'the proof', ['jti', 'htm', 'htu', 'iat', 'ath', 'nonce']);

@@ -73,7 +73,7 @@ export async function readStatusList(
   const header = headerOf(token, maxListToken, ['typ', 'alg', 'kid']);
   const key = await keys(textOf(header, 'kid', 128));
   if (key === undefined) throw new TokenRefused('key', 'the status list is signed by an unknown key');
-  const payload = await payloadOf(token, { header, ...key, type: statusListType });
+  const payload = payloadOf(token, { header, ...key, type: statusListType });
   const from = fieldsOf(payload, 'the status list', ['iss', 'sub', 'iat', 'exp', 'ttl', 'status_list']);
   if (from.get('iss') !== issuer) throw new TokenRefused('issuer', 'the status list is by another issuer');
   const expires = integerOf(from, 'exp', 0, Number.MAX_SAFE_INTEGER);

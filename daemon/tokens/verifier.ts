@@ -116,7 +116,7 @@ export async function readToken(token: string, keys: KeySource): Promise<Claims>
   const header = headerOf(token, maxToken, ['typ', 'alg', 'kid']);
   const key = await keys(textOf(header, 'kid', 128));
   if (key === undefined) throw new TokenRefused('key', 'the token is signed by an unknown key');
-  return claimsOf(await payloadOf(token, { header, ...key, type: tokenType }));
+  return claimsOf(payloadOf(token, { header, ...key, type: tokenType }));
 }
 
 function credentials(authorization: string | undefined): { token: string; bound: boolean } {

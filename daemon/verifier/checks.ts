@@ -23,6 +23,7 @@ export type CheckName =
   | 'policy'
   | 'layers'
   | 'audit'
+  | 'audit-key'
   | 'counter'
   | 'kill-epoch';
 

@@ -20,6 +20,9 @@ export interface Expectations {
   readonly maximumLost: number;
   readonly allowSoftware: boolean;
   readonly requireEventLog: boolean;
+  /** The key of the record's checkpoints must be sealed by the TPM; to these PCRs at least. */
+  readonly requireSealedKey: boolean;
+  readonly sealedPcrs: readonly number[];
   /** Attestation keys (Names, hexadecimal) that are trusted without an enrolment, and what TPM they are in. */
   readonly pinned: ReadonlyMap<string, 'hardware' | 'software'>;
 }
@@ -36,6 +39,8 @@ export const noExpectations: Expectations = {
   maximumLost: 0,
   allowSoftware: false,
   requireEventLog: false,
+  requireSealedKey: false,
+  sealedPcrs: [],
   pinned: new Map(),
 };
 
@@ -99,9 +104,11 @@ export function readExpectations(text: string): Expectations {
   const bank = or('bank', () => fields.text('bank', 16), noExpectations.bank);
   if (hashNamed(bank) === undefined || bank === 'sha1')
     throw malformed('reference.bank', 'is no bank that proves something');
+  const pcrs = or('pcrs', () => fields.list('pcrs', 24, pcrNumber), noExpectations.pcrs);
+  if (pcrs.length === 0) throw malformed('reference.pcrs', 'names none: a quote over nothing proves nothing');
   const result: Expectations = {
     bank,
-    pcrs: or('pcrs', () => fields.list('pcrs', 24, pcrNumber), noExpectations.pcrs),
+    pcrs,
     pcrValues: or('pcr-values', () => readValues(fields.object('pcr-values')), noExpectations.pcrValues),
     images: or('images', () => readImages(fields.object('images')), noExpectations.images),
     policyDigests: or('policy-digests', () => fields.list('policy-digests', most, digestText), []),
@@ -111,6 +118,8 @@ export function readExpectations(text: string): Expectations {
     maximumLost: or('maximum-lost', () => fields.whole('maximum-lost'), noExpectations.maximumLost),
     allowSoftware: or('allow-software', () => fields.flag('allow-software'), false),
     requireEventLog: or('require-event-log', () => fields.flag('require-event-log'), false),
+    requireSealedKey: or('require-sealed-key', () => fields.flag('require-sealed-key'), false),
+    sealedPcrs: or('sealed-pcrs', () => fields.list('sealed-pcrs', 24, pcrNumber), []),
     pinned: or('trusted-keys', () => readPinned(fields.object('trusted-keys')), noExpectations.pinned),
   };
   fields.end();

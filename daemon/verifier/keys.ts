@@ -9,8 +9,11 @@ import {
 } from '../../native-bindings/tpm/wire/mod.ts';
 import type { KeyPublic } from '../../native-bindings/tpm/wire/mod.ts';
 
+/** By what the key is, not only by what it says of itself. */
 const strong = (key: KeyPublic): boolean =>
-  key.type === 'rsa' ? key.bits >= 2048 : key.curve === CURVE.P256 || key.curve === CURVE.P384;
+  key.type === 'rsa'
+    ? key.bits >= 2048 && key.modulus.length * 8 === key.bits && key.modulus.readUInt8(0) >= 0x80
+    : key.curve === CURVE.P256 || key.curve === CURVE.P384;
 
 const names = new Map<number, string>(Object.entries(OBJECT).map(([name, bit]) => [bit, name]));
 

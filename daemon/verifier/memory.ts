@@ -9,10 +9,14 @@ export interface Memory {
   readonly clock: string;
   /** Of the rollback counter, decimal. */
   readonly counter: string;
+  /** Name of that counter, hexadecimal; empty or missing: there was none. */
+  readonly counterName?: string;
   readonly auditOrigin: string;
   readonly auditSize: number;
   readonly auditRoot: string;
   readonly auditKey: string;
+  /** The TPM was shown to seal that key; missing: it was not. */
+  readonly auditKeySealed?: boolean;
   readonly killEpoch: number;
 }
 
@@ -28,14 +32,21 @@ export function timeProblem(quote: QuoteAttest, memory: Memory | undefined): str
   return undefined;
 }
 
-export const remembered = (quote: QuoteAttest, { audit, killEpoch }: Statement): Memory => ({
+export const remembered = (
+  quote: QuoteAttest,
+  { audit, killEpoch }: Statement,
+  counterName: string,
+  auditKeySealed: boolean,
+): Memory => ({
   resetCount: quote.resetCount,
   restartCount: quote.restartCount,
   clock: String(quote.clock),
   counter: String(audit.counter),
+  counterName,
   auditOrigin: audit.origin,
   auditSize: audit.size,
   auditRoot: audit.root,
   auditKey: audit.key,
+  auditKeySealed,
   killEpoch,
 });

@@ -1,6 +1,7 @@
 // The checks of the quote itself: signed by an attestation key, by the TPM's own doing, over exactly these PCRs.
 import {
   ascending,
+  hashLength,
   hashNamed,
   isGenerated,
   nameOf,
@@ -53,10 +54,14 @@ export function signatureChecks(evidence: Evidence): Check[] {
 
 const list = (pcrs: readonly number[]): string => pcrs.join(', ');
 
-function selectionProblem(quote: QuoteAttest, { bank, pcrs }: Expectations): string | undefined {
+function selectionProblem(
+  quote: QuoteAttest,
+  evidence: Evidence,
+  { bank, pcrs }: Expectations,
+): string | undefined {
   const [selected, ...others] = quote.selection;
   if (selected === undefined || others.length > 0) return `${quote.selection.length} banks were quoted`;
-  if (selected.alg !== hashNamed(bank)) return `the bank is not ${bank}`;
+  if (selected.alg !== hashNamed(bank) || evidence.bank !== bank) return `the bank is not ${bank}`;
   const wanted = ascending(pcrs);
   const missing = wanted.filter((pcr) => !selected.pcrs.includes(pcr));
   if (missing.length > 0) return `PCR ${list(missing)} were not quoted`;
@@ -70,6 +75,10 @@ function valuesProblem(quote: QuoteAttest, evidence: Evidence, hash: number): st
   const [selected] = quote.selection;
   if (list(selected?.pcrs ?? []) !== list([...evidence.pcrs.keys()]))
     return 'the values sent are of other PCRs than those quoted';
+  // What is signed is a digest over all values in a row: cut elsewhere, they would still lead to it.
+  const length = hashLength(selected?.alg ?? 0);
+  const odd = [...evidence.pcrs].filter(([, value]) => value.length !== length).map(([pcr]) => pcr);
+  if (odd.length > 0) return `the values of PCR ${list(odd)} are not as long as the bank's digests`;
   return pcrDigest(hash, evidence.pcrs).equals(quote.pcrDigest)
     ? undefined
     : 'the values sent are not those quoted';
@@ -86,6 +95,13 @@ function referenceCheck({ pcrs }: Evidence, { pcrValues }: Expectations): Check 
   );
 }
 
+/** Where firmware measures before any program of the machine's runs. */
+const firmwarePcrs: readonly number[] = [0, 1, 2, 3, 4, 5, 6, 7];
+
+/** Quoted, extended, and in no entry of the log: whoever may leave entries out explains what he likes. */
+const unexplained = (pcrs: Evidence['pcrs'], values: ReadonlyMap<number, Buffer>): number[] =>
+  firmwarePcrs.filter((pcr) => !values.has(pcr) && pcrs.get(pcr)?.some((byte) => byte !== 0) === true);
+
 function eventLogCheck({ eventLog, pcrs, bank }: Evidence, { requireEventLog }: Expectations): Check {
   if (eventLog === undefined || eventLog.length === 0)
     return requireEventLog
@@ -94,6 +110,10 @@ function eventLogCheck({ eventLog, pcrs, bank }: Evidence, { requireEventLog }: 
   const values = replay(readEventLog(eventLog), hashNamed(bank) ?? 0);
   const wrong = [...values].filter(([pcr, value]) => pcrs.has(pcr) && pcrs.get(pcr)?.equals(value) !== true);
   const covered = [...values.keys()].filter((pcr) => pcrs.has(pcr));
+  const silent = unexplained(pcrs, values);
+  if (silent.length > 0) return failed('event-log', `the event log says nothing of PCR ${list(silent)}`);
+  if (covered.length === 0 && requireEventLog)
+    return failed('event-log', 'the event log explains none of the quoted PCRs');
   return judged(
     'event-log',
     wrong.length === 0
@@ -120,7 +140,7 @@ export function pcrChecks(evidence: Evidence, expectations: Expectations): Check
     look('pcr-selection', () => {
       const quote = readAttest(evidence.quote.attest);
       if (quote.type !== 'quote') return failed('pcr-selection', 'there is no quote');
-      return judged('pcr-selection', selectionProblem(quote, expectations));
+      return judged('pcr-selection', selectionProblem(quote, evidence, expectations));
     }),
     look('pcr-values', () => {
       const quote = readAttest(evidence.quote.attest);

@@ -59,6 +59,7 @@ export async function resultToken(
             policy: statement.policy,
             generation: statement.generation,
             audit: statement.audit,
+            auditKeySealed: checks.some(({ name, outcome }) => name === 'audit-key' && outcome === 'success'),
             killEpoch: statement.killEpoch,
             images: statement.images,
             sessions: statement.sessions.map(({ id, profile, policy, layers }) => ({

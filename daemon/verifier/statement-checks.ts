@@ -2,13 +2,14 @@
 import { timingSafeEqual } from 'node:crypto';
 import { isGenerated, readAttest, readKey } from '../../native-bindings/tpm/wire/mod.ts';
 import { readStatement, statementDigest } from '../evidence/mod.ts';
-import type { Evidence, Statement } from '../evidence/mod.ts';
+import type { AuditStatement, Evidence, Statement } from '../evidence/mod.ts';
 import { absent, failed, judged, look, notRun } from './checks.ts';
 import type { Check } from './checks.ts';
 import type { Enrolled } from './enrol.ts';
 import type { Expectations } from './expectations.ts';
 import type { Memory } from './memory.ts';
 import { isSigned } from './quote-checks.ts';
+import { recordKeyCheck } from './record-key-check.ts';
 
 export interface StatementContext {
   readonly evidence: Evidence;
@@ -84,12 +85,20 @@ function auditProblem({ expectations, memory }: StatementContext, { audit }: Sta
     : undefined;
 }
 
+/** Leaving it out must not be a way around it, nor enrolling anew without it. */
+function noCounter(enrolled: Enrolled | undefined, memory: Memory | undefined, audit: AuditStatement): Check {
+  if (enrolled !== undefined && enrolled.counter !== '')
+    return failed('counter', 'the rollback counter that was enrolled is not in the evidence');
+  if (memory !== undefined && BigInt(memory.counter) > 0n)
+    return failed('counter', `the counter was at ${memory.counter} and is not in the evidence now`);
+  return audit.counter > 0
+    ? failed('counter', 'the statement names a counter that the TPM did not certify')
+    : absent('counter', 'there is no rollback counter');
+}
+
 function counterCheck({ evidence, enrolled, memory }: StatementContext, { audit }: Statement): Check {
   const { counter } = evidence;
-  if (counter === undefined)
-    return enrolled !== undefined && enrolled.counter !== ''
-      ? failed('counter', 'the rollback counter that was enrolled is not in the evidence')
-      : absent('counter', 'there is no rollback counter');
+  if (counter === undefined) return noCounter(enrolled, memory, audit);
   const attest = readAttest(counter.attest);
   if (attest.type !== 'nv' || !isGenerated(attest))
     return failed('counter', 'what was certified is no counter');
@@ -97,7 +106,8 @@ function counterCheck({ evidence, enrolled, memory }: StatementContext, { audit 
     return failed('counter', 'the attestation key did not certify the counter');
   if (!same(attest.extraData, statementDigest(evidence.statement)))
     return failed('counter', 'the counter was certified for another statement');
-  if (enrolled !== undefined && attest.index.toString('hex') !== enrolled.counter)
+  const known = enrolled?.counter ?? memory?.counterName ?? '';
+  if ((enrolled !== undefined || known !== '') && attest.index.toString('hex') !== known)
     return failed('counter', 'the counter is another than the enrolled one');
   if (attest.offset !== 0 || attest.contents.length !== 8) return failed('counter', 'that is no counter');
   const value = attest.contents.readBigUInt64BE();
@@ -142,6 +152,7 @@ export function statementChecks(context: StatementContext): {
       policyCheck(context, statement),
       layersCheck(context, statement),
       judged('audit', auditProblem(context, statement), `${statement.audit.size} entries`),
+      look('audit-key', () => recordKeyCheck(context, statement)),
       look('counter', () => counterCheck(context, statement)),
       killCheck(context, statement),
     ],

@@ -75,7 +75,10 @@ function clockCheck(evidence: Evidence, memory: Memory | undefined): Check {
 
 function memoryOf(evidence: Evidence, statement: Statement | undefined): Memory | undefined {
   const quote = readAttest(evidence.quote.attest);
-  return quote.type === 'quote' && statement !== undefined ? remembered(quote, statement) : undefined;
+  if (quote.type !== 'quote' || statement === undefined) return undefined;
+  const counter = evidence.counter === undefined ? undefined : readAttest(evidence.counter.attest);
+  const counterName = counter?.type === 'nv' ? counter.index.toString('hex') : '';
+  return remembered(quote, statement, counterName, evidence.recordKey !== undefined);
 }
 
 /** Never throws for what the evidence is. */
@@ -89,7 +92,9 @@ export function verifyEvidence(request: VerifyRequest): Verdict {
     const checks = [failed('form', reasonOf(error))];
     return { accepted: false, checks, ak: '', tpm: 'none', statement: undefined, memory: undefined };
   }
-  const { expectations, nonce, memory, enrolled } = request;
+  const { expectations, nonce, memory } = request;
+  // What is known of another key says nothing of this one.
+  const enrolled = request.enrolled?.ak === ak ? request.enrolled : undefined;
   const context = { evidence, expectations, nonce, enrolled, memory };
   const { checks: about, statement } = statementChecks(context);
   const identity = identityChecks(ak, request, statement);

@@ -12,6 +12,7 @@ export const E = {
   SRCH: 3,
   INTR: 4,
   IO: 5,
+  NOEXEC: 8,
   BADF: 9,
   AGAIN: 11,
   NOMEM: 12,

@@ -92,10 +92,18 @@ export function writeText(fd: number, text: string, arena: Arena, patience = 0):
 }
 
 const F_GETFL = 3;
+const F_SETFL = 4;
 const O_PATH = 0o10000000;
+const O_NONBLOCK = 0o4000;
 /** Opened with O_PATH: names an object, and gives no access to it. */
 export const isPathOnly = (fd: number): boolean =>
   (check(libc.fcntl(fd, F_GETFL, 0), 'fcntl F_GETFL') & O_PATH) !== 0;
+
+/** Clears O_NONBLOCK, for everybody who shares the open file: what a program is given as its own descriptors blocks. */
+export function makeBlocking(fd: number): void {
+  const flags = libc.fcntl(fd, F_GETFL, 0);
+  if (flags >= 0 && (flags & O_NONBLOCK) !== 0) libc.fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+}
 
 const F_SETFD = 2;
 /** Clears FD_CLOEXEC, which Node sets on what it inherits. */

@@ -67,6 +67,17 @@ export const libc = {
   sethostname: fn('int sethostname(void *name, size_t length)'),
   prlimit: fn('int prlimit64(int pid, int resource, void *next, void *previous)'),
   kill: fn('int kill(int pid, int signal)'),
+  spawn: fn(
+    'int posix_spawn(void *pid, void *path, void *actions, void *attributes, void *argv, void *envp)',
+  ),
+  spawnAttributesInit: fn('int posix_spawnattr_init(void *attributes)'),
+  spawnSetFlags: fn('int posix_spawnattr_setflags(void *attributes, short flags)'),
+  spawnSetSigDefault: fn('int posix_spawnattr_setsigdefault(void *attributes, void *set)'),
+  spawnSetSigMask: fn('int posix_spawnattr_setsigmask(void *attributes, void *set)'),
+  spawnActionsInit: fn('int posix_spawn_file_actions_init(void *actions)'),
+  spawnActionsDestroy: fn('int posix_spawn_file_actions_destroy(void *actions)'),
+  spawnAddDup2: fn('int posix_spawn_file_actions_adddup2(void *actions, int from, int to)'),
+  waitpid: fn('int waitpid(int pid, void *status, int options)'),
   getuid: fn('unsigned int getuid()'),
   exit: fn('void _exit(int status)'),
 };

@@ -12,3 +12,4 @@ export * as processes from './processes.ts';
 export * as procfs from './procfs.ts';
 export * as seccomp from './seccomp.ts';
 export * as sockets from './sockets.ts';
+export * from './spawn.ts';

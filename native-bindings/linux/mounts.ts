@@ -1,6 +1,6 @@
 // Mount namespaces and mounts of the calling thread (mount(2), mount_setattr(2), open_tree(2), move_mount(2), pivot_root(2)).
 import { Arena } from './arena.ts';
-import { check, libc, NR, raw } from './libc.ts';
+import { check, errno, libc, NR, raw } from './libc.ts';
 
 export const CLONE = {
   FS: 0x200,
@@ -86,5 +86,7 @@ export function pivotTo(path: string): void {
 }
 /** Working directory of the calling thread (its own after unshare of CLONE_FS). */
 export const changeDirectory = (fd: number): void => void check(libc.fchdir(fd), 'fchdir');
+/** The same by name: 0 or -errno. */
+export const enterDirectory = (path: string): number => (libc.chdir(str(0, path)) < 0 ? -errno() : 0);
 export const setHostname = (name: string): void =>
   void check(libc.sethostname(str(0, name), name.length), 'sethostname');

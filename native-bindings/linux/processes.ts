@@ -61,6 +61,8 @@ export function lowerNofile(soft: number): void {
 /** Reads other processes' memory, page by page, so that a short read is never mistaken for the end. */
 export class RemoteMemory {
   private readonly arena = new Arena(64 + 131072);
+  private readonly local = this.arena.at(0);
+  private readonly remote = this.arena.at(16);
   private readonly max = 131072;
   /** `length` bytes at `address`; undefined when any of it cannot be read. The result is a copy. */
   read(pid: number, address: number, length: number): Buffer | undefined {
@@ -86,7 +88,7 @@ export class RemoteMemory {
     view.setBigUint64(8, BigInt(length), true);
     view.setBigUint64(16, BigInt(address), true);
     view.setBigUint64(24, BigInt(length), true);
-    const n = libc.processVmReadv(pid, this.arena.at(0), 1, this.arena.at(16), 1, 0);
+    const n = libc.processVmReadv(pid, this.local, 1, this.remote, 1, 0);
     return n;
   }
 }

@@ -39,6 +39,8 @@ const ADDFD = 192; // struct seccomp_notif_addfd, 24 bytes
 export class Listener {
   readonly fd: number;
   private readonly arena = new Arena(512);
+  private readonly notification = this.arena.at(NOTIF);
+  private readonly response = this.arena.at(RESP);
   constructor(fd: number) {
     this.fd = fd;
   }
@@ -49,7 +51,7 @@ export class Listener {
   /** 0, or -errno (ENOENT: the asker died; EINTR). */
   receive(): number {
     this.arena.bytes.fill(0, NOTIF, NOTIF + 80);
-    return libc.ioctl(this.fd, IOCTL.RECV, this.arena.at(NOTIF)) < 0 ? -errno() : 0;
+    return libc.ioctl(this.fd, IOCTL.RECV, this.notification) < 0 ? -errno() : 0;
   }
   /** In the listener's pid namespace (the supervisor's: the host's). 0 when the task is not visible there. */
   get pid(): number {
@@ -74,7 +76,7 @@ export class Listener {
   }
   /** True while the asker is still waiting on this very call: what was read from its memory belongs to it. */
   stillValid(): boolean {
-    return libc.ioctl(this.fd, IOCTL.ID_VALID, this.arena.at(NOTIF)) === 0;
+    return libc.ioctl(this.fd, IOCTL.ID_VALID, this.notification) === 0;
   }
   private answer(value: bigint, error: number, flags: number): boolean {
     const { view } = this.arena;
@@ -82,7 +84,7 @@ export class Listener {
     view.setBigInt64(RESP + 8, value, true);
     view.setInt32(RESP + 16, error, true);
     view.setUint32(RESP + 20, flags, true);
-    return libc.ioctl(this.fd, IOCTL.SEND, this.arena.at(RESP)) === 0;
+    return libc.ioctl(this.fd, IOCTL.SEND, this.response) === 0;
   }
   /** The call returns `value` to the asker without having run. */
   returns(value: number): boolean {

@@ -3,6 +3,7 @@ import { Arena } from './arena.ts';
 import { check, errno, libc } from './libc.ts';
 
 export const AF = { UNSPEC: 0, UNIX: 1, INET: 2, INET6: 10 } as const;
+export const IPPROTO_TCP = 6;
 export const SOCK = { STREAM: 1, DGRAM: 2, SEQPACKET: 5, NONBLOCK: 0o4000, CLOEXEC: 0o2000000 } as const;
 const SOL_SOCKET = 1;
 const SO = { REUSEADDR: 2, TYPE: 3, SNDTIMEO: 21, PROTOCOL: 38, DOMAIN: 39, ACCEPTCONN: 30 } as const;

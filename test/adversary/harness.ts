@@ -9,6 +9,7 @@ import { notBuilt, TestCordon } from '../support/cordon.ts';
 import { asUser, notRoot, testUser } from '../support/user.ts';
 import { parseOutcome, recordMatches, type Attack, type Outcome } from './support/attack.ts';
 import { buildPrograms, noCompiler, type Programs } from './support/build.ts';
+import { applied } from './support/change.ts';
 import { giveTo, makeSite, picture, removeSite, siteArguments, type Site } from './support/site.ts';
 
 export type { Attack, Outcome, RecordMatch } from './support/attack.ts';
@@ -271,6 +272,53 @@ async function controlAlone(t: Test, group: Group): Promise<void> {
   await t.test('the attacks under Cordon', { skip: notBuilt() ?? '' }, async () => undefined);
 }
 
+/** Changes worked out for one group: each compiles profiles. */
+const maxChanges = 40;
+
+/** Of denials that say the same of the same place, one. */
+function differentOnes(records: readonly SessionRecord[]): SessionRecord[] {
+  const seen = new Map<string, SessionRecord>();
+  for (const record of records) {
+    const place = record.object.slice(0, record.object.lastIndexOf('/'));
+    seen.set(`${record.kind} ${record.operation} ${record.rule?.id ?? ''} ${place}`, record);
+  }
+  return [...seen.values()].slice(0, maxChanges);
+}
+
+/** Questions that the change for this record may answer otherwise. */
+function concerned({ kind, operation, object, object2 = '' }: SessionRecord): Set<string> {
+  const access = kind === 'exec' ? ['exec'] : kind === 'socket' ? ['socket'] : ['read', 'write', 'exec'];
+  // A file that is only read or run has nothing below; what is renamed takes its contents along.
+  const below = kind !== 'file' || ['rename', 'symlink', 'read', 'open', 'openat2'].includes(operation);
+  const places = [object, object2].flatMap((place) => (below ? [place, `${place}/below`] : [place]));
+  return new Set(places.flatMap((place) => access.map((each) => `${each} ${place}`)));
+}
+
+/** The smallest change for each denial allows it (smallestChange tries it), and answers nothing else otherwise. */
+function assertChanges(t: Test, group: Group, ran: Ran): void {
+  const text = profileFor(ran.site, group);
+  const all = differentOnes(ran.records).map((record) => applied(ran.site, text, record));
+  for (const { record, yaml, note, widened } of all) {
+    const what = `${record.kind} ${record.operation} ${record.object} (${record.rule?.id ?? ''})`;
+    if (yaml === '') {
+      t.not(note, '', `no change, and why: ${what}`);
+      continue;
+    }
+    // A protection is granted by its name, whole, and the note says what that means.
+    if (yaml.includes('protect:')) {
+      t.match(note, /run code outside the sandbox/, what);
+      continue;
+    }
+    const may = concerned(record);
+    t.same(
+      widened.filter((question) => !may.has(question)),
+      [],
+      `the change allows nothing else: ${what}`,
+      { yaml },
+    );
+  }
+}
+
 /** Runs the group and makes one subtest of every attack. */
 export async function attackAll(t: Test, group: Group): Promise<void> {
   const reason = cannotAttack();
@@ -290,5 +338,8 @@ export async function attackAll(t: Test, group: Group): Promise<void> {
       assertBlocked(t, attack, ran);
     });
   }
+  await t.test('what explain would add to allow each denial allows exactly that', async (t) => {
+    assertChanges(t, group, ran);
+  });
   t.notMatch(ran.stdout, ran.site.canary, 'the canary came out nowhere');
 }

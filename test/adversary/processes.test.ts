@@ -4,6 +4,7 @@ import { spawn } from 'node:child_process';
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import { join } from 'node:path';
+import type { SessionRecord } from '../../daemon/model/mod.ts';
 import { asUser } from '../support/user.ts';
 import { until } from '../support/until.ts';
 import { attackAll, type Attack, type Outcome, type Site } from './harness.ts';
@@ -91,7 +92,7 @@ const orphan = (name: string, title: string): Attack => ({
   title,
   native: 'succeeds',
   mayReport: 'succeeded',
-  unrecorded: 'starting processes is allowed; they end with the session',
+  unrecorded: 'starting processes is allowed: that they ended with the session is on record, not as a denial',
   happened: orphanLives,
 });
 
@@ -168,7 +169,10 @@ const attacks: readonly Attack[] = [
   call('process-vm-readv', /^process_vm_readv$/, "another process's memory is not read"),
   call('process-vm-writev', /^process_vm_writev$/, "another process's memory is not written"),
   call('pidfd-getfd', /^pidfd_getfd$/, "another process's descriptor is not taken"),
-  unseen('host-process-visible', 'a process outside is not visible'),
+  unseen(
+    'host-process-visible',
+    'a process outside is not visible: there is nothing to find, and so nothing to deny',
+  ),
   outOfReach('host-process-kill', /^kill$/, 'a process outside is not signalled', wasSignalled),
   outOfReach(
     'host-process-pidfd',
@@ -184,19 +188,26 @@ const attacks: readonly Attack[] = [
       return outcome.result === 'succeeded' && getPriority(victimOf(site).pid) === 19;
     },
   ),
-  unseen('host-process-environ', 'the environment of a process outside is not read'),
+  unseen(
+    'host-process-environ',
+    'the environment of a process outside is not read: there is no such file, and so nothing to deny',
+  ),
   call('tiocsti', /^ioctl$/, 'nothing is typed into the terminal by TIOCSTI'),
   call('tiocsti-high-bits', /^ioctl$/, 'TIOCSTI is seen whatever the high half of the request says'),
   call('tioclinux', /^ioctl$/, 'TIOCLINUX is refused', 'refused'),
   {
     case: 'inherited-fd',
-    title: 'the agent is born with descriptors 0, 1 and 2 only: no notify or fanotify descriptor leaks',
+    title:
+      'the agent is born with descriptors 0, 1 and 2 only: no notify or fanotify descriptor leaks, and there is nothing to deny',
     native: 'refused',
-    unrecorded: 'there is nothing to refuse',
+    unrecorded: 'nobody asks for anything: it is looked what is there',
     happened: reported,
   },
-  orphan('double-fork', 'a process that left the session and its parent ends with the session'),
-  orphan('double-fork-stopped', 'a stopped orphan ends with the session'),
+  orphan(
+    'double-fork',
+    'a process that left the session and its parent ends with the session, which is on record',
+  ),
+  orphan('double-fork-stopped', 'a stopped orphan ends with the session, which is on record'),
   setId('setuid-chmod', 'by chmod'),
   setId('setgid-chmod', 'by chmod 2755'),
   setId('setuid-fchmod', 'by fchmod'),
@@ -223,22 +234,27 @@ const attacks: readonly Attack[] = [
     case: 'setuid-program',
     title: 'a set-user-id program gains nothing',
     native: 'refused',
-    unrecorded: 'it runs without its privilege (no_new_privs), or is refused as an exec',
+    record: () => ({ kind: ['exec', 'file'], object: '/su' }),
     happened: reported,
   },
   {
     case: 'capabilities',
-    title: 'the agent has no capability, cannot gain any, and is not root',
+    title:
+      'the agent has no capability in any set, cannot gain any, and no user or group but its own: it is born so, and there is nothing to deny',
     native: 'succeeds',
-    unrecorded: 'there is nothing to refuse',
+    unrecorded: 'nobody asks for anything: it is looked what is there',
     happened: reported,
   },
 ];
 
 t.test('processes, descriptors, namespaces, identity', async (t) => {
+  let ended: readonly SessionRecord[] = [];
   await attackAll(t, {
     attacks,
     surround: startVictim,
     more: (site) => [`hostpid=${victimOf(site).pid}`],
+    examine: (_site, records) => (ended = records.filter(({ operation }) => operation === 'left-running')),
   });
+  const said = ended.flatMap(({ detail }) => (detail?.['processes'] ?? []) as string[]);
+  t.ok(said.filter((process) => / sh$/.test(process)).length >= 2, 'both orphans are on record', { said });
 });

@@ -209,7 +209,7 @@ const attacks: readonly Attack[] = [
     ...changes(
       'bare-held',
       '',
-      'what holds a configuration open does not write it once the directory is a repository',
+      'what holds a configuration open does not write it once the directory is a repository: it writes to a file that has no name, which is not denied',
       holds('bare-held/config'),
     ),
     record: undefined,

@@ -99,7 +99,8 @@ const pureNetNames: ReadonlySet<string> = new Set(['isIP', 'isIPv4', 'isIPv6', '
 const packageHomes: ReadonlyMap<string, readonly string[]> = new Map([
   ['koffi', ['native-bindings']],
   ['node-pty', ['launcher']],
-  ['better-sqlite3', ['audit', 'verifier-service']],
+  // Of tokens: the replay cache in a file, which the library for backends does not load.
+  ['better-sqlite3', ['audit', 'verifier-service', 'tokens']],
   // The uploader speaks OTLP, which is protobuf too: the few messages of it are its own.
   ['protobufjs', ['wire', 'uploader']],
   ['commander', ['cli']],

@@ -1,4 +1,4 @@
-// From a machine with a TPM to a relying party: the real cordond, CLI and verifier, over sockets and HTTPS.
+// From a machine with a TPM to a relying party: the real cordond, CLI and verifier of dist/, over sockets and HTTPS.
 import t from 'tap';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,14 +9,16 @@ import { promisify } from 'node:util';
 import type { Test } from 'tap';
 import { importJWK, jwtVerify } from 'jose';
 import type { JWK } from 'jose';
+import { notBuilt } from '../support/cordon.ts';
 import { noSwtpm, startSwtpm } from '../support/swtpm.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { until } from '../support/until.ts';
+import { notRoot } from '../support/user.ts';
 import { askAs, nobody } from '../support/users.ts';
 
-const skip = process.getuid?.() !== 0 ? 'cordond needs root' : (noSwtpm ?? false);
+const skip = notRoot() ?? notBuilt() ?? noSwtpm ?? false;
 const run = promisify(execFile);
-const script = (path: string): string => fileURLToPath(new URL(`../../daemon/${path}`, import.meta.url));
+const script = (path: string): string => fileURLToPath(new URL(`../../dist/${path}`, import.meta.url));
 const environment = { PATH: '/usr/bin:/bin', TZ: 'UTC' };
 
 interface Outcome {
@@ -27,7 +29,7 @@ interface Outcome {
 
 async function cordon(...args: readonly string[]): Promise<Outcome> {
   try {
-    const { stdout, stderr } = await run(process.execPath, [script('cli/main.ts'), ...args], {
+    const { stdout, stderr } = await run(process.execPath, [script('cordon.cjs'), ...args], {
       env: environment,
     });
     return { status: 0, stdout, stderr };
@@ -83,7 +85,7 @@ t.test('attestation end to end', { skip }, async (t) => {
 
   const serve = (reference: string) =>
     start(t, [
-      script('cli/main.ts'),
+      script('cordon.cjs'),
       ...['verifier', 'serve', '--json', '--state', at('verifier'), '--listen', '127.0.0.1:0'],
       ...['--cert', at('tls.crt'), '--cert-key', at('tls.key'), '--software-roots', swtpm.root],
       ...['--intermediates', swtpm.issuer, '--reference', at(reference), '--issuer', 'test'],
@@ -110,7 +112,7 @@ attestation:
   escrow: ${at('escrow.pem')}
 `,
   );
-  const boot = () => start(t, [script('main.ts'), '--config', at('config.yaml')]);
+  const boot = () => start(t, [script('cordond.js'), '--config', at('config.yaml')]);
   let daemon = await boot();
   const socket = ['--socket', at('run/admin.sock')];
   const attest = (...args: string[]) => cordon(...socket, 'attest', ...args);

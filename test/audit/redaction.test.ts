@@ -1,5 +1,6 @@
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import Sqlite from 'better-sqlite3';
 import t from 'tap';
 import { openAudit } from '../../daemon/audit/mod.ts';
 import { keepAll } from '../../daemon/model/mod.ts';
@@ -32,6 +33,62 @@ t.test('what is redacted is nowhere in the database', async (t) => {
   audit.close();
   const bytes = readFileSync(database);
   for (const secret of ['opensesame', '/home/ada/bin']) t.notOk(bytes.includes(secret), secret);
+});
+
+const secretCommand = ['claude', '--api-key', 'sk-ant-abcdefghijklmnop1234567890', 'tidy up'];
+const sessionWith = (argv: readonly string[]): ReturnType<typeof sampleSession> => {
+  const row = sampleSession(session);
+  return { ...row, facts: { ...row.facts, argv } };
+};
+/** Database and write-ahead log. */
+const bytesOf = (database: string): Buffer =>
+  Buffer.concat(
+    [database, `${database}-wal`].filter((file) => existsSync(file)).map((file) => readFileSync(file)),
+  );
+
+t.test('a secret in a session’s command line never gets into the table of sessions', async (t) => {
+  const database = join(temporaryDirectory(t), 'cordon.db');
+  const audit = openAudit(database, { now: () => 1 });
+  audit.registry.add(sessionWith(secretCommand), '/nowhere');
+  const shown = audit.registry.get(session)?.facts;
+  t.match(shown?.argv, ['claude', '--api-key', /^\[redacted:/, 'tidy up']);
+  // The supervisor tells the daemon what it runs, over and over.
+  audit.registry.update(session, 'running', 0, { ...shown!, argv: secretCommand });
+  t.notOk(bytesOf(database).includes('sk-ant-'));
+  audit.close();
+  t.notOk(bytesOf(database).includes('sk-ant-'));
+});
+
+t.test('the arguments of a session’s command are kept as policy says', async (t) => {
+  const kept = (policy: 'keep' | 'hash' | 'drop'): readonly string[] | undefined => {
+    const database = join(temporaryDirectory(t), 'cordon.db');
+    const audit = openAudit(database, { now: () => 1, redaction: { ...keepAll, arguments: policy } });
+    audit.registry.add(sessionWith(['claude', 'tidy up']), '/nowhere');
+    const argv = audit.registry.get(session)?.facts.argv;
+    audit.close();
+    return argv;
+  };
+  t.strictSame(kept('keep'), ['claude', 'tidy up']);
+  t.strictSame(kept('drop'), ['claude', '[dropped]']);
+  t.match(kept('hash'), ['claude', /^hmac-sha256:[0-9a-f]{64}$/]);
+});
+
+t.test('command lines that an earlier version kept are redacted when the database is opened', async (t) => {
+  const database = join(temporaryDirectory(t), 'cordon.db');
+  openAudit(database, { now: () => 1 }).close();
+  const db = new Sqlite(database);
+  const { facts, ...row } = sessionWith(secretCommand);
+  db.exec(`DELETE FROM settings WHERE name = 'sessions.arguments-redacted'`);
+  db.prepare(
+    `INSERT INTO sessions (session, uid, owner, state, started, ended, facts)
+     VALUES (:session, :uid, :owner, :state, :started, :ended, :facts)`,
+  ).run({ ...row, facts: JSON.stringify(facts) });
+  db.close();
+  t.ok(bytesOf(database).includes('sk-ant-'), 'it is there before');
+  const audit = openAudit(database, { now: () => 1 });
+  t.match(audit.registry.get(session)?.facts.argv, ['claude', '--api-key', /^\[redacted:/]);
+  t.notOk(bytesOf(database).includes('sk-ant-'), 'and nowhere in the files after, free pages included');
+  audit.close();
 });
 
 const justification: NewRecord = {

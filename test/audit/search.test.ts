@@ -119,7 +119,7 @@ t.test('after a restart, and when the index is gone, the log is indexed anew', a
   const { audit, database } = await fixture(t);
   audit.close();
   const db = openDatabase(database);
-  db.exec('DELETE FROM segments; DELETE FROM postings');
+  db.exec('DELETE FROM segments; DELETE FROM term_blocks');
   db.close();
   const again = openAudit(database, { now: () => 43 });
   t.teardown(() => again.close());

@@ -48,6 +48,17 @@ t.test('records come out as they were journaled, in order, once', async (t) => {
   t.strictSame(audit.spool.totals(), { records: 5000, denied: 1666 });
 });
 
+t.test('a journal of long records is taken in whole before it is deleted', async (t) => {
+  const { audit, journal } = fixture(t);
+  const object = `/${'x'.repeat(6000)}`;
+  const long = (seq: number): Buffer =>
+    encodeJournalFrame(JSON.stringify(sampleRecord(session, seq, { object: `${object}${seq}` })));
+  for (let seq = 1; seq <= 900; seq++) appendFileSync(journal, long(seq));
+  await audit.spool.finish(session);
+  t.equal(audit.spool.totals().records, 900);
+  t.notOk(existsSync(journal));
+});
+
 t.test('a torn last frame waits for its rest', async (t) => {
   const { audit, journal } = fixture(t);
   const second = frameOf(2);

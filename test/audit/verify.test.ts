@@ -1,12 +1,4 @@
-import {
-  copyFileSync,
-  openSync,
-  readFileSync,
-  statSync,
-  truncateSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { copyFileSync, openSync, readFileSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import t from 'tap';
@@ -14,7 +6,6 @@ import type { Test } from 'tap';
 import { openAudit, softwareSigner } from '../../daemon/audit/mod.ts';
 import type { Audit } from '../../daemon/audit/mod.ts';
 import type { Problem, VerifyResult } from '../../daemon/audit/verify/result.ts';
-import { verifyDatabase } from '../../daemon/audit/verify/verify.ts';
 import {
   chainHash,
   cosign,
@@ -23,6 +14,7 @@ import {
   hashOf,
   leafHash,
 } from '../../daemon/proof/mod.ts';
+import { verifyFiles as verify } from '../support/log-files.ts';
 import { sampleSession } from '../support/records.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 
@@ -59,11 +51,6 @@ function log(t: Test, entries = count): { database: string; open: () => Audit } 
   const database = join(temporaryDirectory(t), 'cordon.db');
   for (const part of ['', '.key', '.head']) copyFileSync(`${source}${part}`, `${database}${part}`);
   return { database, open: () => openAt(database) };
-}
-
-function verify(database: string, more: object = {}): Promise<VerifyResult> {
-  const { publicKey } = softwareSigner(`${database}.key`);
-  return verifyDatabase({ database, publicKey, witnesses: [], ...more }, () => undefined);
 }
 
 const told = ({ problems }: VerifyResult): string[] =>
@@ -291,18 +278,6 @@ t.test('signatures of known witnesses are counted, and a false one is told', asy
     problems: [{ kind: 'checkpoint', detail: /w is false/ }],
   });
   t.match(await verify(database), { ok: true }, 'a witness that is not known is ignored');
-});
-
-t.test('a journal that lost what was not yet taken in is told', async (t) => {
-  const { database } = log(t, 3);
-  change(database, (db) => db.exec(`UPDATE journals SET cursor = 500`));
-  const journal = join(madeLog(3), '..', 'j');
-  writeFileSync(journal, 'x'.repeat(500));
-  t.strictSame(told(await verify(database)), []);
-  truncateSync(journal, 100);
-  t.match(await verify(database), {
-    problems: [{ kind: 'journal', detail: /has 100 bytes, 500 were taken in/ }],
-  });
 });
 
 t.test('a page that is damaged is told with the entries on it, and the rest is checked', async (t) => {

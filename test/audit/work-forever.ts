@@ -1,24 +1,46 @@
 // Test process: takes a journal in, signs checkpoints, prunes and acknowledges, again and again, until it is killed or
-// meets an error, which it prints. The limit on the size of files (RLIMIT_FSIZE), if any, is the parent's.
+// meets an error, which it prints. With a number of steps it goes on after errors, as cordond does, and ends after them.
+// What makes the errors (RLIMIT_FSIZE, strace) is the parent's. `kept N`: note N is acknowledged.
+import { writeSync } from 'node:fs';
 import { openAudit } from '../../daemon/audit/mod.ts';
+import { randomFrom } from '../support/seed.ts';
 import { sampleSession } from '../support/records.ts';
 
-const [database, journal, session, seed] = process.argv.slice(2) as [string, string, string, string];
+const [database, journal, session, seed, count] = process.argv.slice(2) as [
+  string,
+  string,
+  string,
+  string,
+  string?,
+];
 process.on('SIGXFSZ', () => undefined);
 const day = 86_400_000;
-const audit = openAudit(database, { now: () => 1_700_000_000_000 + 10 * day });
-const { spool, registry } = audit;
-if (!spool.open.includes(session)) {
+const say = (line: string): void => void writeSync(1, `${line}\n`);
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+const open = (): ReturnType<typeof openAudit> => {
+  const audit = openAudit(database, { now: () => 1_700_000_000_000 + 10 * day });
+  const { spool, registry } = audit;
+  if (spool.open.includes(session)) return audit;
   if (registry.get(session) === undefined) registry.add(sampleSession(session), journal);
   spool.register(session, journal);
-}
-process.stdout.write('ready\n');
-
-let state = Number(seed);
-const random = (below: number): number => {
-  state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-  return Math.floor((state / 2 ** 32) * below);
+  return audit;
 };
+const opened = (): ReturnType<typeof openAudit> => {
+  try {
+    return open();
+  } catch (error) {
+    if (count === undefined) throw error;
+    say(`not opened ${messageOf(error)}`);
+    process.exit(4);
+  }
+};
+const audit = opened();
+const { spool } = audit;
+say('ready');
+
+const next = randomFrom(Number(seed));
+const random = (below: number): number => Math.floor(next() * below);
 const note = {
   kind: 'admin',
   operation: 'x',
@@ -26,21 +48,28 @@ const note = {
   disposition: 'observed',
   layer: 'daemon',
 } as const;
+let notes = 0;
 const steps: readonly (() => unknown)[] = [
   () => spool.drainBatch(session),
   () => spool.drainBatch(session),
   () => audit.checkpoint(),
-  () => spool.append('daemon', { ...note, reason: 'a step' }),
+  () => {
+    notes += 1;
+    spool.append('daemon', { ...note, reason: `note ${seed} ${notes}` });
+    if (count !== undefined) say(`kept ${seed} ${notes}`);
+  },
   () => audit.prune({ keep: { default: 5 * day }, whenFull: 'deny' }, []),
   () => audit.tend(),
 ];
+let left = Number(count ?? Infinity);
 const work = (): void => {
+  if (left-- <= 0) process.exit(0);
   try {
     steps[random(steps.length)]?.();
-    setImmediate(work);
   } catch (error) {
-    process.stdout.write(`failed ${error instanceof Error ? error.message : String(error)}\n`);
-    process.exit(3);
+    say(`failed ${messageOf(error)}`);
+    if (count === undefined) process.exit(3);
   }
+  setImmediate(work);
 };
 work();

@@ -1,5 +1,6 @@
 // What one record costs a mediator: made, numbered, written to the session's journal with one write(2), beside the
-// floor: that write(2) alone, of the same bytes. Run:
+// floor: that write(2) alone, of the same bytes. Once with a process that goes on doing the same, once with another
+// process each time. Run:
 //   bash daemon/scripts/node24.sh test/bench/journal.ts
 import { closeSync, mkdtempSync, openSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,12 +28,12 @@ const record: NewRecord = {
 const directory = mkdtempSync(join(tmpdir(), 'cordon-bench-'));
 
 /** Microseconds of processor time a call, the best of some rounds. */
-function cost(work: () => void): string {
+function cost(work: (i: number) => void): string {
   let best = Infinity;
   let kernel = 0;
   for (let round = 0; round < rounds; round++) {
     const cpu = process.cpuUsage();
-    for (let i = 0; i < count; i++) work();
+    for (let i = 0; i < count; i++) work(i);
     const { user, system } = process.cpuUsage(cpu);
     if (user + system >= best) continue;
     best = user + system;
@@ -46,8 +47,13 @@ try {
   const fd = openSync(path, 'a', 0o600);
   const shared = new SharedArrayBuffer(SHARED.words * 8);
   const writer = new JournalWriter({ fd, session: 'abcd2345', shared }, 'enforce', 1);
-  console.log(`journal: ${cost(() => void writer.append(record))}`);
-  const bytes = Math.round(statSync(path).size / (count * rounds));
+  console.log(
+    `journal, alike: ${cost((i) => void writer.append({ ...record, object: `/home/user/projects/example/src/module-${i}.ts` }))}`,
+  );
+  const { process: first } = record;
+  const other = (i: number): NewRecord => ({ ...record, process: { ...first, pid: 4711 + i } });
+  console.log(`journal, each by another process: ${cost((i) => void writer.append(other(i)))}`);
+  const bytes = Math.round(statSync(path).size / (2 * count * rounds));
   closeSync(fd);
   const floorFd = openSync(join(directory, 'floor'), 'a', 0o600);
   const appender = new Appender(floorFd);

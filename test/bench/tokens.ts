@@ -14,10 +14,12 @@ import {
   KeyRing,
   softwareKeeper,
   TokenAuthority,
+  tpmKeeper,
   wishOf,
 } from '../../daemon/tokens/mod.ts';
 import type { Minted, SessionView, SigningAlgorithm } from '../../daemon/tokens/mod.ts';
 import { newProofKey } from '../../daemon/wire/mod.ts';
+import { noSwtpm, startSwtpm } from '../support/swtpm.ts';
 
 const warm = 200;
 const count = 700;
@@ -64,11 +66,15 @@ async function timed<T>(
   return { times, results };
 }
 
-async function bench(algorithm: SigningAlgorithm): Promise<void> {
+async function bench(
+  algorithm: SigningAlgorithm,
+  keeper = softwareKeeper(algorithm),
+  where = '',
+): Promise<void> {
   const directory = mkdtempSync(join(tmpdir(), 'cordon-bench-'));
   const now = Date.now;
   const audit = openAudit(join(directory, 'cordon.db'), { now });
-  const ring = await KeyRing.open(join(directory, 'keys.json'), softwareKeeper(algorithm), now());
+  const ring = await KeyRing.open(join(directory, 'keys.json'), keeper, now());
   const authority = new TokenAuthority({
     ring,
     store: audit.tokens,
@@ -95,7 +101,7 @@ async function bench(algorithm: SigningAlgorithm): Promise<void> {
     });
   };
   const minted = await timed(count, () => authority.mint(view, wishOf(wish), key.thumbprint));
-  show(`mint, ${algorithm}`, minted.times);
+  show(`mint, ${algorithm}${where}`, minted.times);
   const recorded = await timed(count, async (i) => {
     record(minted.results[i]!);
   });
@@ -123,3 +129,9 @@ console.log('$ bash daemon/scripts/node24.sh test/bench/tokens.ts');
 console.log(`${'tokens'.padEnd(44)}${'p50 ms'.padStart(9)}${'p99 ms'.padStart(9)}`);
 await bench('EdDSA');
 await bench('ES256');
+if (noSwtpm === undefined) {
+  const endings: (() => unknown)[] = [];
+  const swtpm = await startSwtpm({ teardown: (work) => void endings.push(work) }, { certified: false });
+  await bench('ES256', tpmKeeper(swtpm.open(), 'software'), ', in a software TPM');
+  for (const end of endings.toReversed()) await end();
+}

@@ -1,5 +1,5 @@
 // How fast a log is verified: leaf hashes, chain, tree, tiles and checkpoints of a database on the disk, by the threads
-// that `cordon audit verify` uses. Run:
+// that `cordon audit verify` uses; then the same while the journal is still there and is held against its entries. Run:
 //   bash daemon/scripts/node24.sh test/bench/verify.ts [entries]
 import { appendFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,7 +12,8 @@ import { sampleRecord, sampleSession } from '../support/records.ts';
 const session = 'abcd2345';
 const count = Number(process.argv[2] ?? 300_000);
 
-async function logOf(database: string): Promise<void> {
+/** `ended`: the session is over, and its journal gone. */
+async function logOf(database: string, ended: boolean): Promise<void> {
   const journal = `${database}.journal`;
   const audit = openAudit(database, { now: Date.now });
   audit.registry.add(sampleSession(session), journal);
@@ -25,13 +26,13 @@ async function logOf(database: string): Promise<void> {
     await audit.spool.drain(session);
     audit.tend();
   }
+  if (ended) await audit.spool.finish(session);
   audit.close();
 }
 
-const directory = mkdtempSync(join(tmpdir(), 'cordon-bench-'));
-try {
-  const database = join(directory, 'cordon.db');
-  await logOf(database);
+async function measure(directory: string, ended: boolean): Promise<string> {
+  const database = join(directory, ended ? 'ended.db' : 'running.db');
+  await logOf(database, ended);
   const { publicKey } = softwareSigner(`${database}.key`);
   const cpu = process.cpuUsage();
   const began = performance.now();
@@ -40,9 +41,13 @@ try {
   const { user, system } = process.cpuUsage(cpu);
   if (!ok || entries !== count) throw new Error('the log does not verify');
   const rate = Math.round((count / took) * 1000).toLocaleString('en');
-  console.log(
-    `verify: ${rate} entries/s, ${((user + system) / count).toFixed(1)} µs of processor time each (${count} entries)`,
-  );
+  return `${rate} entries/s, ${((user + system) / count).toFixed(1)} µs of processor time each (${count} entries)`;
+}
+
+const directory = mkdtempSync(join(tmpdir(), 'cordon-bench-'));
+try {
+  console.log(`verify: ${await measure(directory, true)}`);
+  console.log(`verify, with the journal of a session that runs: ${await measure(directory, false)}`);
 } finally {
   rmSync(directory, { recursive: true });
 }

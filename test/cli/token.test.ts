@@ -96,6 +96,20 @@ t.test('a token is verified by a stranger with files alone, and a refusal says w
   });
 });
 
+t.test('with --replay a second call knows what the first one saw', async (t) => {
+  const { directory, token, tokenFile, jwks, proofKey } = await files(t);
+  const seen = join(directory, 'seen.db');
+  const base = ['token', 'verify', tokenFile, '--jwks', jwks, '--issuer', issuer, '--audience', audience];
+  const prove = () => proofKey.prove({ method: 'POST', url, token, now: Date.now() });
+  const show = (proof: string) =>
+    cordon([...base, '--proof', proof, '--method', 'POST', '--url', url, '--replay', seen, '--json']);
+  const proof = prove();
+  t.match(JSON.parse((await show(proof)).stdout), { ok: true });
+  t.match(JSON.parse((await show(proof)).stdout), { ok: false, why: 'replayed' });
+  t.match(JSON.parse((await show(prove())).stdout), { ok: false, why: 'used-up' });
+  t.match(await cordon([...base, '--replay', seen]), { status: 2, stderr: /none is shown/ });
+});
+
 t.test('a key set is fetched from this machine, and from no other', async (t) => {
   const { tokenFile, jwksText } = await files(t);
   const server = createServer((_, response) => response.end(jwksText)).listen(0, '127.0.0.1');

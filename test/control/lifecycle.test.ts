@@ -1,7 +1,9 @@
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { startDaemon, until } from '../support/daemon.ts';
+import { temporaryDirectory } from '../support/temporary.ts';
 
 if (process.getuid?.() !== 0) t.bailout('these tests need root');
 
@@ -9,7 +11,9 @@ t.test(
   'a run becomes a session, whose records are there when asked for, and which leaves nothing behind',
   async (t) => {
     const daemon = await startDaemon(t);
-    const id = await daemon.run({ FAKE_RECORDS: '10' }, { argv: [Buffer.from('sleep'), Buffer.from('0.3')] });
+    const gate = join(temporaryDirectory(t), 'gate');
+    execFileSync('mkfifo', [gate]);
+    const id = await daemon.run({ FAKE_RECORDS: '10' }, { argv: [Buffer.from('cat'), Buffer.from(gate)] });
     t.match(id, /^[a-z2-7]{8}$/);
     t.equal(statSync(join(daemon.runDir, 'sessions', id)).mode & 0o777, 0o711);
     t.match(await daemon.session(id), {
@@ -17,7 +21,7 @@ t.test(
       user: 'nobody',
       profile: 'open',
       mode: 'enforce',
-      argv: ['sleep', '0.3'],
+      argv: ['cat', gate],
       layers: [
         { layer: 'landlock', effective: true },
         { layer: 'seccomp', effective: true },
@@ -25,6 +29,7 @@ t.test(
     });
     t.equal((await daemon.records({ session: id })).length, 11, 'launch and ten');
     t.equal((await daemon.records({ session: id, deniedOnly: true })).length, 5);
+    writeFileSync(gate, '');
     await until(async () => (await daemon.session(id)).ended > 0);
     t.match(await daemon.session(id), { state: 'ended', exitCode: 0, allowed: 7, denied: 5, processes: 0 });
     t.notOk(existsSync(join(daemon.runDir, 'sessions', id)));

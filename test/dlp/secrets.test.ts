@@ -162,6 +162,22 @@ t.test('taking secrets out of any text leaves the rest as it was', async () => {
   );
 });
 
+t.test('the quick look for words passes no secret over', async () => {
+  const anyCase = fc.constantFrom<(text: string) => string>(
+    (text) => text,
+    (text) => text.toLowerCase(),
+    (text) => text.toUpperCase(),
+  );
+  fc.assert(
+    fc.property(mixture, anyCase, (given, change) => {
+      const text = change(given);
+      const some = patterns.some(({ form }) => [...text.matchAll(form)].length > 0);
+      assert.ok(!some || secretsIn(text).length > 0);
+    }),
+    { numRuns: 1500 },
+  );
+});
+
 t.test(
   'no pattern repeats without bound, or repeats a repetition: time grows with the text alone',
   async (t) => {

@@ -1,6 +1,7 @@
 // What is at the other end of a tunnel, in the tests.
 import { once } from 'node:events';
 import { createServer as createHttp, type RequestListener } from 'node:http';
+import { createServer as createHttps, type ServerOptions } from 'node:https';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import * as tls from 'node:tls';
 
@@ -49,6 +50,13 @@ export const plain = (address: string, port: number, talk: (socket: Socket) => v
 
 export const http = (address: string, port: number, listener: RequestListener): Promise<Listening> =>
   listening(createHttp(listener), address, port);
+
+export const https = (
+  address: string,
+  port: number,
+  options: ServerOptions,
+  listener: RequestListener,
+): Promise<Listening> => listening(createHttps(options, listener), address, port);
 
 /** Begins TLS over a connection that is there already; rejects with the alert's error. */
 export function startTls(socket: Socket, servername?: string): Promise<tls.TLSSocket> {

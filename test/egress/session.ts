@@ -9,7 +9,14 @@ import { fileURLToPath } from 'node:url';
 import * as dns from 'dns-packet';
 import { libc } from '../../native-bindings/linux/libc.ts';
 import { landlock, sockets } from '../../native-bindings/linux/mod.ts';
-import type { CapabilitySet, Effect, Mode, NewRecord, TokenDemand } from '../../daemon/model/mod.ts';
+import type {
+  CapabilitySet,
+  Effect,
+  Mode,
+  NewRecord,
+  TokenDemand,
+  Upstream,
+} from '../../daemon/model/mod.ts';
 
 export const alpha = '93.184.216.34';
 export const beta = '93.184.216.35';
@@ -37,6 +44,7 @@ export interface Grant {
   readonly host: string;
   readonly port: number;
   readonly token?: TokenDemand;
+  readonly upstream?: Upstream;
 }
 
 export function capabilities(
@@ -56,12 +64,13 @@ export function capabilities(
     ],
     files: [],
     exec: [],
-    network: grants.map(({ effect, host, port, token }, i) => ({
+    network: grants.map(({ effect, host, port, token, upstream }, i) => ({
       rule: i + 1,
       effect: effect ?? 'allow',
       host,
       port,
       ...(token === undefined ? {} : { token }),
+      ...(upstream === undefined ? {} : { upstream }),
     })),
     sockets: [],
   };
@@ -71,6 +80,8 @@ export interface SessionOptions {
   readonly set: CapabilitySet;
   readonly upstream?: readonly string[];
   readonly hosts?: Readonly<Record<string, readonly string[]>>;
+  /** PEM by file; `''`: the machine's. */
+  readonly authorities?: Readonly<Record<string, string>>;
   /** Another entry than the source, such as the bundle. */
   readonly entry?: string;
   readonly pins?: readonly {
@@ -140,8 +151,9 @@ export class Session {
       this.changed();
     });
     createInterface({ input: this.control }).on('line', (line) => this.said(JSON.parse(line)));
-    const { set, upstream = [], hosts = {}, pins = [] } = options;
-    this.begin = () => this.tell({ t: 'start', capabilitySet: set, upstream, hosts, pins, session: 'test' });
+    const { set, upstream = [], hosts = {}, pins = [], authorities = {} } = options;
+    const facts = { authorities, upstream, hosts, pins, session: 'test' };
+    this.begin = () => this.tell({ t: 'start', capabilitySet: set, ...facts });
     if (options.hold !== true) this.begin();
   }
 
@@ -190,8 +202,8 @@ export class Session {
     return socket;
   }
 
-  async policy(set: CapabilitySet): Promise<void> {
-    this.tell({ t: 'policy', capabilitySet: set });
+  async policy(set: CapabilitySet, authorities: Readonly<Record<string, string>> = {}): Promise<void> {
+    this.tell({ t: 'policy', capabilitySet: set, authorities });
     await this.until(() => this.answers.some((a) => a.t === 'policy-ack' && a.generation === set.generation));
   }
 

@@ -25,10 +25,16 @@ const hosts = {
   'plain.example.com': [alpha],
   'bearer.example.com': [beta],
 };
+const plainly = { protocol: 'plain' } as const;
 const grants = [
-  { host: 'api.example.com', port: 80, token: { audience: 'urn:api', type: 'dpop' } },
-  { host: 'files.example.com', port: 80, token: { audience: 'urn:files', type: 'upload' } },
-  { host: 'bearer.example.com', port: 80, token: { audience: 'urn:b', type: 'bearer' } },
+  { host: 'api.example.com', port: 80, token: { audience: 'urn:api', type: 'dpop' }, upstream: plainly },
+  {
+    host: 'files.example.com',
+    port: 80,
+    token: { audience: 'urn:files', type: 'upload' },
+    upstream: plainly,
+  },
+  { host: 'bearer.example.com', port: 80, token: { audience: 'urn:b', type: 'bearer' }, upstream: plainly },
   { host: 'plain.example.com', port: 80 },
   { host: 'files.example.com', port: 443, token: { audience: 'urn:files', type: 'upload' } },
 ] as const;

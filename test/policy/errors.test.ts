@@ -35,6 +35,30 @@ const cases: Readonly<Record<string, readonly [string, Expected]>> = {
     'files:\n  - { allow: [read], in: [/x], becuase: y }\n',
     { line: 5, key: 'files[0].becuase', message: /unknown key/, fix: /because/ },
   ],
+  'an upstream that is none': [
+    'network:\n  - { allow: "a.example:80", upstream: tsl }\n',
+    { line: 5, key: 'network[0].upstream', message: /"tsl": must match pattern .*plain\|tls/ },
+  ],
+  'an upstream with a relative file': [
+    'network:\n  - { allow: "a.example:80", upstream: { protocol: tls, ca: x.pem } }\n',
+    { line: 5, key: 'network[0].upstream.ca', message: /must match pattern/ },
+  ],
+  'clear text for no token': [
+    'network:\n  - { allow: "a.example:80", upstream: plain }\n',
+    { line: 5, key: 'network[0].upstream', message: /there is no token/ },
+  ],
+  'TLS to an address': [
+    'network:\n  - { allow: "10.0.0.1:80", upstream: tls }\n',
+    { line: 5, key: 'network[0].upstream', message: /an address is granted/, fix: /grant a name/ },
+  ],
+  'TLS from any port': [
+    'network:\n  - { allow: "a.example:*", upstream: tls }\n',
+    { line: 5, key: 'network[0].upstream', message: /which port/, fix: /one port/ },
+  ],
+  'TLS for what is denied': [
+    'network:\n  - { deny: "a.example:80", upstream: tls }\n',
+    { line: 5, key: 'network[0].upstream', message: /a deny rule carries nothing/ },
+  ],
   'an unknown access': [
     'files:\n  - { allow: [reed], in: [/x] }\n',
     { line: 5, key: 'files[0].allow[0]', message: /"reed" is not one of: read, write, exec/, fix: /read/ },

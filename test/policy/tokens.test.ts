@@ -62,3 +62,33 @@ t.test('policy show has it in words', async (t) => {
   t.match(text, /tokens: for a, b, urn:api, 120s, attestation software/);
   t.match(json.tokens, { audiences: ['a', 'b', 'urn:api'] });
 });
+
+t.test('how requests leave is said by the rule, and is part of the verdict and of the digest', async (t) => {
+  const rule = (upstream: string) =>
+    `network:\n  - { allow: "api.example:80", token: { audience: "urn:api", type: dpop }, upstream: ${upstream} }\n`;
+  const of = (upstream: string) => compile('p', profiles({ p: rule(upstream) }), context).capabilitySet;
+  const obligations = (upstream: string) =>
+    createDecider(of(upstream)).network({ host: 'api.example', port: 80 }).obligations;
+  t.match(obligations('tls'), [{ kind: 'token' }, { kind: 'upstream', protocol: 'tls', port: 443 }]);
+  t.strictSame(obligations('plain')[1], { kind: 'upstream', protocol: 'plain' });
+  const own = '{ protocol: tls, port: 8443, ca: /etc/ca.pem }';
+  t.strictSame(obligations(own)[1], { kind: 'upstream', protocol: 'tls', port: 8443, ca: '/etc/ca.pem' });
+  t.equal(new Set(['tls', 'plain', own].map((each) => of(each).policyDigest)).size, 3);
+  const { text, json } = policyShow('p', profiles({ p: rule(own) }), context);
+  t.match(text, /dpop token for urn:api; TLS to port 8443, authorities of \/etc\/ca\.pem/);
+  t.match(json.rules[0], { upstream: { protocol: 'tls', port: 8443, ca: '/etc/ca.pem' } });
+  t.match(policyShow('p', profiles({ p: rule('plain') }), context).text, /in clear text/);
+});
+
+t.test('of two rules for one destination the one that asks more of requests holds', async (t) => {
+  const [free, bound] = ['{ allow: "api.example:80" }', '{ allow: "api.example:80", upstream: tls }'];
+  for (const rules of [
+    [free, bound],
+    [bound, free],
+  ]) {
+    const text = `network:\n${rules.map((rule) => `  - ${rule}\n`).join('')}`;
+    const { capabilitySet } = compile('p', profiles({ p: text }), context);
+    const verdict = createDecider(capabilitySet).network({ host: 'api.example', port: 80 });
+    t.match(verdict.obligations, [{ kind: 'upstream' }]);
+  }
+});

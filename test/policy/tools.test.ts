@@ -87,7 +87,7 @@ t.test('the smallest change allows exactly what was denied', async (t) => {
   });
   t.equal(
     change({ operation: 'create', object: '/srv/x' }).yaml,
-    'files:\n  - { allow: [write], in: ["/srv/x"] }\n',
+    'files:\n  - { allow: [write], in: ["/srv/x/."] }\n',
   );
   t.equal(
     change({ operation: 'rename', object: '/home/u/work/a', object2: '/srv/b' }).yaml,
@@ -100,12 +100,34 @@ t.test('the smallest change allows exactly what was denied', async (t) => {
   );
   t.equal(
     change({ kind: 'exec', operation: 'exec', object: '/srv/tool' }).yaml,
-    'files:\n  - { allow: [exec], in: ["/srv/tool"] }\n',
+    'files:\n  - { allow: [read, exec], in: ["/srv/tool"] }\n',
   );
   t.equal(
     change({ kind: 'connect', operation: 'connect', object: 'example.com:443' }).yaml,
     'network:\n  - { allow: "example.com:443" }\n',
   );
+  t.equal(
+    change({ kind: 'name', operation: 'answer', object: 'registry.npmjs.org', object2: '10.1.2.3' }).yaml,
+    'network:\n  - { allow: "10.1.2.3:443" }\n',
+    'a granted name in a private network: the address has to be named',
+  );
+  t.match(
+    change({
+      kind: 'connect',
+      operation: 'connect',
+      object: 'registry.npmjs.org:443',
+      rule: { id: 'builtin/egress-authority', source: { file: 'builtin', line: 0, key: 'egress-authority' } },
+    }),
+    { yaml: '', note: /what the connection itself did/ },
+  );
+  t.equal(
+    change({ kind: 'http', operation: 'GET', object: 'GET http://evil.example:80/a?b=c' }).yaml,
+    'network:\n  - { allow: "evil.example:80" }\n',
+  );
+  t.match(change({ kind: 'http', operation: 'request', object: 'what was no request' }), {
+    yaml: '',
+    note: /nothing in a profile/,
+  });
   t.equal(
     change({ kind: 'name', operation: 'lookup', object: 'example.com' }).yaml,
     'network:\n  - { allow: "example.com:443" }\n',
@@ -123,7 +145,7 @@ t.test('the smallest change allows exactly what was denied', async (t) => {
 
 t.test('an exec list that lacks the program is added to', async (t) => {
   const sources = profiles({
-    p: 'files:\n  - { allow: [exec], in: [/usr] }\nexec:\n  - { allow: [/usr/bin/ls] }\n',
+    p: 'files:\n  - { allow: [read, exec], in: [/usr] }\nexec:\n  - { allow: [/usr/bin/ls] }\n',
   });
   t.equal(
     change({ kind: 'exec', object: '/usr/bin/cat' }, 'p', sources).yaml,
@@ -146,7 +168,7 @@ t.test('for a protected file the change is the grant by name, with its risk', as
   t.match(hook.note, /outside the sandbox/);
   t.equal(
     change({ operation: 'create', object: '/home/u/.bashrc' }).yaml,
-    'files:\n  - { allow: [write], in: ["${home}/.bashrc"] }\nprotect:\n  - { grant: [shell-startup] }\n',
+    'files:\n  - { allow: [write], in: ["${home}/.bashrc/."] }\nprotect:\n  - { grant: [shell-startup] }\n',
   );
 });
 

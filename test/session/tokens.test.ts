@@ -4,19 +4,30 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import type { RequestListener } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { Server } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { notBuilt, TestCordon } from '../support/cordon.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
+import { tlsAuthority } from '../support/tls-authority.ts';
 import { notRoot, testUser } from '../support/user.ts';
 import { startExample } from '../tokens/example.ts';
 
 const skip = notRoot() ?? notBuilt() ?? false;
 const dist = fileURLToPath(new URL('../../dist/', import.meta.url));
 
-const profile = (api: number, files: number): string => `cordon: 1
+interface Ports {
+  readonly api: number;
+  readonly files: number;
+  /** Of a server that speaks TLS; the agent says http to `files` of it. */
+  readonly secure: number;
+}
+
+const profile = ({ api, files, secure }: Ports, ca: string): string => `cordon: 1
 name: tokens
 version: 1
 extends: [coding-agent]
@@ -26,11 +37,12 @@ files:
 network:
   - { allow: "api.test:${api}", token: { audience: "urn:api", type: dpop } }
   - { allow: "files.test:${files}", token: { audience: "urn:files", type: upload } }
-  - { allow: ["127.0.0.1:${api}", "127.0.0.1:${files}"] }
+  - { allow: "secure.test:${files}", token: { audience: "urn:files", type: upload }, upstream: { protocol: tls, port: ${secure}, ca: "${ca}" } }
+  - { allow: ["127.0.0.1:${api}", "127.0.0.1:${files}", "127.0.0.1:${secure}"] }
 `;
 
 /** What the agent does, as a program in its workspace. */
-const agent = (api: number, files: number): string => `
+const agent = ({ api, files, secure }: Ports): string => `
 import { createHash } from 'node:crypto';
 import { request } from 'node:http';
 import { connectAgent } from './agent-client.js';
@@ -64,13 +76,18 @@ say('revoked', await ask(destination, 'PUT', dropped.headers('PUT', destination)
 say('beyond', await cordon.token({ audience: 'urn:api', details: [
   { type: 'http', methods: ['GET'], host: 'elsewhere.test', port: 443, path: '/' },
 ] }).then(() => 'minted', (error) => error.message));
+const over = await cordon.token({ audience: 'urn:files', details: [
+  { type: 'file.upload', sha256: createHash('sha256').update('secret').digest('hex'), destination: 'https://secure.test:${secure}/up' },
+] });
+const fields = over.headers('PUT', 'https://secure.test:${secure}/up');
+say('over TLS', await ask('http://secure.test:${files}/up', 'PUT', fields, 'secret'));
 cordon.close();
 `;
 
 t.test('tokens in a session', { skip }, async (t) => {
   const user = testUser('tokens');
   const uploads: string[] = [];
-  const server = createServer((request, response) => {
+  const store: RequestListener = (request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
@@ -78,13 +95,20 @@ t.test('tokens in a session', { skip }, async (t) => {
       response.end('stored');
     });
     request.on('error', () => undefined);
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => server.close());
-  const files = (server.address() as AddressInfo).port;
+  };
+  const directory = temporaryDirectory(t);
+  const authority = tlsAuthority(directory);
+  const portOf = async (server: Server): Promise<number> => {
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    t.teardown(() => server.close());
+    return (server.address() as AddressInfo).port;
+  };
+  const files = await portOf(createServer(store));
+  const secure = await portOf(createTlsServer(authority.issue('secure.test'), store));
   const cordon = await TestCordon.start({
     settings:
-      'hosts: { api.test: [127.0.0.1], files.test: [127.0.0.1] }\ntokens: { issuer: "urn:this-machine" }\n',
+      'hosts: { api.test: [127.0.0.1], files.test: [127.0.0.1], secure.test: [127.0.0.1] }\ntokens: { issuer: "urn:this-machine" }\n',
   });
   t.teardown(() => cordon.stop().then(() => undefined));
   const api = await startExample(t, temporaryDirectory(t), {
@@ -93,12 +117,12 @@ t.test('tokens in a session', { skip }, async (t) => {
     issuer: 'urn:this-machine',
     audience: 'urn:api',
   });
-  cordon.writeProfile('tokens', profile(api, files));
+  cordon.writeProfile('tokens', profile({ api, files, secure }, join(directory, 'ca.pem')));
   const workspace = mkdtempSync(join(user.home, 'ws-'));
   t.teardown(() => rmSync(workspace, { recursive: true, force: true }));
   copyFileSync(join(dist, 'agent-client.js'), join(workspace, 'agent-client.js'));
   writeFileSync(join(workspace, 'package.json'), '{"type":"module"}');
-  writeFileSync(join(workspace, 'agent.js'), agent(api, files));
+  writeFileSync(join(workspace, 'agent.js'), agent({ api, files, secure }));
   spawnSync('chown', ['-R', `${user.uid}:${user.gid}`, workspace]);
   await new Promise((resolve) => setTimeout(resolve, 0));
   const ran = await cordon.run([process.execPath, 'agent.js'], { user, workspace, profile: 'tokens' });
@@ -124,7 +148,8 @@ t.test('tokens in a session', { skip }, async (t) => {
     t.match(said['once more'], /^403 [^]*no uses left/);
     t.match(said['another file'], /^403 [^]*not the file of the token/);
     t.match(said['revoked'], /^403 [^]*given back by the agent/);
-    t.strictSame(uploads, ['the file']);
+    t.equal(said['over TLS'], '200 stored');
+    t.strictSame(uploads, ['the file', 'secret']);
   });
 
   t.test('each of it is on record where it happened', async (t) => {
@@ -138,6 +163,7 @@ t.test('tokens in a session', { skip }, async (t) => {
       'token mint allowed urn:api',
       `http request allowed GET http://api.test:${api}/v1/x`,
       'token use allowed urn:files',
+      `http request allowed PUT https://secure.test:${secure}/up`,
       'token use denied used-up',
       'token use denied revoked',
       'token mint denied beyond-session',

@@ -1,6 +1,6 @@
 // Test process: a cordond with the mock profiles and the mock supervisor, in directories of the test's own.
 //   daemon-process.ts RUN_DIR STATE_DIR [ADMIN_GROUP [SETTINGS]]   SIGHUP reloads, SIGUSR2 reloads a broken profile
-// SETTINGS: a file of which `records` is taken.
+// Runs as one of the programs of bundled.ts. SETTINGS: a file of which `records` is taken.
 import { fileURLToPath } from 'node:url';
 import { readFileSync } from 'node:fs';
 import { parseSettings } from '../../daemon/config/settings.ts';
@@ -15,6 +15,7 @@ const [runDir, stateDir, adminGroup = 'cordon-admin', file] = process.argv.slice
 ];
 const { records } = file === undefined ? {} : parseSettings(file, readFileSync(file, 'utf8'));
 const profiles = fakeProfiles();
+const beside = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
 const daemon = new Daemon({
   settings: {
     runDir,
@@ -29,8 +30,8 @@ const daemon = new Daemon({
   },
   profiles,
   version: 'test',
-  supervisorScript: fileURLToPath(new URL('./fake-supervisor.ts', import.meta.url)),
-  uploaderScript: fileURLToPath(new URL('../../daemon/control/uploader-main.ts', import.meta.url)),
+  supervisorScript: beside('./fake-supervisor.js'),
+  uploaderScript: beside('./uploader.js'),
   now: () => Date.now(),
 });
 await daemon.start();

@@ -5,13 +5,11 @@ import { once } from 'node:events';
 import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { connect } from '../../daemon/wire/mod.ts';
 import type { Bodies, Connection, SessionInfo } from '../../daemon/wire/mod.ts';
+import { bundled } from './bundled.ts';
 import { temporaryDirectory } from './temporary.ts';
-
-const script = fileURLToPath(new URL('./daemon-process.ts', import.meta.url));
 
 export interface TestDaemon {
   readonly runDir: string;
@@ -35,6 +33,7 @@ export async function startDaemon(
   prepare: (stateDir: string) => void = () => undefined,
   settingsFile?: string,
 ): Promise<TestDaemon> {
+  const script = join(bundled('daemon'), 'daemon-process.js');
   const directory = temporaryDirectory(t);
   chmodSync(directory, 0o755);
   const runDir = join(directory, 'run');

@@ -1,14 +1,12 @@
 // cordond's half of shipping over a log of the test's own, with the real uploader process.
 import { join } from 'node:path';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { Uploads } from '../../daemon/control/uploads.ts';
 import type { NatsSink, NewRecord, OtlpSink, SinkSettings } from '../../daemon/model/mod.ts';
 import type { EntryLog, Power } from '../../daemon/uploader/mod.ts';
+import { bundled } from './bundled.ts';
 import { temporaryDirectory } from './temporary.ts';
-
-const script = fileURLToPath(new URL('../../daemon/control/uploader-main.ts', import.meta.url));
 
 export interface TestUploads {
   readonly uploads: Uploads;
@@ -26,7 +24,7 @@ export function startUploads(t: Test, log: EntryLog, sinks: readonly SinkSetting
   const uploads = new Uploads({
     sinks,
     log,
-    script,
+    script: join(bundled('uploader'), 'uploader.js'),
     logFile,
     version: '1.2.3',
     upstream: [],

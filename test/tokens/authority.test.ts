@@ -25,7 +25,13 @@ import { now as start } from './support.ts';
 
 const sha256 = 'a'.repeat(64);
 const url = 'http://files.example/up';
-const place = { host: 'files.example', port: 80, path: '/up', audience: 'urn:files' };
+const place = {
+  scheme: 'http' as const,
+  host: 'files.example',
+  port: 80,
+  path: '/up',
+  audience: 'urn:files',
+};
 const upload = { type: 'file.upload', sha256, destination: url, size: 3 };
 const get = { type: 'http', methods: ['GET', 'POST'], host: 'files.example', port: 80, path: '/v1/*' };
 

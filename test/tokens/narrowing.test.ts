@@ -104,7 +104,8 @@ t.test(
         (asked, hosts, programs, actions) => {
           const set = session(hosts, programs);
           const decider = createDecider(set);
-          if (beyondSession('https://a.example', asked, decider, set.tokens) !== undefined) return;
+          if (beyondSession('https://a.example', asked, { decider, capabilitySet: set }) !== undefined)
+            return;
           for (const each of actions) {
             if (!permits(asked, each)) continue;
             met += 1;
@@ -129,7 +130,13 @@ t.test('without a token policy, or for another audience, nothing is granted', as
   const set = session([['a.example', 80]], ['/bin/ls']);
   const asked = detailsOf([{ type: 'exec', path: '/bin/ls' }]);
   const decider = createDecider(set);
-  t.equal(beyondSession('https://a.example', asked, decider, set.tokens), undefined);
-  t.match(beyondSession('https://a.example', asked, decider, undefined), { reason: /grants no tokens/ });
-  t.match(beyondSession('https://c.example', asked, decider, set.tokens), { fix: /tokens.audiences/ });
+  t.equal(beyondSession('https://a.example', asked, { decider, capabilitySet: set }), undefined);
+  const { tokens, ...without } = set;
+  t.equal(tokens?.attestation, 'none');
+  t.match(beyondSession('https://a.example', asked, { decider, capabilitySet: without }), {
+    reason: /grants no tokens/,
+  });
+  t.match(beyondSession('https://c.example', asked, { decider, capabilitySet: set }), {
+    fix: /tokens.audiences/,
+  });
 });

@@ -4,8 +4,10 @@ import { createPublicKey } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inflateSync } from 'node:zlib';
+import fc from 'fast-check';
 import {
   calculateJwkThumbprint,
+  compactVerify,
   createLocalJWKSet,
   decodeProtectedHeader,
   EmbeddedJWK,
@@ -13,7 +15,7 @@ import {
 } from 'jose';
 import type { JSONWebKeySet } from 'jose';
 import t from 'tap';
-import { signStatusList } from '../../daemon/tokens/mod.ts';
+import { keySource, readToken, signStatusList, TokenRefused } from '../../daemon/tokens/mod.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { audience, endpoint, issuer, now, url } from './support.ts';
 
@@ -76,3 +78,52 @@ t.test('a generic JWT library accepts token, proof and status list by their spec
     );
   }
 });
+
+t.test(
+  'of changed tokens, none is accepted that jose would not accept, by signature and algorithm',
+  async (t) => {
+    for (const algorithm of ['EdDSA', 'ES256'] as const) {
+      const from = await endpoint(algorithm);
+      const other = await endpoint(algorithm === 'EdDSA' ? 'ES256' : 'EdDSA');
+      const keys = createLocalJWKSet(from.jwks as JSONWebKeySet);
+      const source = keySource(from.jwks, () => now);
+      const tokens = [await from.token(), await other.token(), await from.token({ uses: 7 })];
+      const whole = tokens[0] ?? '';
+      const characters = Array.from('AQgw_-.=+/ 0');
+      let accepted = 0;
+      const mutant = fc.oneof(
+        fc.constantFrom(...tokens),
+        fc
+          .tuple(fc.nat(whole.length - 1), fc.constantFrom(...characters))
+          .map(([at, by]) => whole.slice(0, at) + by + whole.slice(at + 1)),
+        fc.nat(whole.length).map((at) => whole.slice(0, at)),
+        fc
+          .tuple(fc.constantFrom(...tokens), fc.constantFrom(...tokens), fc.constantFrom(0, 1, 2))
+          .map(([a, b, i]) => {
+            const parts = a.split('.');
+            parts[i] = b.split('.')[i] ?? '';
+            return parts.join('.');
+          }),
+      );
+      await fc.assert(
+        fc.asyncProperty(mutant, async (token) => {
+          const ours = await readToken(token, source).then(
+            () => true,
+            (error: unknown) => {
+              if (error instanceof TokenRefused) return false;
+              throw error;
+            },
+          );
+          if (!ours) return;
+          accepted += 1;
+          const header = decodeProtectedHeader(token);
+          await compactVerify(token, await keys(header as Parameters<typeof keys>[0]), {
+            algorithms: [algorithm],
+          });
+        }),
+        { numRuns: 400 },
+      );
+      t.ok(accepted > 20, `${accepted} were accepted`);
+    }
+  },
+);

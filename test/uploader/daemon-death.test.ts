@@ -8,13 +8,15 @@ import type { SinkInfo } from '../../daemon/wire/mod.ts';
 import { startDaemon } from '../support/daemon.ts';
 import { startReceiver } from '../support/otlp/receiver.ts';
 import { randomFrom, seed } from '../support/seed.ts';
+import { killsOf, timeFor } from '../support/size.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { until } from '../support/until.ts';
 
 const skip = process.getuid?.() === 0 ? false : 'needs root: cordond does';
-const deaths = 4;
+const deaths = killsOf({ usual: 6, full: 200 });
 
-t.test(`cordond dies at random points, seed ${seed}: sinks and spool agree`, { skip }, async (t) => {
+const title = `cordond dies at ${deaths} random points, seed ${seed}: sinks and spool agree`;
+t.test(title, { skip, timeout: timeFor(deaths) }, async (t) => {
   const random = randomFrom(seed);
   const receiver = await startReceiver(t);
   const own = temporaryDirectory(t);
@@ -39,7 +41,7 @@ t.test(`cordond dies at random points, seed ${seed}: sinks and spool agree`, { s
     return answer.sinks;
   };
   const connection = await daemon.connect();
-  await connection.ask('control', { verb: 'kill', session });
+  await connection.ask('control', { verb: 'kill', session }, { deadline: 120_000 });
   connection.close();
   await until('the session has ended', async () => (await daemon.session(session)).ended > 0);
   await until('nothing lags', async () => (await sinks()).every(({ lag }) => lag === 0), {

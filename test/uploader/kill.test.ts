@@ -5,14 +5,15 @@ import { fakeLog, origin } from '../support/fake-log.ts';
 import { noNats, startNats } from '../support/nats-server.ts';
 import { startReceiver } from '../support/otlp/receiver.ts';
 import { randomFrom, seed } from '../support/seed.ts';
+import { killsOf, timeFor } from '../support/size.ts';
 import { until } from '../support/until.ts';
 import { nats, otlp, startUploads } from '../support/uploads.ts';
 
-const kills = Number(process.env['CORDON_KILLS'] ?? 8);
+const kills = killsOf({ usual: 20, full: 200 });
 
 t.test(
-  `uploader and nats-server are killed at random points, seed ${seed}`,
-  { skip: noNats() },
+  `uploader and nats-server are killed at ${kills} random points, seed ${seed}`,
+  { skip: noNats(), timeout: timeFor(kills) },
   async (t) => {
     const random = randomFrom(seed);
     const receiver = await startReceiver(t);

@@ -2,8 +2,10 @@
 import { join } from 'node:path';
 import t from 'tap';
 import { DiscardPolicy } from '@nats-io/jetstream';
+import { credsAuthenticator } from '@nats-io/transport-node';
 import { makeCertificates } from '../support/certificates.ts';
 import { fakeLog, origin } from '../support/fake-log.ts';
+import { natsOperator } from '../support/nats-operator.ts';
 import { noNats, startNats } from '../support/nats-server.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { until } from '../support/until.ts';
@@ -137,6 +139,15 @@ t.test(
   },
 );
 
+t.test('a server that takes next to nothing gets nothing passed over', { skip }, async (t) => {
+  const server = await startNats(t, 'max_payload: 100');
+  const log = fakeLog();
+  log.add(10);
+  const { info } = startUploads(t, log, [nats(server.port)]);
+  await until('it is said', () => info('fleet').error !== '');
+  t.match(info('fleet'), { next: 0, refused: 0, error: /messages of 100 bytes/, fix: /raise max_payload/ });
+});
+
 t.test('TLS with a client certificate, and a token', { skip }, async (t) => {
   const directory = temporaryDirectory(t);
   const { ca, client } = makeCertificates(directory);
@@ -164,6 +175,45 @@ t.test('TLS with a client certificate, and a token', { skip }, async (t) => {
   t.match(info('wrong-token'), { next: 0, error: /authorization/i, fix: /renew/ });
   t.match(info('strange'), { next: 0, error: /certificate/i, fix: /ca:/ });
 });
+
+t.test(
+  'a .creds file (JWT and nkey) opens a server that has an operator; others do not',
+  { skip },
+  async (t) => {
+    const directory = temporaryDirectory(t);
+    const { ca } = makeCertificates(directory);
+    const at = (name: string): string => JSON.stringify(join(directory, name));
+    const operator = natsOperator();
+    const server = await startNats(
+      t,
+      `${operator.config}\ntls { cert_file: ${at('server.pem')}, key_file: ${at('server.key')} }`,
+    );
+    const log = fakeLog();
+    log.add(20);
+    const servers = [`tls://localhost:${server.port}`];
+    const tls = { ca };
+    const credentials = operator.credentials();
+    const { info } = startUploads(t, log, [
+      nats(server.port, { servers, tls, credentials }),
+      nats(server.port, { servers, tls, credentials: operator.strange(), name: 'strange' }),
+      nats(server.port, { servers, tls, credentials: operator.credentials(1_700_000_001), name: 'expired' }),
+      nats(server.port, { servers, tls, name: 'anonymous' }),
+    ]);
+    await until('the right one delivers', () => info('fleet').next === 20, {
+      evidence: () => JSON.stringify(info('fleet')),
+    });
+    for (const name of ['strange', 'expired', 'anonymous']) {
+      await until(`${name} is turned away`, () => info(name).error !== '');
+      t.match(info(name), { next: 0, error: /authori[sz]ation|authentication|expired/i, fix: /renew/ }, name);
+    }
+    const authenticator = credsAuthenticator(credentials);
+    const stored = await server.stored('AUDIT', { authenticator, tls: { ca: ca.toString() } });
+    t.strictSame(
+      stored.map(({ id }) => id),
+      idsIn(log),
+    );
+  },
+);
 
 t.test('a second server is tried when the first is away', { skip }, async (t) => {
   const server = await startNats(t);

@@ -1,6 +1,6 @@
 // Reads one stretch of a log out of the database and has it checked. Runs on threads of its own.
 import Sqlite from 'better-sqlite3';
-import { checkSegment, hashOf, segmentSize, tileWidth } from '../../proof/mod.ts';
+import { checkSegment, hashOf, hashSize, segmentSize, tileWidth } from '../../proof/mod.ts';
 import type { Hash, SegmentResult, SegmentTask, StoredEntry } from '../../proof/mod.ts';
 import type { Database } from '../database.ts';
 
@@ -25,33 +25,93 @@ export function openReadOnly(path: string): Database {
   return db;
 }
 
-type Raw = [number, Buffer, Buffer, string | null];
+type Failed = (why: string) => void;
+
+/** Entries that are read at once. */
+const pageSize = 256;
 
 /** What cannot be read is stepped over, a little further each time. */
-function* entriesOf(
+function* entriesOf(db: Database, { base, from, to }: Stretch, failed: Failed): Generator<StoredEntry> {
+  const readPage = pageReader(db, base);
+  const readOne = oneByOne(db, base, failed);
+  for (let next = from; next < to;) {
+    const end = Math.min(next + pageSize, to);
+    const page = readPage(next, end);
+    if (page === undefined) next = yield* readOne(next, end);
+    else {
+      yield* page;
+      next = end;
+    }
+  }
+}
+
+type PageRow = [position: number, text: string | null];
+type HashesRow = [hashes: Buffer | null, sound: number | null];
+
+/** All hashes of a page come as one blob: a Buffer for each would cost more than the hashing. */
+const hashesOfPage = `SELECT CAST(group_concat(leaf || chain, '') AS BLOB),
+    sum(typeof(leaf) = 'blob' AND typeof(chain) = 'blob' AND length(leaf) = ${hashSize} AND length(chain) = ${hashSize})
+  FROM (SELECT leaf, chain FROM entries WHERE position >= ? AND position < ? ORDER BY position)`;
+
+/** Undefined when something in the page cannot be read, or is no hash: then it is read one by one. */
+function pageReader(db: Database, base: number): (from: number, to: number) => StoredEntry[] | undefined {
+  const texts = db
+    .prepare<[number, number], PageRow>(
+      'SELECT position, event FROM entries WHERE position >= ? AND position < ? ORDER BY position',
+    )
+    .raw();
+  const hashes = db.prepare<[number, number], HashesRow>(hashesOfPage).raw();
+  const both = db.transaction(
+    (from: number, to: number) => [texts.all(from, to), hashes.get(from, to)] as const,
+  );
+  return (from, to) => {
+    try {
+      const [rows, [all, sound] = [null, 0]] = both(base + from, base + to);
+      if ((sound ?? 0) !== rows.length || (all?.length ?? 0) !== rows.length * 2 * hashSize) return undefined;
+      return rows.map(([position, text], i): StoredEntry => {
+        const at = i * 2 * hashSize;
+        const leaf = all?.latin1Slice(at, at + hashSize) ?? '';
+        const chain = all?.latin1Slice(at + hashSize, at + 2 * hashSize) ?? '';
+        return { index: position - base, leaf, chain, text };
+      });
+    } catch {
+      return undefined;
+    }
+  };
+}
+
+type Raw = [number, Buffer, Buffer, string | null];
+
+/** Returns where to go on, which may be behind `to`. */
+function oneByOne(
   db: Database,
-  { base, from, to }: Stretch,
-  failed: (why: string) => void,
-): Generator<StoredEntry> {
+  base: number,
+  failed: Failed,
+): (from: number, to: number) => Generator<StoredEntry, number> {
   const rows = db
     .prepare<[number, number], Raw>(
       'SELECT position, leaf, chain, event FROM entries WHERE position >= ? AND position < ? ORDER BY position',
     )
     .raw();
-  let next = from;
-  for (let step = 1; next < to; step *= 2) {
-    try {
-      for (const [position, leaf, chain, text] of rows.iterate(base + next, base + to)) {
-        next = position - base + 1;
-        step = 1;
-        yield { index: position - base, leaf: hashOf(leaf), chain: hashOf(chain), text };
+  let step = 1;
+  return function* read(from, to) {
+    let next = from;
+    while (next < to) {
+      try {
+        for (const [position, leaf, chain, text] of rows.iterate(base + next, base + to)) {
+          next = position - base + 1;
+          step = 1;
+          yield { index: position - base, leaf: hashOf(leaf), chain: hashOf(chain), text };
+        }
+        return to;
+      } catch (error) {
+        failed(error instanceof Error ? error.message : String(error));
+        next += step;
+        step *= 2;
       }
-      return;
-    } catch (error) {
-      failed(error instanceof Error ? error.message : String(error));
-      next += step;
     }
-  }
+    return next;
+  };
 }
 
 function tilesOf(db: Database, { log, from, to }: Stretch): (Hash | undefined)[] {

@@ -1,5 +1,4 @@
 // Verifies everything that a database keeps of the log, reading only.
-import { existsSync, statSync } from 'node:fs';
 import { recordOf } from '../../ocsf/mod.ts';
 import { emptyChain, rootOf, segmentSize } from '../../proof/mod.ts';
 import type { IndexRange, NoteVerifier } from '../../proof/mod.ts';
@@ -10,6 +9,7 @@ import { logRows } from '../log-start.ts';
 import type { LogRow } from '../log-start.ts';
 import { readHead } from '../signed-head.ts';
 import { checkAll } from './crew.ts';
+import { checkJournals } from './journals.ts';
 import { logProblems, rootsAt } from './log-problems.ts';
 import type { Problem, VerifiedLog, VerifyResult } from './result.ts';
 import { checkHeads, checkKept, originOf } from './signed-heads.ts';
@@ -45,7 +45,7 @@ export async function verifyDatabase(request: VerifyRequest, progress: Progress)
       sum.entries += found.entries;
       sum.pruned += found.pruned;
     }
-    const journals = checkJournals(db);
+    const journals = checkJournals(db, `${request.database}.redaction-key`);
     problems.push(...headProblems(request.database, rows.at(-1)), ...journals.problems);
     return { ok: problems.length === 0, ...sum, journals: journals.count, logs, problems };
   } finally {
@@ -193,20 +193,4 @@ function gapOf(event: string): { readonly ranges: IndexRange[]; readonly lastHas
   } catch {
     return undefined;
   }
-}
-
-/** Journals that are still being taken in are at least as long as what was taken in. */
-function checkJournals(db: Database): { readonly count: number; readonly problems: readonly Problem[] } {
-  const rows = db
-    .prepare<[], { session: string; path: string; cursor: number }>(
-      'SELECT session, path, cursor FROM journals',
-    )
-    .all();
-  const problems = rows.flatMap(({ session, path, cursor }): Problem[] => {
-    const size = existsSync(path) ? statSync(path).size : 0;
-    if (size >= cursor) return [];
-    const detail = `the journal of ${session} has ${size} bytes, ${cursor} were taken in from it`;
-    return [{ kind: 'journal', origin: session, from: 0, to: 0, detail }];
-  });
-  return { count: rows.length, problems };
 }

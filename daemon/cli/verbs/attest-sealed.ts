@@ -2,8 +2,10 @@
 // and that the escrow key opens afterwards.
 import { writeFileSync } from 'node:fs';
 import { readText } from '../attest/files.ts';
-import { openWithEscrow, readSealed } from '../../evidence/mod.ts';
+import { openWithEscrow, readSealed, sealedIn } from '../../evidence/mod.ts';
+import type { Sealed } from '../../evidence/mod.ts';
 import { CordonError } from '../../model/mod.ts';
+import { printable } from '../text/printable.ts';
 import { textOption } from '../verb.ts';
 import type { VerbAction, VerbContext } from '../verb.ts';
 
@@ -35,8 +37,24 @@ export const attestUnseal: VerbAction = async (context) => {
   return done(context, Buffer.from(data, 'base64'));
 };
 
-export const attestRecover: VerbAction = (context) => {
-  const sealed = readSealed(readText(operand(context), 'the sealed file'));
-  const key = readText(needed(context, 'key'), 'the escrow key');
-  return Promise.resolve(done(context, openWithEscrow(sealed, key)));
+const opened = (context: VerbContext, sealed: Sealed): Buffer =>
+  openWithEscrow(sealed, readText(needed(context, 'key'), 'the escrow key'));
+
+/** cordond's own keys. The escrow key stays in this process. */
+async function recoverKeys(context: VerbContext): Promise<number> {
+  const content = textOption(context, 'content');
+  const given =
+    content === undefined
+      ? opened(context, readSealed(await ask(context, 'keys', '')))
+      : Buffer.from(readText(content, 'the recovered keys'));
+  const text = await ask(context, 'recover', given.toString('base64'));
+  const { reason } = JSON.parse(text) as { reason: string };
+  context.out(context.json ? text : `the keys of cordond are open: ${printable(reason)}`);
+  return 0;
+}
+
+export const attestRecover: VerbAction = async (context) => {
+  const [file] = context.operands;
+  if (file === undefined) return recoverKeys(context);
+  return done(context, opened(context, sealedIn(readText(file, 'the sealed file'))));
 };

@@ -13,7 +13,14 @@ interface Tpm {
   readonly firmware: string;
   readonly lockout: { readonly failures: number; readonly limit: number; readonly locked: boolean };
 }
+export interface Keys {
+  readonly held: 'tpm' | 'file';
+  readonly locked: boolean;
+  readonly reason: string;
+  readonly fix: string;
+}
 interface Shown {
+  readonly keys: Keys;
   readonly state: AttestationState;
   readonly enrolled: boolean;
   readonly tpm: Tpm | null;
@@ -30,18 +37,24 @@ const tpmText = ({ kind, manufacturer, vendor, firmware, name }: Tpm): string =>
 const lockoutText = ({ failures, limit, locked }: Tpm['lockout']): string =>
   `${locked ? 'LOCKED OUT, ' : ''}${failures} of ${limit} failed authorisations`;
 
+const keysText = ({ held, locked, reason, fix }: Keys): string => {
+  if (held === 'file') return `in files: ${reason}`;
+  return locked ? `LOCKED: ${reason} (${fix})` : reason;
+};
+
 export const attestStatus: VerbAction = async ({ daemon, json, now, out, colours }) => {
   const { text } = await daemon.ask('attest', { verb: 'status' }, 'attestAnswer');
   if (json) {
     out(text);
     return 0;
   }
-  const { state, enrolled, tpm } = JSON.parse(text) as Shown;
+  const { state, enrolled, tpm, keys } = JSON.parse(text) as Shown;
   const rows = [
     ['tpm', tpm === null ? 'none' : printable(tpmText(tpm))],
     ...(tpm === null ? [] : [['lockout', lockoutText(tpm.lockout)]]),
     ['enrolled', enrolled ? 'yes' : 'no: cordon attest enroll'],
     ['attested', printable(verdictText(state, now))],
+    ['keys', printable(keysText(keys))],
   ];
   out(
     ...columns([], rows, (cell, column, row) =>

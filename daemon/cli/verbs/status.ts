@@ -17,6 +17,14 @@ function attestationRow(json: string): string[][] {
   return [['attested', printable(`${verdict}${by}: ${reason}`)]];
 }
 
+/** Only what somebody has to act on. */
+function keysRow(json: string): string[][] {
+  const { keys } = more(json) as {
+    readonly keys?: { readonly locked: boolean; readonly reason: string; readonly fix: string };
+  };
+  return keys?.locked === true ? [['keys', printable(`LOCKED: ${keys.reason} (${keys.fix})`)]] : [];
+}
+
 export const status: VerbAction = async ({ daemon, json, colours, now, out }) => {
   const answer = await daemon.ask('status', {}, 'statusAnswer');
   const { version, pid, started, sessions, killed, records, denied } = answer;
@@ -43,6 +51,7 @@ export const status: VerbAction = async ({ daemon, json, colours, now, out }) =>
     ['sessions', String(sessions)],
     ['records', `${records}, ${denied} of them denied`],
     ...attestationRow(answer.json),
+    ...keysRow(answer.json),
   ];
   out(
     ...columns([], rows, (cell, column, row) =>

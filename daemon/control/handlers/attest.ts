@@ -5,7 +5,8 @@ import { message } from '../../wire/mod.ts';
 import { daemonStream } from '../../audit/mod.ts';
 import type { AdminContext, AdminHandler } from '../admin-table.ts';
 
-type Verb = 'status' | 'enrol' | 'activate' | 'keep' | 'quote' | 'result' | 'seal' | 'open';
+type Verb =
+  'status' | 'enrol' | 'activate' | 'keep' | 'quote' | 'result' | 'seal' | 'open' | 'keys' | 'recover';
 type Act = (context: AdminContext, text: string) => Promise<string>;
 
 const { stringify } = JSON;
@@ -13,7 +14,8 @@ const { stringify } = JSON;
 async function status({ daemon }: AdminContext): Promise<string> {
   const { attestation } = daemon;
   const facts = await attestation.facts();
-  return stringify({ state: shown(attestation.state), enrolled: attestation.enrolled, tpm: facts ?? null });
+  const { state, enrolled, keys } = attestation;
+  return stringify({ state: shown(state), enrolled, tpm: facts ?? null, keys });
 }
 
 /** The token itself is long, and nobody's business here. */
@@ -31,6 +33,11 @@ const verbs: Readonly<Record<Verb, Act>> = {
   result: async ({ daemon }, token) => stringify(shown(await daemon.attestation.result(token))),
   seal: ({ daemon }, data) => daemon.attestation.seal(data),
   open: ({ daemon }, sealed) => daemon.attestation.open(sealed),
+  keys: ({ daemon }) => Promise.resolve(daemon.attestation.sealedKeys),
+  recover: async ({ daemon }, content) => {
+    await daemon.attestation.recover(content);
+    return stringify(daemon.attestation.keys);
+  },
 };
 const isVerb = (verb: string): verb is Verb => Object.hasOwn(verbs, verb);
 

@@ -1,6 +1,7 @@
 // audit export: entries of the log with what proves them, as the lines of an export file (proof/export.ts). A stretch of
 // time is exported whole; any other choice brings an inclusion proof for each entry.
 import { hostname } from 'node:os';
+import { daemonStream } from '../../audit/mod.ts';
 import type { Audit, ExportFrame, SearchRequest } from '../../audit/mod.ts';
 import { CordonError } from '../../model/mod.ts';
 import type { SessionRecord } from '../../model/mod.ts';
@@ -31,11 +32,31 @@ export const exportLog: AdminHandler<'exportLog'> = async (context, body, reply)
   const { from, to } = daemon.audit.stretch(filter.since, filter.until);
   const chosen = Object.keys(filter).some((key) => key !== 'since' && key !== 'until');
   const frame = frameOf(daemon.audit, { from, to, chosen, host: hostname() });
+  recordExport(context, from, to, chosen);
   await sendEntries(daemon.audit, frame, { from, to, filter: chosen ? filter : undefined }, reply);
   send(reply, [frame.trailer], to - from, to - from, true);
   send(reply, [], to - from, to - from, false);
   return undefined;
 };
+
+/** Who took a copy of the log, and of what. Behind what is exported; a full disk does not keep anybody from looking. */
+function recordExport(
+  { daemon, actor }: Parameters<AdminHandler<'exportLog'>>[0],
+  from: number,
+  to: number,
+  chosen: boolean,
+): void {
+  daemon.note(daemonStream, {
+    kind: 'log',
+    operation: 'export',
+    object: to > from ? `${from}-${to - 1}` : 'nothing',
+    disposition: 'observed',
+    layer: 'daemon',
+    reason: `exported by ${actor.name}${chosen ? ', a choice of it' : ''}`,
+    process: { pid: actor.pid },
+    detail: { actor: actor.name, uid: actor.uid, from, to },
+  });
+}
 
 function frameOf(audit: Audit, request: Parameters<Audit['exportFrame']>[0]): ExportFrame {
   try {

@@ -25,6 +25,7 @@ export const status: AdminHandler<'status'> = ({ daemon, actor }) => {
       defaultProfile: daemon.settings.defaultProfile,
       adminGroup: daemon.settings.adminGroup,
       attestation: { ...daemon.attestation.state, result: undefined },
+      keys: daemon.attestation.keys,
     }),
   });
 };

@@ -96,21 +96,24 @@ async function addressesOf(parts: ResolverParts, query: Query): Promise<Found | 
 async function handOut(parts: ResolverParts, query: Query, found: Found): Promise<Reply> {
   const judge = parts.judge();
   const kept: string[] = [];
-  const dropped: Judgement[] = [];
+  const dropped: { readonly judged: Judgement; readonly address: string }[] = [];
   for (const text of found.addresses) {
     const address = canonical(text) ?? text;
     const judged = judge.answer(query.name, address);
     // A v4-mapped address in an AAAA answer has become a v4 address: it has no business there.
     if (judged.pass && familyOf(address) === (query.type === typeA ? 4 : 6)) kept.push(address);
     else if (judged.pass)
-      dropped.push(judge.refuse(protocolRule, `${text} in an answer of the other family`));
-    else dropped.push(judged);
+      dropped.push({
+        judged: judge.refuse(protocolRule, `${text} in an answer of the other family`),
+        address,
+      });
+    else dropped.push({ judged, address });
   }
-  const ids = await Promise.all(dropped.map((judged) => recordDropped(parts.recorder, query, judged)));
+  const ids = await Promise.all(dropped.map((each) => recordDropped(parts.recorder, query, each)));
   if (kept.length === 0) {
     if (dropped.length === 0)
       return { rcode: found.rcode === rcode.nxDomain ? rcode.nxDomain : rcode.noError };
-    return blocked(dropped[0]!, ids[0], rcode.noError);
+    return blocked(dropped[0]!.judged, ids[0], rcode.noError);
   }
   const ttl = clampTtl(found.ttl);
   parts.pins.add(query.name, kept, ttl);
@@ -118,10 +121,15 @@ async function handOut(parts: ResolverParts, query: Query, found: Found): Promis
   return { rcode: rcode.noError, addresses: kept, ttl };
 }
 
-function recordDropped(recorder: Recorder, query: Query, judged: Judgement): Promise<string | undefined> {
+function recordDropped(
+  recorder: Recorder,
+  query: Query,
+  { judged, address }: { readonly judged: Judgement; readonly address: string },
+): Promise<string | undefined> {
   return recorder.record({
     ...recordOf(judged, 'name', 'answer', 'resolver'),
     object: query.name,
+    object2: address,
     detail: { type: typeName(query.type) },
   });
 }

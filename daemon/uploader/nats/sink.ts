@@ -16,6 +16,8 @@ import { requireStream } from './stream.ts';
 
 /** Bytes of headers and protocol, beside the payload, that count towards the server's limit. */
 const overhead = 1024;
+/** A server that takes less than this takes no record at all: it is no reason to pass over all of them. */
+const leastPayload = 4096;
 
 interface Live {
   readonly connection: NatsConnection;
@@ -32,14 +34,21 @@ export function natsSink(settings: NatsSink, origin: string, addresses: Addresse
   const open = async (): Promise<Live> => {
     if (live !== undefined && !live.connection.isClosed()) return live;
     const connection = await dial(settings, addresses, attempts++);
+    const maxPayload = connection.info?.max_payload ?? 1024 * 1024;
     try {
+      if (maxPayload < leastPayload)
+        throw new SinkError(
+          `the server takes messages of ${maxPayload} bytes at most, which is less than a record`,
+          {
+            fix: 'raise max_payload of nats-server: 1MB is its default',
+          },
+        );
       await requireStream(await jetstreamManager(connection, { timeout: settings.timeout }), settings);
     } catch (error) {
       await connection.close();
       throw explain(error, settings);
     }
     if (closed) await connection.close();
-    const maxPayload = connection.info?.max_payload ?? 1024 * 1024;
     live = { connection, publisher: jetstream(connection, { timeout: settings.timeout }), maxPayload };
     return live;
   };

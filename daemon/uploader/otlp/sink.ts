@@ -11,6 +11,8 @@ import type { LogOrigin } from './encode.ts';
 
 /** Records refused alone, one after the other: then it is not the records. */
 const refusedInARow = 3;
+/** Bytes from which on a record may be too large. Most have a fifth of it: who calls those too large refuses everything. */
+const large = 8192;
 
 export function otlpSink(
   settings: Pick<OtlpSink, 'headers' | 'token'>,
@@ -41,7 +43,8 @@ export function otlpSink(
       return undefined;
     }
     if (!(error instanceof BadRequest)) return error;
-    if (entries.length === 1) return tally.refuse(error);
+    const [first] = entries;
+    if (entries.length === 1 && first !== undefined) return tally.refuse(error, first.text.length >= large);
     const half = Math.ceil(entries.length / 2);
     chunk = Math.max(1, half);
     return (await sendSome(entries.slice(0, half), tally)) ?? (await sendSome(entries.slice(half), tally));
@@ -93,11 +96,11 @@ class Tally {
   }
 
   /** One record that was refused alone. An error when it looks as if everything was. */
-  refuse(error: SinkError): SinkError | undefined {
+  refuse(error: SinkError, isLarge: boolean): SinkError | undefined {
     this.refusal = error;
     this.suspects += 1;
     // Too large by the collector's own word is no guess.
-    if (error instanceof BadRequest && error.tooLarge) this.#settleSuspects();
+    if (isLarge && error instanceof BadRequest && error.tooLarge) this.#settleSuspects();
     return this.suspects >= refusedInARow ? error : undefined;
   }
 

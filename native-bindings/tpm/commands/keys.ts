@@ -39,22 +39,41 @@ export async function createPrimary(
   return { handle, publicArea, name: nameOf(readPublic(publicArea)) };
 }
 
+export interface CreateOptions {
+  readonly authorisation?: Authorisation;
+  /** To seal. */
+  readonly data?: Uint8Array;
+  /** What the creation data shall say for good: at most a digest. */
+  readonly outsideInfo?: Uint8Array;
+  readonly creationPcrs?: PcrSelection;
+}
+
+export interface Created extends Wrapped {
+  /** TPMS_CREATION_DATA. */
+  readonly creationData: Buffer;
+  /** TPMT_TK_CREATION: the TPM's own word that it created the object from these data. */
+  readonly ticket: Buffer;
+}
+
 /** With a salted session the sealed data do not show on the bus. */
 export async function create(
   transport: Transport,
   parent: Entity,
   template: Buffer,
-  { authorisation = noPassword, data = empty }: { authorisation?: Authorisation; data?: Uint8Array } = {},
-): Promise<Wrapped> {
+  { authorisation = noPassword, data = empty, outsideInfo = empty, creationPcrs }: CreateOptions = {},
+): Promise<Created> {
   const concealed = authorisation.session !== undefined && authorisation.session.key.length > 0;
+  const selection = creationPcrs === undefined ? noSelection : writeSelection([creationPcrs]);
   const { reader } = await execute(transport, {
     code: CC.Create,
     entities: [parent],
     authorisations: [authorisation],
-    parameters: concat(sensitive(data), put.sized(template), put.sized(empty), noSelection),
+    parameters: concat(sensitive(data), put.sized(template), put.sized(outsideInfo), selection),
     ...(concealed ? { conceal: 'command' as const } : {}),
   });
-  return { privateArea: reader.sized(), publicArea: reader.sized() };
+  const [privateArea, publicArea, creationData] = [reader.sized(), reader.sized(), reader.sized()];
+  reader.sized(64); // its digest, which anybody can work out
+  return { privateArea, publicArea, creationData, ticket: reader.rest() };
 }
 
 export async function load(
@@ -136,6 +155,23 @@ export async function certify(
     entities: [object, key],
     authorisations: [noPassword, noPassword],
     parameters: concat(put.sized(qualifying), ownScheme),
+  });
+  return { attest: reader.sized(), signature: reader.rest() };
+}
+
+/** `key` says that the TPM itself created `object`, from creation data with this digest. No right to `object` is needed. */
+export async function certifyCreation(
+  transport: Transport,
+  key: Entity,
+  object: Entity,
+  qualifying: Uint8Array,
+  { creationHash, ticket }: { readonly creationHash: Uint8Array; readonly ticket: Uint8Array },
+): Promise<Signed> {
+  const { reader } = await execute(transport, {
+    code: CC.CertifyCreation,
+    entities: [key, object],
+    authorisations: [noPassword],
+    parameters: concat(put.sized(qualifying), put.sized(creationHash), ownScheme, ticket),
   });
   return { attest: reader.sized(), signature: reader.rest() };
 }

@@ -34,12 +34,19 @@ export interface CertifyAttest extends Common {
   readonly name: Buffer;
   readonly qualifiedName: Buffer;
 }
+/** That the TPM itself created this object, and from what (TPMS_CREATION_INFO). */
+export interface CreationAttest extends Common {
+  readonly type: 'creation';
+  readonly name: Buffer;
+  /** Of TPMS_CREATION_DATA, by the object's name algorithm. */
+  readonly creationHash: Buffer;
+}
 /** Signed by a TPM's key, and none of the kinds that are used here. */
 export interface OtherAttest extends Common {
   readonly type: 'other';
   readonly tag: number;
 }
-export type Attest = QuoteAttest | NvAttest | CertifyAttest | OtherAttest;
+export type Attest = QuoteAttest | NvAttest | CertifyAttest | CreationAttest | OtherAttest;
 
 function flag(reader: Reader): boolean {
   const value = reader.u8();
@@ -81,6 +88,8 @@ function readBody(reader: Reader, tag: number, common: Common): Attest {
       };
     case ATTEST.CERTIFY:
       return { ...common, type: 'certify', name: reader.sized(), qualifiedName: reader.sized() };
+    case ATTEST.CREATION:
+      return { ...common, type: 'creation', name: reader.sized(), creationHash: reader.sized(64) };
     default:
       reader.rest();
       return { ...common, type: 'other', tag };

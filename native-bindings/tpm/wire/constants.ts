@@ -40,6 +40,7 @@ export const CC = {
   Startup: 0x144,
   ActivateCredential: 0x147,
   Certify: 0x148,
+  CertifyCreation: 0x14a,
   NV_Read: 0x14e,
   PolicySecret: 0x151,
   Create: 0x153,
@@ -91,7 +92,7 @@ export const NV = {
 
 export const generatedMagic = 0xff544347;
 /** TPM_ST of what an attestation key signs. */
-export const ATTEST = { NV: 0x8014, CERTIFY: 0x8017, QUOTE: 0x8018 } as const;
+export const ATTEST = { NV: 0x8014, CERTIFY: 0x8017, QUOTE: 0x8018, CREATION: 0x801a } as const;
 export const ST = { noSessions: 0x8001, sessions: 0x8002 } as const;
 
 export const PT = {

@@ -3,6 +3,7 @@
 export * from './attest.ts';
 export * from './bytes.ts';
 export * from './constants.ts';
+export * from './creation.ts';
 export * from './credential.ts';
 export * from './hash.ts';
 export * from './kdf.ts';

@@ -112,6 +112,16 @@ export const templates = {
       put.sized(Buffer.from(label).subarray(0, 32)),
       zeros(0),
     ),
+  /** The same below a parent, which makes each one another. */
+  signingChild: area(
+    ALG.ECC,
+    ALG.SHA256,
+    signing | OBJECT.noDA,
+    empty,
+    ecc(CURVE.P256, nothing, scheme(ALG.ECDSA)),
+    zeros(0),
+    zeros(0),
+  ),
   /** Data that is given out only as `policy` says. */
   sealed: (policy: Uint8Array): Buffer =>
     area(

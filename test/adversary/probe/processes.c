@@ -295,15 +295,30 @@ CASE(setuid_program) {
   char *const argv[] = {"/bin/su", "-c", "id -u", NULL};
   return run_program(argv, "0\n");
 }
+// Whether a line of /proc/self/status holds these numbers, the user's own, and no others.
+static int four_times(const char *line, unsigned id) {
+  unsigned a, b, c, d;
+  return line && sscanf(strchr(line, '\t'), "%u %u %u %u", &a, &b, &c, &d) == 4 && a == id && b == id && c == id && d == id;
+}
+static int no_capability(const char *text) {
+  const char *const sets[] = {"CapInh:\t", "CapPrm:\t", "CapEff:\t", "CapAmb:\t"};
+  for (unsigned i = 0; i < 4; i++) {
+    const char *line = strstr(text, sets[i]);
+    if (!line || strncmp(line + 8, "0000000000000000", 16) != 0) return 0;
+  }
+  return 1;
+}
 CASE(capabilities) {
   char text[4096] = {0};
   int fd = open("/proc/self/status", O_RDONLY);
   if (fd < 0 || read(fd, text, sizeof text - 1) < 0) return unsupported(errno, "no status");
-  const char *nnp = strstr(text, "NoNewPrivs:\t"), *eff = strstr(text, "CapEff:\t"), *bnd = strstr(text, "Groups:\t");
-  if (!nnp || !eff || !bnd) return unsupported(0, "status without the fields");
-  if (nnp[12] == '1' && strncmp(eff + 8, "0000000000000000", 16) == 0 && getuid() != 0)
-    return blocked(0, "NoNewPrivs %c, no capability, uid %d", nnp[12], getuid());
-  return succeeded("NoNewPrivs %c, CapEff %.16s, uid %d", nnp[12], eff + 8, getuid());
+  const char *nnp = strstr(text, "NoNewPrivs:\t");
+  if (!nnp) return unsupported(0, "status without the fields");
+  int user = getuid() != 0 && four_times(strstr(text, "Uid:\t"), getuid());
+  int group = getgid() != 0 && four_times(strstr(text, "Gid:\t"), getgid()) && getgroups(0, NULL) == 0;
+  if (nnp[12] == '1' && no_capability(text) && user && group) return blocked(0, "uid %d and nothing else", getuid());
+  return succeeded("NoNewPrivs %c, capabilities %s, user ids %s, group ids %s", nnp[12],
+                   no_capability(text) ? "none" : "some", user ? "its own" : "others", group ? "its own" : "others");
 }
 
 const struct probe_case process_cases[] = {

@@ -18,25 +18,35 @@ static long rounds(void) {
   return strstr(case_name(), "symlink-swap") ? number("rounds", 20000) : number("fewer", 2500);
 }
 
+/** `denied`: of those refused, the ones that met the other end of the race, and not a name that is not there. */
 struct tally {
-  long leaked, opened, refused;
+  long leaked, opened, refused, denied;
 };
+static void count_refusal(struct tally *tally) {
+  if (errno == EACCES || errno == EPERM) tally->denied++;
+  tally->refused++;
+}
+static void count(struct tally *tally, int result) {
+  if (result < 0) count_refusal(tally);
+  else tally->opened++;
+}
+// On one busy core the other thread may hardly run: rounds go on until the other end was met once.
+#define MOST_TIMES 4
+static int more(long round, const struct tally *tally) {
+  return round < rounds() || (round < MOST_TIMES * rounds() && tally->denied == 0 && tally->leaked == 0);
+}
 static struct outcome verdict(struct tally tally) {
   if (tally.leaked) return succeeded("%ld leaked, %ld opened, %ld refused", tally.leaked, tally.opened, tally.refused);
   return blocked(0, "0 leaked, %ld opened, %ld refused", tally.opened, tally.refused);
 }
 static void count_read(struct tally *tally, int fd) {
+  count(tally, fd);
   struct outcome outcome = read_canary(fd);
-  if (fd < 0) tally->refused++;
-  else tally->opened++;
   if (outcome.result == SUCCEEDED) tally->leaked++;
 }
 static void count_write(struct tally *tally, int fd) {
-  if (fd < 0) {
-    tally->refused++;
-    return;
-  }
-  tally->opened++;
+  count(tally, fd);
+  if (fd < 0) return;
   if (write(fd, MARK, 5) < 0) tally->refused++;
   close(fd);
 }
@@ -61,22 +71,22 @@ static struct outcome while_exchanging(struct pair pair, struct tally (*work)(vo
 }
 static struct tally read_rounds(void) {
   struct tally tally = {0};
-  for (long i = 0; i < rounds(); i++) count_read(&tally, open(scratch("name"), O_RDONLY | O_CLOEXEC));
+  for (long i = 0; more(i, &tally); i++) count_read(&tally, open(scratch("name"), O_RDONLY | O_CLOEXEC));
   return tally;
 }
 static struct tally write_rounds(void) {
   struct tally tally = {0};
-  for (long i = 0; i < rounds(); i++) count_write(&tally, open(scratch("name"), O_WRONLY | O_APPEND | O_CLOEXEC));
+  for (long i = 0; more(i, &tally); i++) count_write(&tally, open(scratch("name"), O_WRONLY | O_APPEND | O_CLOEXEC));
   return tally;
 }
 static struct tally below_rounds(void) {
   struct tally tally = {0};
-  for (long i = 0; i < rounds(); i++) count_write(&tally, open(scratch("directory/victim"), O_WRONLY | O_APPEND | O_CLOEXEC));
+  for (long i = 0; more(i, &tally); i++) count_write(&tally, open(scratch("directory/victim"), O_WRONLY | O_APPEND | O_CLOEXEC));
   return tally;
 }
 static struct tally create_rounds(void) {
   struct tally tally = {0};
-  for (long i = 0; i < rounds(); i++) {
+  for (long i = 0; more(i, &tally); i++) {
     count_write(&tally, open(scratch("directory/created"), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
     if (i % 8 == 0) unlink(scratch("directory/created"));
   }
@@ -84,14 +94,14 @@ static struct tally create_rounds(void) {
 }
 static struct tally unlink_rounds(void) {
   struct tally tally = {0};
-  for (long i = 0; i < rounds(); i++) unlink(scratch("directory/victim")) < 0 ? tally.refused++ : tally.opened++;
+  for (long i = 0; more(i, &tally); i++) count(&tally, unlink(scratch("directory/victim")));
   return tally;
 }
 static struct tally rename_rounds(void) {
   struct tally tally = {0};
-  for (long i = 0; i < rounds(); i++) {
+  for (long i = 0; more(i, &tally); i++) {
     if (i % 16 == 0) make_file(scratch("mine"), MARK);
-    rename(scratch("mine"), scratch("directory/victim")) < 0 ? tally.refused++ : tally.opened++;
+    count(&tally, rename(scratch("mine"), scratch("directory/victim")));
   }
   return tally;
 }
@@ -156,19 +166,19 @@ static struct outcome while_flipping(const char *one, const char *other, struct 
 }
 static struct tally flip_read_rounds(void) {
   struct tally tally = {0};
-  for (long i = 0; i < rounds(); i++) count_read(&tally, open(buffer, O_RDONLY | O_CLOEXEC));
+  for (long i = 0; more(i, &tally); i++) count_read(&tally, open(buffer, O_RDONLY | O_CLOEXEC));
   return tally;
 }
 static struct tally flip_write_rounds(void) {
   struct tally tally = {0};
-  for (long i = 0; i < rounds(); i++) count_write(&tally, open(buffer, O_WRONLY | O_APPEND | O_CLOEXEC));
+  for (long i = 0; more(i, &tally); i++) count_write(&tally, open(buffer, O_WRONLY | O_APPEND | O_CLOEXEC));
   return tally;
 }
 static struct tally flip_unlink_rounds(void) {
   struct tally tally = {0};
-  for (long i = 0; i < rounds(); i++) {
+  for (long i = 0; more(i, &tally); i++) {
     if (i % 16 == 0) make_file(scratch("victim"), "mine");
-    unlink(buffer) < 0 ? tally.refused++ : tally.opened++;
+    count(&tally, unlink(buffer));
   }
   return tally;
 }
@@ -198,7 +208,7 @@ CASE(flip_unlink) {
 // Named pipes are opened by the task itself: a judged one in the workspace, and one outside.
 static struct tally flip_fifo_rounds(void) {
   struct tally tally = {0};
-  for (long i = 0; i < rounds(); i++) count_write(&tally, open(buffer, O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  for (long i = 0; more(i, &tally); i++) count_write(&tally, open(buffer, O_RDWR | O_NONBLOCK | O_CLOEXEC));
   return tally;
 }
 CASE(flip_fifo) {
@@ -223,7 +233,7 @@ static int run_shared(char *const argv[], const char *path, int out) {
 static struct tally flip_exec_rounds(void) {
   struct tally tally = {0};
   char *const argv[] = {"innocent", "--who", NULL};
-  for (long i = 0; i < exec_rounds(); i++) {
+  for (long i = 0; i < exec_rounds() || (i < 4 * exec_rounds() && !tally.refused && !tally.leaked); i++) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) < 0) break;
     int status = run_shared(argv, buffer, ends[1]);

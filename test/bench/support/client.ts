@@ -1,5 +1,6 @@
 // A client of cordond inside this process: what `cordon run` does, without starting a program for it. The agent gets
-// this process's own descriptors 0, 1 and 2.
+// this process's own descriptors 0, 1 and 2. It asks as the user, as `cordon run` does: to cordond, launches of the two
+// are the same, and what it prepared after one serves the other.
 import { connect, type Connection } from '../../../daemon/wire/mod.ts';
 import { until } from '../../support/until.ts';
 import type { Stage } from './stage.ts';
@@ -7,17 +8,30 @@ import { userEnvironment } from './peers.ts';
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'utf8');
 
+/** Whoever calls connect(2) is whom the kernel names to the other side (SO_PEERCRED): the effective ids of that moment. */
+function asUser<T>(uid: number, use: () => T): T {
+  process.seteuid?.(uid);
+  try {
+    return use();
+  } finally {
+    process.seteuid?.(0);
+  }
+}
+
 export class Client {
   readonly #admin: Connection;
+  readonly #own: Connection;
   readonly #stage: Stage;
 
-  private constructor(admin: Connection, stage: Stage) {
+  private constructor(admin: Connection, own: Connection, stage: Stage) {
     this.#admin = admin;
+    this.#own = own;
     this.#stage = stage;
   }
 
   static async connect(stage: Stage): Promise<Client> {
-    return new Client(await connect(stage.cordon.socket), stage);
+    const { socket } = stage.cordon;
+    return new Client(await connect(socket), await asUser(stage.user.uid, () => connect(socket)), stage);
   }
 
   /** Resolves when supervisors wait, one of them with what is likely to come next: what a warm daemon is. */
@@ -36,14 +50,8 @@ export class Client {
     const environment = Object.entries(userEnvironment(user)).map(([name, value]) =>
       bytes(`${name}=${value}`),
     );
-    const request = {
-      profile,
-      workspace: bytes(workspace),
-      argv: argv.map(bytes),
-      environment,
-      user: user.name,
-    };
-    const { attachPath } = await this.#admin.askFor('run', request, 'runAnswer');
+    const request = { profile, workspace: bytes(workspace), argv: argv.map(bytes), environment };
+    const { attachPath } = await this.#own.askFor('run', request, 'runAnswer');
     return this.#attach(attachPath);
   }
 
@@ -63,5 +71,6 @@ export class Client {
 
   close(): void {
     this.#admin.end();
+    this.#own.end();
   }
 }

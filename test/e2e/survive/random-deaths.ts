@@ -9,11 +9,11 @@ import t, { type Test } from 'tap';
 import { processesNaming } from '../../support/leftovers.ts';
 import type { SandboxShell } from '../../support/sandbox-shell.ts';
 import { randomFrom, seed } from '../../support/seed.ts';
-import { sized } from '../../support/size.ts';
+import { killsOf, timeFor } from '../../support/size.ts';
 import { until } from '../../support/until.ts';
 import { prepare, skipReason, type Ground } from './ground.ts';
 
-const rounds = sized({ usual: 7, full: 140 });
+const rounds = killsOf({ usual: 7, full: 200 });
 const random = randomFrom(seed);
 /** Milliseconds from recovery to the next fault, at most. */
 const calm = 600;
@@ -153,7 +153,7 @@ async function checkRecords(t: Test, ground: Ground, session: string, killed: bo
   t.ok(denied.includes(`${ground.privateFile}.new`), `${session}: and the writes`);
 }
 
-t.test(`${rounds} faults by seed ${seed}`, { skip: skipReason() }, async (t) => {
+t.test(`${rounds} faults by seed ${seed}`, { skip: skipReason(), timeout: timeFor(rounds) }, async (t) => {
   let unwanted = 0;
   const servers = [
     createServer((_request, response) => response.end('granted\n')),

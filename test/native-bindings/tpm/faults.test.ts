@@ -36,7 +36,8 @@ t.test(
   { skip },
   async (t) => {
     const swtpm = await startSwtpm(t, { certified: false });
-    const tpm = swtpm.open({ deadline: 700 });
+    // Long enough for the transport's process to start on a busy machine.
+    const tpm = swtpm.open({ deadline: 10_000 });
     await tpm.use(identity);
     const { pid } = tpm;
     swtpm.signal('SIGSTOP');

@@ -7,7 +7,9 @@ import {
   readToken,
   TokenRefused,
 } from '../../../tokens/mod.ts';
+import { CordonError } from '../../../model/mod.ts';
 import type { Claims } from '../../../tokens/mod.ts';
+import type { ReplayFile } from '../../../tokens/replay-file.ts';
 import { printable } from '../../text/printable.ts';
 import { isSet, textOption, type VerbAction, type VerbContext } from '../../verb.ts';
 import { claimLines } from './inspect.ts';
@@ -29,8 +31,13 @@ async function check(context: VerbContext): Promise<Checked> {
   const status = textOption(context, 'status');
   const list = status === undefined ? undefined : await readText(status);
   const proof = textOption(context, 'proof');
+  const replay = textOption(context, 'replay');
   const options = { jwks, issuer, audience, now: () => context.now };
   if (proof === undefined && !isSet(context, 'bearer')) {
+    if (replay !== undefined)
+      throw new CordonError('config-invalid', '--replay remembers requests, and none is shown', {
+        fix: 'give --proof, --method and --url; or --bearer, --method and --url',
+      });
     const keys = keySource(jwks, options.now);
     const claims = await readToken(token, keys);
     checkStanding(claims, options);
@@ -40,18 +47,29 @@ async function check(context: VerbContext): Promise<Checked> {
     if (revoked) throw new TokenRefused('revoked', 'the token was revoked');
     return { claims, proven: false };
   }
-  const claims = await createTokenVerifier({
-    ...options,
-    bearer: isSet(context, 'bearer'),
-    ...(list === undefined ? {} : { statusList: () => list }),
-  }).verify({
+  const presented = {
     authorization: `${proof === undefined ? 'Bearer' : 'DPoP'} ${token}`,
     dpop: proof,
     method: needed(context, 'method', 'POST'),
     url: needed(context, 'url', 'https://api.example/v1/messages'),
-  });
-  return { claims, proven: proof !== undefined };
+  };
+  const seen = replay === undefined ? undefined : await rememberedIn(replay);
+  try {
+    const claims = await createTokenVerifier({
+      ...options,
+      bearer: isSet(context, 'bearer'),
+      ...(list === undefined ? {} : { statusList: () => list }),
+      ...(seen === undefined ? {} : { replay: seen }),
+    }).verify(presented);
+    return { claims, proven: proof !== undefined };
+  } finally {
+    seen?.close();
+  }
 }
+
+/** Loaded when it is asked for: the database is native code. */
+const rememberedIn = async (file: string): Promise<ReplayFile> =>
+  (await import('../../../tokens/replay-file.ts')).fileReplay(file);
 
 export const tokenVerify: VerbAction = async (context) => {
   const { json, out } = context;

@@ -1,0 +1,68 @@
+import t from 'tap';
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { eventText, templateOf } from '../../daemon/ocsf/mod.ts';
+import type { SessionRecord } from '../../daemon/model/mod.ts';
+import { hostile, record } from './arbitrary.ts';
+import { inSession, ofDaemon, sampleRecords } from './samples.ts';
+
+const context = fc.constantFrom(inSession, ofDaemon);
+const plainText = fc.stringMatching(/^[ !#-Z^-~/]{0,40}$/);
+const differing = fc.record(
+  {
+    id: fc.stringMatching(/^[a-z0-9]{1,8}-[0-9]{1,9}$/),
+    seq: fc.maxSafeNat(),
+    ms: fc.integer({ min: 0, max: 8_640_000_000_000_000 }),
+    object: fc.oneof(plainText, fc.constantFrom('', '/', '//', '/a/', 'a', '/a/b.c')),
+  },
+  { noNullPrototype: true },
+);
+const files = fc.oneof(
+  fc.constantFrom(...sampleRecords.filter(({ kind }) => kind === 'file')),
+  record.map((each): SessionRecord => ({ ...each, kind: 'file' })),
+);
+
+t.test('a template says of every record what the event of that record says', async () => {
+  let made = 0;
+  fc.assert(
+    fc.property(files, differing, differing, context, (like, first, second, where) => {
+      const [a, b] = [first, second].map(({ ms, ...rest }): SessionRecord => ({
+        ...like,
+        ...rest,
+        time: ms,
+      }));
+      assert.ok(a !== undefined && b !== undefined);
+      const template = templateOf(a, where);
+      if (template === undefined) return;
+      made += 1;
+      assert.equal(template(b), eventText(b, where, 'record'));
+      const between = { ...b, time: (b.time % 2 ** 40) + 0.125 };
+      const exact = templateOf({ ...a, time: 1.5 }, where);
+      assert.ok(exact !== undefined);
+      assert.equal(exact(between), eventText(between, where, 'record'));
+    }),
+    { numRuns: 1000 },
+  );
+  assert.ok(made > 300, `${made} templates were made`);
+});
+
+t.test('a record that says what stands for the difference gets no template', async (t) => {
+  const like = sampleRecords.find(({ kind }) => kind === 'file');
+  assert.ok(like !== undefined);
+  t.type(templateOf(like, inSession), 'function');
+  for (const reason of ['name-5f1c9be2', '4503599627370431', 'x cordon-template-5f1c9be2-id x'])
+    t.equal(templateOf({ ...like, reason }, inSession), undefined, reason);
+  t.equal(templateOf({ ...like, object: 'a"b' }, inSession), undefined);
+  t.equal(templateOf({ ...like, kind: 'exec' }, inSession), undefined);
+});
+
+t.test('whatever a journal holds gets a true template or none', async () => {
+  fc.assert(
+    fc.property(hostile, differing, (like, { ms, ...rest }) => {
+      const template = templateOf({ ...like, kind: 'file' }, inSession);
+      const other = { ...like, ...rest, kind: 'file', time: Number.isInteger(like.time) ? ms : 0.5 } as const;
+      if (template !== undefined) assert.equal(template(other), eventText(other, inSession, 'record'));
+    }),
+    { numRuns: 400 },
+  );
+});

@@ -1,0 +1,42 @@
+// What is not denied because it has no effect is said in the record of what happened.
+import t from 'tap';
+import { chownSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { notBuilt, TestCordon } from '../support/cordon.ts';
+import { notRoot, testUser } from '../support/user.ts';
+
+t.test('facts without a denial', { skip: notRoot() ?? notBuilt() ?? false }, async (t) => {
+  const user = testUser('facts');
+  const workspace = mkdtempSync(join(user.home, 'ws-'));
+  chownSync(workspace, user.uid, user.gid);
+  t.teardown(() => rmSync(workspace, { recursive: true, force: true }));
+  const cordon = await TestCordon.start();
+  t.teardown(() => cordon.stop().then(() => undefined));
+  const how = { user, workspace, profile: 'coding-agent' };
+
+  const script = 'mount --version; sleep 1000 < /dev/null > /dev/null 2>&1 &';
+  t.equal((await cordon.run(['bash', '-c', script], how)).code, 0);
+  const { session } = await cordon.sessionIn(workspace);
+  const records = await cordon.records(session);
+  const execs = records.filter(({ kind }) => kind === 'exec');
+  const of = (image: string): (typeof execs)[number] | undefined =>
+    execs.find(({ object }) => object.endsWith(image));
+  t.match(
+    of('/mount')?.detail,
+    { setId: /without effect/ },
+    'the set-user-ID bit of an image, which no_new_privs ignores',
+  );
+  t.notOk(of('/sleep')?.detail?.['setId'], 'and not where there is none');
+  t.match(
+    records.find(({ operation }) => operation === 'left-running'),
+    {
+      kind: 'session',
+      object: '1 process',
+      disposition: 'observed',
+      reason: /ended with it/,
+      // Its name is the shell's until it has begun.
+      detail: { processes: [/^\d+ (?:sleep|bash)$/] },
+    },
+    'a process that outlived the command, and ended with the session',
+  );
+});
