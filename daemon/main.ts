@@ -4,9 +4,8 @@ import { parseArgs } from 'node:util';
 import { loadSettings } from './config/settings.ts';
 import type { CommandLine } from './config/settings.ts';
 import { Daemon, LoadedProfiles, raiseFanotifyGroups } from './control/mod.ts';
-import { CordonError } from './model/mod.ts';
+import { CordonError, version } from './model/mod.ts';
 
-const version = '0.1.0';
 const usage = `usage: cordond [--run-dir DIR] [--state-dir DIR] [--config FILE] [--profiles DIR]…
                [--managed FILE]
   SIGHUP reads the profiles anew; SIGTERM stops the daemon, sessions go on.`;

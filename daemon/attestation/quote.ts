@@ -1,19 +1,35 @@
 // Evidence: statement, quote, PCR values and counter, all over one digest, in one go at the TPM.
 import { createHash } from 'node:crypto';
-import { certifyCreation, certifyNv, quote, readPcrs, TpmError } from '../../native-bindings/tpm/mod.ts';
-import type { Loaded, NvIndex, Transport } from '../../native-bindings/tpm/mod.ts';
+import {
+  certify,
+  certifyCreation,
+  certifyNv,
+  quote,
+  readPcrs,
+  TpmError,
+} from '../../native-bindings/tpm/mod.ts';
+import type { Loaded, NvIndex, Transport, Wrapped } from '../../native-bindings/tpm/mod.ts';
 import { hashNamed, pcrDigest, readAttest, readSignature } from '../../native-bindings/tpm/wire/mod.ts';
 import type { PcrSelection, PcrValues } from '../../native-bindings/tpm/wire/mod.ts';
-import { pcrsToQuote, statementDigest, statementText } from '../evidence/mod.ts';
-import type { Evidence, RecordKeyEvidence, Sealed, SignedBytes, Statement } from '../evidence/mod.ts';
+import { maxTokenKeys, pcrsToQuote, statementDigest, statementText } from '../evidence/mod.ts';
+import type {
+  Evidence,
+  RecordKeyEvidence,
+  Sealed,
+  SignedBytes,
+  Statement,
+  TokenKeyEvidence,
+} from '../evidence/mod.ts';
 import { CordonError } from '../model/mod.ts';
 import { readEventLogFile, readImaLogFile } from './measured-logs.ts';
 import type { LogPlaces } from './measured-logs.ts';
-import { withSealedObject } from './seal.ts';
+import { withWrapped } from './seal.ts';
 
 export interface QuoteOptions {
   /** What seals the key of the record's checkpoints; undefined: that key is a file. */
   readonly sealedKey?: () => Sealed | undefined;
+  /** Published token keys that are in the TPM. */
+  readonly tokenKeys?: () => readonly Wrapped[];
   readonly bank: string;
   readonly pcrs: readonly number[];
   readonly logs: LogPlaces;
@@ -52,15 +68,37 @@ async function certifiedKey(
   const creationHash = createHash('sha256').update(creation.data).digest();
   const { ticket, data: creationData } = creation;
   try {
-    const certified = await withSealedObject(transport, sealed, (object) =>
+    const certified = await withWrapped(transport, sealed, (object) =>
       certifyCreation(transport, key, object, digest, { creationHash, ticket }),
     );
     return { ...certified, publicArea: sealed.publicArea, creationData };
   } catch (error) {
-    if (error instanceof TpmError && ['INTEGRITY', 'TICKET', 'VALUE'].includes(error.response))
-      return undefined;
+    if (isUnknownHere(error)) return undefined;
     throw error;
   }
+}
+
+/** What another TPM, or this one before it was cleared, had wrapped. */
+const isUnknownHere = (error: unknown): boolean =>
+  error instanceof TpmError && ['INTEGRITY', 'TICKET', 'VALUE'].includes(error.response);
+
+/** Those that the TPM still knows. */
+async function certifiedTokenKeys(
+  transport: Transport,
+  key: Loaded,
+  wrapped: readonly Wrapped[],
+  digest: Buffer,
+): Promise<readonly TokenKeyEvidence[]> {
+  const found: TokenKeyEvidence[] = [];
+  for (const each of wrapped.slice(0, maxTokenKeys)) {
+    const certified = withWrapped(transport, each, (object) => certify(transport, object, key, digest));
+    try {
+      found.push({ ...(await certified), publicArea: each.publicArea });
+    } catch (error) {
+      if (!isUnknownHere(error)) throw error;
+    }
+  }
+  return found;
 }
 
 export async function makeEvidence(
@@ -68,7 +106,7 @@ export async function makeEvidence(
   key: Loaded,
   counter: NvIndex | undefined,
   statement: Statement,
-  { bank, pcrs, logs, sealedKey }: QuoteOptions,
+  { bank, pcrs, logs, sealedKey, tokenKeys }: QuoteOptions,
 ): Promise<Evidence> {
   const alg = hashNamed(bank);
   if (alg === undefined) throw new CordonError('config-invalid', `there is no PCR bank ${bank}`);
@@ -81,6 +119,7 @@ export async function makeEvidence(
   });
   const certified = counter === undefined ? undefined : await certifyNv(transport, key, counter, digest);
   const recordKey = await certifiedKey(transport, key, sealedKey?.(), digest);
+  const tokens = await certifiedTokenKeys(transport, key, tokenKeys?.() ?? [], digest);
   const eventLog = readEventLogFile(logs);
   // Read after the quote: the list only grows, and the quoted value is that of one of its beginnings.
   const imaLog = withIma ? readImaLogFile(logs) : undefined;
@@ -93,6 +132,7 @@ export async function makeEvidence(
     statement: text,
     ...(certified === undefined ? {} : { counter: certified }),
     ...(recordKey === undefined ? {} : { recordKey }),
+    ...(tokens.length === 0 ? {} : { tokenKeys: tokens }),
     ...(eventLog === undefined ? {} : { eventLog }),
     ...(imaLog === undefined ? {} : { imaLog }),
   };

@@ -12,7 +12,7 @@ import {
   TpmError,
   unseal,
 } from '../../native-bindings/tpm/mod.ts';
-import type { Loaded, Tpm, Transport } from '../../native-bindings/tpm/mod.ts';
+import type { Loaded, Tpm, Transport, Wrapped } from '../../native-bindings/tpm/mod.ts';
 import {
   ALG,
   ascending,
@@ -138,14 +138,14 @@ export function openKey(tpm: Tpm, sealed: Sealed): Promise<Buffer> {
 export const open = async (tpm: Tpm, sealed: Sealed): Promise<Buffer> =>
   unbox(await openKey(tpm, sealed), sealed.box);
 
-/** The sealed object, loaded: to be certified, not to be opened. */
-export const withSealedObject = <T>(
+/** An object below the storage root, loaded: to be certified, not to be used. */
+export const withWrapped = <T>(
   transport: Transport,
-  sealed: Sealed,
+  wrapped: Wrapped,
   work: (object: Loaded) => Promise<T>,
 ): Promise<T> =>
   held(
     transport,
-    held(transport, storageRoot(transport), (parent) => load(transport, parent, sealed)),
+    held(transport, storageRoot(transport), (parent) => load(transport, parent, wrapped)),
     work,
   );

@@ -4,18 +4,26 @@ import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { writeDurably } from '../../native-bindings/files/mod.ts';
 import type { Tpm } from '../../native-bindings/tpm/mod.ts';
-import { boxUp, Fields, parsed, readVaultFile, recordKeyBinding, unbox, vaultText } from '../evidence/mod.ts';
-import type { Sealed } from '../evidence/mod.ts';
+import {
+  boxUp,
+  maxSealedData,
+  readSecrets,
+  readVaultFile,
+  recordKeyBinding,
+  unbox,
+  vaultText,
+} from '../evidence/mod.ts';
+import type { Sealed, Secrets } from '../evidence/mod.ts';
 import { CordonError } from '../model/mod.ts';
-import { writeDurably } from './durable-file.ts';
 import { openKey, sealUp } from './seal.ts';
 import type { SealOptions } from './seal.ts';
 
 /** Name of the secret that signs the record: an Ed25519 key, PKCS #8 in PEM. */
 export const recordKeyName = 'record-key';
 
-export type Secrets = ReadonlyMap<string, string>;
+export type { Secrets };
 /** Where to seal, and to what; undefined: there is no TPM, or no escrow key. */
 export type SealPlace = () => { readonly tpm: Tpm; readonly options: SealOptions } | undefined;
 
@@ -30,16 +38,6 @@ const rawOf = (key: KeyObject): Buffer =>
   Buffer.from(createPublicKey(key).export({ format: 'jwk' }).x ?? '', 'base64url');
 
 const secretsText = (secrets: Secrets): Buffer => Buffer.from(JSON.stringify(Object.fromEntries(secrets)));
-
-function readSecrets(content: Buffer): Secrets {
-  const fields = new Fields('secrets', parsed('secrets', content.toString('utf8')));
-  return new Map(
-    fields.entries().map(([name, value]) => {
-      if (typeof value === 'string') return [name, value];
-      throw new CordonError('protocol', `the secret ${name} is no text`);
-    }),
-  );
-}
 
 /** Throws when the content is not that of a vault for this key. */
 function unlockedWith(content: Buffer, key: Buffer, publicKey: Buffer): Unlocked {
@@ -113,11 +111,32 @@ export class Vault {
     return this.#opened().secrets.get(name);
   }
 
+  /** Names of what is kept. Throws CordonError while it is locked. */
+  get names(): readonly string[] {
+    return [...this.#opened().secrets.keys()];
+  }
+
   /** On the disk when it returns. The TPM is not asked: the key of the box stays. */
   write(name: string, text: string): void {
+    this.#keep(new Map([...this.#opened().secrets, [name, text]]));
+  }
+
+  /** As `write`. False: there was none. */
+  remove(name: string): boolean {
+    const secrets = new Map(this.#opened().secrets);
+    if (!secrets.delete(name)) return false;
+    this.#keep(secrets);
+    return true;
+  }
+
+  #keep(secrets: Secrets): void {
     const open = this.#opened();
-    const secrets = new Map([...open.secrets, [name, text]]);
-    this.#sealed = { ...this.#sealed, box: boxUp(open.key, secretsText(secrets)) };
+    const text = secretsText(secrets);
+    if (text.length > maxSealedData)
+      throw new CordonError('limit', `the vault would hold more than ${maxSealedData} bytes`, {
+        fix: 'remove secrets that nothing uses: cordon secret list',
+      });
+    this.#sealed = { ...this.#sealed, box: boxUp(open.key, text) };
     this.#write();
     this.#open = { ...open, secrets };
   }
@@ -138,16 +157,21 @@ export class Vault {
     }
   }
 
-  /** With the content that the escrow key gave: opens, and seals to what the PCRs are now. Rejects when it does not fit. */
+  /**
+   * With the content that the escrow key gave: opens, and seals to what the PCRs are now. Rejects when it does not fit. An
+   * open vault keeps what it has: the content may be of before the last write.
+   */
   async recover(content: Buffer, place: ReturnType<SealPlace>): Promise<void> {
     const given = unlockedWith(content, Buffer.alloc(0), this.publicKey);
-    // Written since by nobody: who was locked out wrote nothing.
     if (place === undefined) throw new CordonError('unavailable', 'there is no TPM to seal with', noTpm);
     const about = recordKeyBinding(this.publicKey);
-    const { sealed, key } = await sealUp(place.tpm, content, { ...place.options, about });
-    this.#sealed = sealed;
+    const kept = this.#open ?? given;
+    const { sealed, key } = await sealUp(place.tpm, secretsText(kept.secrets), { ...place.options, about });
+    // Written while the TPM was at work.
+    const latest = this.#open ?? kept;
+    this.#sealed = latest === kept ? sealed : { ...sealed, box: boxUp(key, secretsText(latest.secrets)) };
     this.#write();
-    this.#open = { ...given, key };
+    this.#open = { ...latest, key };
   }
 }
 

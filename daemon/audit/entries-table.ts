@@ -3,6 +3,8 @@ import type { SessionRecord } from '../model/mod.ts';
 import { recordOf } from '../ocsf/mod.ts';
 import type { Database, Statement } from './database.ts';
 import { isDenial } from './log.ts';
+import { StoredEvents } from './stored-events.ts';
+import type { StoredEvent } from './stored-events.ts';
 
 /** A record as readers get it, with its outcome when that is known. */
 export interface KeptRecord {
@@ -25,18 +27,12 @@ export interface RecordsQuery {
   readonly limit: number;
 }
 
-interface Row {
+interface Row extends StoredEvent {
   readonly position: number;
-  readonly stream: string;
-  readonly seq: number;
   readonly subject: string;
   readonly disposition: string;
-  readonly time: number;
-  readonly event: string;
-}
-
-function kept({ position, subject, disposition, time, event, ...id }: Row): KeptRecord {
-  return { position, subject, denied: isDenial(disposition), time, json: jsonOf(event, id) };
+  /** Event of the outcome that came later, which says all that the first did. */
+  readonly outcome: string | null;
 }
 
 /** What is stored and is no event was changed by somebody: readers are told, and go on. */
@@ -75,16 +71,17 @@ function conditions({ subjects, deniedOnly = false }: Filter): string {
 const parameters = ({ subjects = [], since = 0 }: Filter): Record<string, unknown> =>
   subjects.length === 1 ? { since, subject: subjects[0] } : { since, subjects: JSON.stringify(subjects) };
 
-/** With the outcome when it came later: that event says all that the first did. */
-const completed = `e.position, e.stream, e.seq, e.subject, e.disposition, e.time, coalesce(o.event, e.event) AS event
+const completed = `e.position, e.stream, e.seq, e.subject, e.disposition, e.time, e.event, e.template, o.event AS outcome
   FROM entries e LEFT JOIN entries o ON o.stream = e.stream AND o.seq = e.seq AND o.part = 1`;
 
 export class EntriesTable {
   readonly #db: Database;
+  readonly #events: StoredEvents;
   readonly #known: Statement<[string, number], { part: number; settled: number }>;
 
   constructor(db: Database) {
     this.#db = db;
+    this.#events = new StoredEvents(db);
     this.#known = db.prepare('SELECT part, settled FROM entries WHERE stream = ? AND seq = ?');
   }
 
@@ -109,14 +106,14 @@ export class EntriesTable {
   byId(stream: string, seq: number): KeptRecord | undefined {
     const sql = `SELECT ${completed} WHERE e.stream = ? AND e.seq = ? AND e.part = 0 AND e.event IS NOT NULL`;
     const row = this.#db.prepare<[string, number], Row>(sql).get(stream, seq);
-    return row === undefined ? undefined : kept(row);
+    return row === undefined ? undefined : this.#kept(row);
   }
 
   /** Those of these positions that are there and not pruned, newest first. */
   at(positions: readonly number[]): KeptRecord[] {
     const sql = `SELECT ${completed} WHERE e.position IN (SELECT value FROM json_each(?))
       AND e.part = 0 AND e.event IS NOT NULL ORDER BY e.position DESC`;
-    return this.#db.prepare<[string], Row>(sql).all(JSON.stringify(positions)).map(kept);
+    return this.#db.prepare<[string], Row>(sql).all(JSON.stringify(positions)).map(this.#kept);
   }
 
   /** Position of the first record of the answer: the oldest of the latest `limit` that match. */
@@ -137,6 +134,12 @@ export class EntriesTable {
     return this.#db
       .prepare<[Record<string, unknown>], Row>(sql)
       .all({ ...parameters(filter), from, limit })
-      .map(kept);
+      .map(this.#kept);
   }
+
+  readonly #kept = (row: Row): KeptRecord => {
+    const { position, subject, disposition, time, outcome } = row;
+    const json = jsonOf(outcome ?? this.#events.text(row) ?? '', row);
+    return { position, subject, denied: isDenial(disposition), time, json };
+  };
 }

@@ -1,6 +1,8 @@
 // Entries of the log in their order, for what reads all of it: uploads and exports.
 import { base64Of, hashOf } from '../proof/mod.ts';
 import type { Database, Statement } from './database.ts';
+import { StoredEvents } from './stored-events.ts';
+import type { StoredEvent } from './stored-events.ts';
 
 export interface LogEntry {
   readonly position: number;
@@ -28,30 +30,29 @@ export interface EntriesRequest {
   readonly classes?: readonly string[];
 }
 
-interface Row {
+interface Row extends StoredEvent {
   readonly position: number;
-  readonly stream: string;
-  readonly seq: number;
   readonly part: number;
   readonly subject: string;
-  readonly time: number;
   readonly class: string;
   readonly disposition: string;
   readonly leaf: Buffer;
   readonly chain: Buffer;
-  readonly event: string | null;
 }
 
-const columns = 'position, stream, seq, part, subject, time, class, disposition, leaf, chain, event';
+const columns =
+  'position, stream, seq, part, subject, time, class, disposition, leaf, chain, event, template';
 
 export const uidOf = ({ stream, seq, part }: Pick<Row, 'stream' | 'seq' | 'part'>): string =>
   `${stream}-${seq}${part === 1 ? '.outcome' : ''}`;
 
 export class EntrySource {
+  readonly #events: StoredEvents;
   readonly #all: Statement<[number, number], Row>;
   readonly #some: Statement<[number, string, number], Row>;
 
   constructor(db: Database) {
+    this.#events = new StoredEvents(db);
     this.#all = db.prepare(`SELECT ${columns} FROM entries WHERE position > ? ORDER BY position LIMIT ?`);
     this.#some = db.prepare(
       `SELECT ${columns} FROM entries WHERE position > ? AND class IN (SELECT value FROM json_each(?))
@@ -71,7 +72,7 @@ export class EntrySource {
       class: row.class,
       disposition: row.disposition,
       time: row.time,
-      text: row.event ?? undefined,
+      text: this.#events.text(row) ?? undefined,
       leaf: base64Of(hashOf(row.leaf)),
       chain: base64Of(hashOf(row.chain)),
     }));

@@ -35,13 +35,13 @@ export class EventContexts {
 }
 
 function sessionContext({ session, uid, facts }: SessionRow): NonNullable<EventContext['session']> {
-  const { user, argv, profile, profileVersion, policyDigest, workspace } = facts;
+  const { user, argv, agentVersion = '', profile, profileVersion, policyDigest, workspace } = facts;
   const name = argv[0]?.split('/').at(-1) ?? '';
   return {
     session,
     user,
     uid,
-    agent: { name, command: argv },
+    agent: { name, command: argv, ...(agentVersion === '' ? {} : { version: agentVersion }) },
     profile,
     profileVersion,
     policyDigest,

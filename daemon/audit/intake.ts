@@ -12,9 +12,9 @@ export type KnownState = 'absent' | 'open' | 'settled';
 const stranger: Taken = { as: 'strange' };
 
 /** `known` is asked for numbers up to `highest` only: those after it are new. In the order of arrival. */
-export function sortOut(
-  read: (text: string) => ReadRecord | undefined,
-  texts: readonly string[],
+export function sortOut<T>(
+  read: (text: T) => ReadRecord | undefined,
+  texts: readonly T[],
   highest: number,
   known: (seq: number) => KnownState,
 ): Taken[] {

@@ -41,6 +41,12 @@ export class JournalReader {
     return whole ? usual : windowAt(fd, cursor, size, final, windowSize);
   }
 
+  /** Bytes that are there now; 0 for a file not there yet. */
+  size(): number {
+    const fd = this.#open();
+    return fd === undefined ? 0 : fstatSync(fd).size;
+  }
+
   close(): void {
     if (this.#fd !== undefined) closeSync(this.#fd);
     this.#fd = undefined;

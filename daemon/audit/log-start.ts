@@ -1,6 +1,7 @@
 // Where the log goes on when the daemon starts, or why it cannot: what was signed must be a beginning of what is kept.
 // When it is not (an old database was put back, the file with the signed head is lost, another key), nothing is ever
 // signed again under the old name: a new log begins, and its first record says why.
+import { closeSync, openSync, readSync } from 'node:fs';
 import { CordonError } from '../model/mod.ts';
 import { emptyRoot, hashBytes, hashOf, rootOf } from '../proof/mod.ts';
 import type { Hash } from '../proof/mod.ts';
@@ -109,12 +110,7 @@ function contradiction(db: Database, last: LogRow, head: SignedHead): string | u
   if (entries !== last.size && last.size > 0)
     return `the database says it has ${last.size} entries of this log, and has ${entries}`;
   try {
-    const nodes = nodesIn(db, last);
-    if (rootOf(nodes, head.size) !== head.root) return changed(head.size);
-    if (last.signedSize <= last.size && rootOf(nodes, last.signedSize) !== last.signedRoot)
-      return changed(last.signedSize);
-    rootOf(nodes, last.size);
-    return undefined;
+    return afterAll(db, () => contradictionOfTree(db, last, head));
   } catch (error) {
     // A disk that does not answer says nothing of the log: it is for another start to tell.
     if (isDiskError(error)) throw error;
@@ -122,12 +118,46 @@ function contradiction(db: Database, last: LogRow, head: SignedHead): string | u
   }
 }
 
-/** Of SQLite: the file could not be read or written. Damage in what was read is another thing. */
+function contradictionOfTree(db: Database, last: LogRow, head: SignedHead): string | undefined {
+  const nodes = nodesIn(db, last);
+  if (rootOf(nodes, head.size) !== head.root) return changed(head.size);
+  if (last.signedSize <= last.size && rootOf(nodes, last.signedSize) !== last.signedRoot)
+    return changed(last.signedSize);
+  rootOf(nodes, last.size);
+  return undefined;
+}
+
+/**
+ * SQLite calls a page damaged that the disk did not give it (EIO is SQLITE_CORRUPT to whoever asks). So what is called damaged
+ * is read as a file, which throws when that is the disk's doing, and the question is asked once more.
+ */
+function afterAll<T>(db: Database, ask: () => T): T {
+  try {
+    return ask();
+  } catch (error) {
+    if (!hasCode(error, /^SQLITE_CORRUPT/)) throw error;
+    readWhole(db.name);
+    return ask();
+  }
+}
+
+/** Throws what the disk says. */
+function readWhole(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    const buffer = Buffer.allocUnsafe(2 ** 20);
+    for (let at = 0, read = 1; read > 0; at += read) read = readSync(fd, buffer, 0, buffer.length, at);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const hasCode = (error: unknown, pattern: RegExp): boolean =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' && pattern.test(error.code);
+
+/** The file could not be read or written. Damage in what was read is another thing. */
 const isDiskError = (error: unknown): boolean =>
-  error instanceof Error &&
-  'code' in error &&
-  typeof error.code === 'string' &&
-  /^SQLITE_(IOERR|FULL|BUSY|LOCKED|NOMEM|CANTOPEN)/.test(error.code);
+  hasCode(error, /^(SQLITE_(IOERR|FULL|BUSY|LOCKED|NOMEM|CANTOPEN)|EIO$|ENOSPC$|EACCES$|EMFILE$|ENFILE$)/);
 
 const changed = (size: number): string => `the first ${size} entries are not those that were signed`;
 

@@ -13,8 +13,10 @@ import {
   tileHeight,
 } from '../proof/mod.ts';
 import type { Hash, Nodes } from '../proof/mod.ts';
+import type { EventTemplate } from '../ocsf/mod.ts';
 import { durably } from './database.ts';
 import type { Database, Statement } from './database.ts';
+import { Templates } from './templates.ts';
 
 export interface NewEntry {
   readonly stream: string;
@@ -30,6 +32,11 @@ export interface NewEntry {
   readonly disposition: string;
   /** Canonical. */
   readonly text: string;
+  /** That the text was made of with stream, number, time and object; it may be stored as these. */
+  readonly template?: EventTemplate | undefined;
+  readonly object?: string;
+  /** Its leaf hash, when another thread made it. */
+  readonly leaf?: Hash | undefined;
 }
 
 /** What one log is called, and where it is. */
@@ -77,9 +84,24 @@ interface Kept {
 export class Log {
   readonly identity: LogIdentity;
   readonly nodes: Nodes;
+  readonly templates: Templates;
   readonly #db: Database;
   readonly #insert: Statement<
-    [number, string, number, number, number, string, number, string, string, Buffer, Buffer, string]
+    [
+      number,
+      string,
+      number,
+      number,
+      number,
+      string,
+      number,
+      string,
+      string,
+      Buffer,
+      Buffer,
+      string,
+      number | null,
+    ]
   >;
   readonly #insertTile: Statement<[number, number, number, Buffer]>;
   readonly #save: Statement<[number, Buffer, number, number, number]>;
@@ -94,12 +116,13 @@ export class Log {
     this.#db = db;
     this.identity = identity;
     this.nodes = nodesIn(db, identity);
+    this.templates = new Templates(db);
     this.#chain = state.chain;
     this.#totals = { records: state.records, denied: state.denied };
     this.#range = rangeOf(this.nodes, state.size);
     this.#insert = db.prepare(
-      `INSERT INTO entries (position, stream, seq, part, settled, subject, time, class, disposition, leaf, chain, event)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      `INSERT INTO entries (position, stream, seq, part, settled, subject, time, class, disposition, leaf, chain, event, template)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     );
     this.#insertTile = db.prepare('INSERT INTO tiles (log, level, position, hash) VALUES (?, ?, ?, ?)');
     this.#save = db.prepare('UPDATE logs SET size = ?, chain = ?, records = ?, denied = ? WHERE number = ?');
@@ -120,9 +143,12 @@ export class Log {
 
   /** Only within `commit`. Returns its position. */
   append(entry: NewEntry): number {
-    const leaf = leafHash(entry.text);
+    const leaf = entry.leaf ?? leafHash(entry.text);
     const chain = chainHash(this.#chain, leaf);
     const position = this.identity.base + this.size;
+    const { object, template } = entry;
+    const stored =
+      template === undefined || object === undefined ? undefined : this.templates.idFor(template, position);
     this.#insert.run(
       position,
       entry.stream,
@@ -135,7 +161,8 @@ export class Log {
       entry.disposition,
       this.#bound(0, leaf),
       this.#bound(1, chain),
-      entry.text,
+      stored === undefined || object === undefined ? entry.text : object,
+      stored ?? null,
     );
     this.#range.append(leaf, this.#completed);
     this.#chain = chain;
@@ -165,6 +192,7 @@ export class Log {
       return durable ? durably(this.#db, whole) : this.#db.transaction(whole).immediate();
     } catch (error) {
       this.#restore(before);
+      this.templates.forget();
       throw error;
     }
   }

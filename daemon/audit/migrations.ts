@@ -159,4 +159,22 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (segment, first)
   ) WITHOUT ROWID;
   `,
+  `
+  -- Events of which many differ in number, time and object only are stored as these and a template (stored-events.ts).
+  CREATE TABLE templates (
+    id INTEGER PRIMARY KEY,      -- by segments of 16,384 entries, 65,536 to each
+    pieces TEXT NOT NULL         -- JSON: the text between what differs
+  );
+  -- Then event is the object, and stream, seq and time are what they are beside it. NULL: event is the whole text.
+  ALTER TABLE entries ADD COLUMN template INTEGER;
+  `,
+  `
+  -- What the index has of sixteen segments at once (segment-groups.ts): made of it.
+  CREATE TABLE group_terms (
+    number INTEGER NOT NULL,     -- of the group: segments from 16 times this on
+    share INTEGER NOT NULL,      -- of its terms: 256, by their first bits
+    terms BLOB NOT NULL,
+    PRIMARY KEY (number, share)
+  ) WITHOUT ROWID;
+  `,
 ];

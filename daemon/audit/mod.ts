@@ -1,6 +1,6 @@
 import { keepAll } from '../model/mod.ts';
 import type { NewRecord, RedactionPolicy, RetentionSettings } from '../model/mod.ts';
-import type { HostFacts } from '../ocsf/mod.ts';
+import type { HostFacts, SealText } from '../ocsf/mod.ts';
 import {
   base64Of,
   consistencyProof,
@@ -38,6 +38,8 @@ import { softwareSigner } from './signer.ts';
 import type { Signer } from './signer.ts';
 import { Sinks } from './sinks.ts';
 import { daemonStream, Spool } from './spool.ts';
+import { storedColumns, StoredEvents } from './stored-events.ts';
+import type { StoredEvent } from './stored-events.ts';
 import { TokensTable } from './tokens-table.ts';
 
 export { daemonStream } from './spool.ts';
@@ -63,8 +65,12 @@ export interface AuditOptions {
   readonly redaction?: RedactionPolicy;
   /** The host's key for hashes, undefined while it is locked; a file beside the database when not given. */
   readonly redactionKey?: () => Uint8Array | undefined;
+  /** Undefined while its key is locked: what would be sealed is dropped, as where this is not given. */
+  readonly seal?: () => SealText | undefined;
   /** Told when checkpoints were signed; must return at once and not throw. */
   readonly onSigned?: () => void;
+  /** Bytes of a journal from which on a second thread reads it ahead; some megabytes when not given. */
+  readonly backlog?: number;
 }
 
 export interface InclusionAnswer {
@@ -84,6 +90,8 @@ export interface Audit {
   readonly settings: SettingsTable;
   readonly sinks: Sinks;
   readonly tokens: TokensTable;
+  /** Why a new log began when this was opened; undefined when the log goes on, or is the first. */
+  readonly restarted: string | undefined;
   /** Of the log that grows. */
   head(): LogHead;
   /** Verifier key of its checkpoints (C2SP signed-note). */
@@ -137,14 +145,13 @@ interface Parts {
   readonly checkpoints: Checkpoints;
   readonly search: Search;
   readonly publicKey: Uint8Array;
+  readonly restarted: string | undefined;
   readonly now: () => number;
 }
 
 /** Opens (or makes) the daemon's database at `path`. One process only: the caller holds the state directory's lock. */
-export function openAudit(
-  path: string,
-  { now, host = unknownHost, signer, redaction = keepAll, redactionKey, onSigned }: AuditOptions,
-): Audit {
+export function openAudit(path: string, options: AuditOptions): Audit {
+  const { now, host = unknownHost, signer, redaction = keepAll, redactionKey, seal, onSigned } = options;
   const db = openDatabase(path);
   const key = signer ?? softwareSigner(`${path}.key`);
   const headFile = `${path}.head`;
@@ -155,9 +162,9 @@ export function openAudit(
   const contexts = new EventContexts(registry, host);
   const checkpoints = new Checkpoints(db, log, key, headFile, now);
   if (onSigned !== undefined) checkpoints.onSigned = onSigned;
-  const redact = redactor(redaction, keyOf);
+  const redact = redactor(redaction, keyOf, seal);
   const segments = new Segments(db);
-  const first = { db, log, contexts, redact, segments, now };
+  const first = { db, log, contexts, redact, segments, now, backlog: options.backlog };
   if (broken === undefined) convertRecords(first);
   const spool = new Spool(first);
   if (broken !== undefined) {
@@ -165,7 +172,8 @@ export function openAudit(
     convertRecords(first);
   }
   const search = new Search(db, segments, new EntriesTable(db));
-  return auditOf({ db, log, checkpoints, search, publicKey: key.publicKey, now }, spool, registry);
+  const { publicKey } = key;
+  return auditOf({ db, log, checkpoints, search, publicKey, restarted: broken, now }, spool, registry);
 }
 
 function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
@@ -186,6 +194,7 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
     settings,
     sinks,
     tokens: new TokensTable(db),
+    restarted: parts.restarted,
     head: () => log.head(),
     verifierKey: () => formatVerifierKey(noteVerifier(log.identity.origin, parts.publicKey)),
     checkpoint,
@@ -197,6 +206,7 @@ function auditOf(parts: Parts, spool: Spool, registry: Registry): Audit {
       const late = checkpoints.behind && Math.abs(now() - checkpoints.time) >= checkpointInterval;
       if ((late || log.due.length > 0) && !checkpoints.locked) tryToSign(checkpoints);
       for (let step = 0; step < catchUpSteps && search.catchUp(); step++);
+      search.group();
     },
     search,
     inclusion: (uid) => inclusion(parts, uid),
@@ -243,8 +253,8 @@ function inclusion({ db, log, checkpoints }: Parts, uid: string): InclusionAnswe
   if (match === null) return undefined;
   const [, stream = '', seq, outcome] = match;
   const row = db
-    .prepare<[string, number, number], { position: number; event: string | null; leaf: Buffer }>(
-      'SELECT position, event, leaf FROM entries WHERE stream = ? AND seq = ? AND part = ?',
+    .prepare<[string, number, number], StoredEvent & { position: number; leaf: Buffer }>(
+      `SELECT position, leaf, ${storedColumns(db)} FROM entries WHERE stream = ? AND seq = ? AND part = ?`,
     )
     .get(stream, Number(seq), outcome === undefined ? 0 : 1);
   const index = (row?.position ?? 0) - log.identity.base;
@@ -257,7 +267,7 @@ function inclusion({ db, log, checkpoints }: Parts, uid: string): InclusionAnswe
     index,
     proof: inclusionProof(log.nodes, index, size).map(base64Of),
     checkpoint: note,
-    event: row.event ?? undefined,
+    event: new StoredEvents(db).text(row) ?? undefined,
     leaf: row.leaf.toString('base64'),
   };
 }

@@ -3,6 +3,7 @@
 import type { NewRecord } from '../model/mod.ts';
 import { hexOf, hashOf } from '../proof/mod.ts';
 import type { Database } from './database.ts';
+import type { Log } from './log.ts';
 
 export interface Candidate {
   readonly position: number;
@@ -40,7 +41,7 @@ function countsOf(gone: readonly Candidate[]): string[] {
 
 const rest = 'position, stream, seq, part, settled, subject, time, class, disposition, leaf, chain';
 
-/** Deleted and put back without its event: SQLite joins pages that became empty only when rows are deleted. */
+/** Deleted and put back without event and template: SQLite joins pages that became empty only when rows are deleted. */
 function emptied(db: Database): (position: number) => void {
   const read = db.prepare<[number], Record<string, unknown>>(
     `SELECT ${rest} FROM entries WHERE position = ?`,
@@ -57,11 +58,15 @@ function emptied(db: Database): (position: number) => void {
 }
 
 /** Only within the transaction that appends the record it returns. */
-export function takeOut(db: Database, { gone, why, summary = {} }: GapFacts): NewRecord {
+export function takeOut(
+  { db, log }: { readonly db: Database; readonly log: Log },
+  { gone, why, summary = {} }: GapFacts,
+): NewRecord {
   const [first, last] = [gone[0], gone.at(-1)];
   if (first === undefined || last === undefined) throw new RangeError('nothing is to go');
   const rows = emptied(db);
   for (const { position } of gone) rows(position);
+  log.templates.drop(gone.map(({ position }) => position));
   const sql = 'SELECT chain FROM entries WHERE position = ?';
   const chain = db.prepare<[number], Buffer>(sql).pluck().get(last.position);
   return {

@@ -1,4 +1,5 @@
 // Every session there is or was, so that a restarted daemon knows what to expect back.
+import { open } from 'node:fs/promises';
 import type { Database, Statement } from './database.ts';
 import type { ArgumentsRedactor } from './redactor.ts';
 import { settingsTable } from './settings-table.ts';
@@ -21,6 +22,8 @@ export interface SessionFacts {
   readonly workspace: string;
   /** As it may be kept: redacted. */
   readonly argv: readonly string[];
+  /** Of the agent, as its caller said; not known in rows of earlier versions. */
+  readonly agentVersion?: string;
   readonly supervisorPid: number;
   /** Field 22 of /proc/<pid>/stat: tells a process from a later one that has its number. */
   readonly supervisorStart: string;
@@ -82,6 +85,19 @@ export class Registry {
       this.#insert.run({ ...row, facts: this.#kept(row.facts) });
       this.#insertJournal.run(session, journalPath);
     })();
+  }
+
+  /**
+   * Resolves when what was added is on the disk, and keeps nobody waiting meanwhile. No session's command starts before:
+   * after a power cut nobody would look at a journal that is not known.
+   */
+  async durable(): Promise<void> {
+    const wal = await open(`${this.#db.name}-wal`, 'r');
+    try {
+      await wal.datasync();
+    } finally {
+      await wal.close();
+    }
   }
 
   /** Calls back with the session that changed; the last to ask is told. */

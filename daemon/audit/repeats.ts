@@ -51,10 +51,31 @@ class Alike {
   }
 }
 
+export interface MadeEvent {
+  readonly text: string;
+  /** What it was made of: only number, time and object are its own. */
+  readonly template: EventTemplate | undefined;
+}
+
 /** The event of a record as it was read. Equal to what `eventText` makes of it. */
-export function eventOf({ record, alike }: ReadRecord, context: EventContext): string {
+export function eventOf({ record, alike }: ReadRecord, context: EventContext): MadeEvent {
   const template = alike?.template(record, context);
-  return template === undefined ? eventText(record, context, 'record') : template(record);
+  return { template, text: template?.text(record) ?? eventText(record, context, 'record') };
+}
+
+export interface KeptEvent extends MadeEvent {
+  /** As it may be kept. */
+  readonly record: SessionRecord;
+}
+
+/** The event of a record without what is not to be kept. */
+export function keptEvent(
+  given: ReadRecord,
+  redact: (record: SessionRecord) => SessionRecord,
+  context: EventContext,
+): KeptEvent {
+  const record = redact(given.record);
+  return { record, ...eventOf(record === given.record ? given : { record }, context) };
 }
 
 /** Of one session. */

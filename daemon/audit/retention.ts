@@ -8,6 +8,8 @@ import { takeOut } from './prune.ts';
 import type { Candidate, GapFacts } from './prune.ts';
 import type { SettingsTable } from './settings-table.ts';
 import type { Spool } from './spool.ts';
+import { storedColumns, StoredEvents } from './stored-events.ts';
+import type { StoredEvent } from './stored-events.ts';
 
 /** Entries looked at in one step. */
 const stepSize = 4000;
@@ -80,11 +82,12 @@ function byAge(parts: RetentionParts, state: RetentionState): number {
 }
 
 function groupByAge(
-  { db, spool, settings, log }: RetentionParts,
+  parts: RetentionParts,
   { confirmed, signed, now }: RetentionState,
   span: number,
   goes: (each: Candidate) => boolean,
 ): number {
+  const { db, spool, settings, log } = parts;
   const name = `retention.aged.${span}`;
   const before = Number(settings.read(name) ?? log.identity.base - 1);
   const gone: Candidate[] = [];
@@ -102,7 +105,7 @@ function groupByAge(
     if (gone.length >= maxRanges) break;
   }
   if (gone.length > 0)
-    spool.gap(() => takeOut(db, { gone, why: `kept for ${days(span)}, as the retention says` }));
+    spool.gap(() => takeOut(parts, { gone, why: `kept for ${days(span)}, as the retention says` }));
   if (cursor !== before) settings.write(name, String(cursor));
   return gone.length;
 }
@@ -137,12 +140,12 @@ function forRoom(parts: RetentionParts, state: RetentionState, bytes: number): n
 }
 
 function goneFor(
-  { db, spool }: RetentionParts,
+  parts: RetentionParts,
   { gone, remember }: Oldest,
   why: string,
   summary: NonNullable<GapFacts['summary']> = {},
 ): number {
-  spool.gap(() => takeOut(db, { gone, why, summary }));
+  parts.spool.gap(() => takeOut(parts, { gone, why, summary }));
   remember();
   return gone.length;
 }
@@ -186,11 +189,15 @@ function oldest(
 
 /** What was read, and how often, of reads that go. */
 function summaryOf(db: Database, reads: readonly Candidate[]): NonNullable<GapFacts['summary']> {
-  const event = db.prepare<[number], string>('SELECT event FROM entries WHERE position = ?').pluck();
+  const row = db.prepare<[number], StoredEvent>(
+    `SELECT ${storedColumns(db)} FROM entries WHERE position = ?`,
+  );
+  const events = new StoredEvents(db);
   const objects = new Map<string, number>();
   for (const { position } of reads) {
-    const text = event.get(position);
-    const { object, count = 1 } = text === undefined ? { object: '' } : recordOf(text);
+    const found = row.get(position);
+    const text = found === undefined ? null : events.text(found);
+    const { object, count = 1 } = text === null ? { object: '' } : recordOf(text);
     objects.set(object, (objects.get(object) ?? 0) + count);
   }
   const most = [...objects].sort(([, a], [, b]) => b - a).slice(0, maxObjects);

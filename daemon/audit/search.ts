@@ -4,8 +4,11 @@ import type { RecordFilter } from '../ocsf/mod.ts';
 import type { SessionRecord } from '../model/mod.ts';
 import type { Database, Statement } from './database.ts';
 import type { EntriesTable, KeptRecord } from './entries-table.ts';
-import { positionsOf, segmentSize } from './segments.ts';
+import { segmentSize } from './offsets.ts';
+import { positionsOf } from './segments.ts';
 import type { Indexed, Segment, Segments } from './segments.ts';
+import { storedColumns, StoredEvents } from './stored-events.ts';
+import type { StoredEvent } from './stored-events.ts';
 
 export interface SearchRequest extends RecordFilter {
   /** Unix ms; `since` included, `until` not. */
@@ -25,30 +28,38 @@ const rowsOfCatchUp = 1_000;
 /** The last millisecond of a Date. */
 const maxTime = 8_640_000_000_000_000;
 
-interface Row {
+interface Row extends StoredEvent {
   readonly position: number;
   readonly part: number;
-  readonly time: number;
-  readonly event: string | null;
 }
 
 export class Search {
   readonly #segments: Segments;
   readonly #table: EntriesTable;
+  readonly #events: StoredEvents;
   readonly #rows: Statement<[number, number], Row>;
   readonly #times: Statement<[number, number, number, number], number>;
+  readonly #ends: readonly [Statement<[string], number>, Statement<[string], number>];
 
   constructor(db: Database, segments: Segments, table: EntriesTable) {
     this.#segments = segments;
     this.#table = table;
+    this.#events = new StoredEvents(db);
     this.#rows = db.prepare(
-      'SELECT position, part, time, event FROM entries WHERE position >= ? ORDER BY position LIMIT ?',
+      `SELECT position, part, ${storedColumns(db)} FROM entries WHERE position >= ? ORDER BY position LIMIT ?`,
     );
     this.#times = db
       .prepare<[number, number, number, number], number>(
         'SELECT position FROM entries INDEXED BY entries_by_time WHERE time >= ? AND time < ? AND position >= ? AND position < ?',
       )
       .pluck();
+    const end = (order: string): Statement<[string], number> =>
+      db
+        .prepare<[string], number>(
+          `SELECT position FROM entries WHERE subject = ? ORDER BY position ${order} LIMIT 1`,
+        )
+        .pluck();
+    this.#ends = [end('ASC'), end('DESC')];
   }
 
   /**
@@ -57,20 +68,29 @@ export class Search {
    */
   catchUp(): boolean {
     const rows = this.#rows.all(this.#segments.next, rowsOfCatchUp);
-    this.#segments.take(rows.map(indexed));
+    this.#segments.take(rows.map((row) => indexed(row, this.#events.text(row))));
     return rows.length === rowsOfCatchUp;
+  }
+
+  /** One short step of making what is rare quicker to find, once all is in the index. True when more is to be done. */
+  group(): boolean {
+    return this.#segments.group();
   }
 
   /** Yields after every step what it found, newest first: often nothing. The caller lets others have their turn. */
   *find(request: SearchRequest): Generator<readonly KeptRecord[], void> {
     const { since = -Infinity, until = Infinity, before = Infinity } = request;
     const terms = termsOfFilter(request);
+    const [first, last] = this.#span(request.session);
+    const mayHave = this.#segments.asked(terms);
     let looked = 0;
     for (const segment of this.#segments.all()) {
       const { number, earliest, latest } = segment;
       looked += 1;
       if (looked % segmentsAStep === 0) yield [];
       if (latest < since || earliest >= until) continue;
+      if ((number + 1) * segmentSize <= first || number * segmentSize > last) continue;
+      if (!mayHave(number)) continue;
       const offsets = this.#segments.having(number, terms);
       if (offsets === undefined) continue;
       const timely = earliest >= since && latest < until ? undefined : this.#between(segment, since, until);
@@ -80,6 +100,13 @@ export class Search {
       for (let at = 0; at < positions.length; at += rowsAStep)
         yield this.#read(positions.slice(at, at + rowsAStep), request);
     }
+  }
+
+  /** Positions between which all of a session is: most segments need no look. */
+  #span(session: string | undefined): readonly [number, number] {
+    if (session === undefined) return [0, Infinity];
+    const [first, last] = this.#ends;
+    return [first.get(session) ?? Infinity, last.get(session) ?? -Infinity];
   }
 
   /** Entries of a segment that only partly lies in this time. */
@@ -103,7 +130,7 @@ export class Search {
 }
 
 /** An outcome that came later is found with its record; what was pruned, or is no event, is not found. */
-function indexed({ position, part, time, event }: Row): Indexed {
+function indexed({ position, part, time }: Row, event: string | null): Indexed {
   if (part !== 0 || event === null) return { position, time, terms: [] };
   try {
     return { position, time, terms: termsOf(recordOf(event)) };

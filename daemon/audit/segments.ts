@@ -3,13 +3,11 @@
 // short search a segment. The index is made of the log and can be made again; nothing is proved by it.
 import type { Term } from '../ocsf/mod.ts';
 import type { Database, Statement } from './database.ts';
+import { mapBytes, packedSize, packInto, segmentSize, unpack } from './offsets.ts';
+import type { Offsets } from './offsets.ts';
+import { SegmentGroups } from './segment-groups.ts';
 import { findInBlock, termBlocks } from './term-blocks.ts';
-
-export const segmentSize = 16_384;
-const mapBytes = segmentSize / 8;
-
-/** Which entries of a segment: one bit each, by offset. */
-export type Offsets = Uint8Array;
+import { TermTable } from './term-table.ts';
 
 export interface Segment {
   readonly number: number;
@@ -22,39 +20,13 @@ export interface Indexed {
   readonly position: number;
   readonly time: number;
   /** Empty for an outcome that came later: its record is what is found. */
-  readonly terms: readonly Term[];
-}
-
-/** Less than this many offsets are listed, two bytes each; more are a map of bits. */
-const most = mapBytes / 2 - 1;
-
-/** As they are stored. */
-export function pack(offsets: readonly number[]): Buffer {
-  if (offsets.length <= most) {
-    const list = Buffer.allocUnsafe(offsets.length * 2);
-    offsets.forEach((offset, i) => list.writeUInt16LE(offset, i * 2));
-    return list;
-  }
-  const map = Buffer.alloc(mapBytes);
-  for (const offset of offsets) map[offset >> 3] = (map[offset >> 3] ?? 0) | (1 << (offset & 7));
-  return map;
-}
-
-export function unpack(stored: Uint8Array): Offsets {
-  if (stored.length === mapBytes) return stored;
-  const map = new Uint8Array(mapBytes);
-  for (let i = 0; i + 1 < stored.length; i += 2) {
-    const offset = (stored[i] ?? 0) | ((stored[i + 1] ?? 0) << 8);
-    if (offset < segmentSize) map[offset >> 3] = (map[offset >> 3] ?? 0) | (1 << (offset & 7));
-  }
-  return map;
+  readonly terms: readonly Term[] | Float64Array;
 }
 
 /** The segment that grows, in memory. */
 class Growing {
   readonly number: number;
-  /** Most terms are of one entry: a list is made for the second. */
-  readonly terms = new Map<Term, number | number[]>();
+  readonly terms = new TermTable();
   earliest = Infinity;
   latest = -Infinity;
 
@@ -67,20 +39,16 @@ class Growing {
     this.earliest = Math.min(this.earliest, time);
     this.latest = Math.max(this.latest, time);
     const offset = position % segmentSize;
-    for (const term of terms) {
-      const known = this.terms.get(term);
-      if (known === undefined) this.terms.set(term, offset);
-      else if (typeof known === 'number') {
-        if (known !== offset) this.terms.set(term, [known, offset]);
-      } else if (known[known.length - 1] !== offset) known.push(offset);
-    }
+    for (const term of terms) this.terms.add(term, offset);
   }
 
   /** As they are stored; undefined when no entry has the term. */
-  packed(term: Term): Buffer | undefined {
-    const offsets = this.terms.get(term);
-    if (offsets === undefined) return undefined;
-    return pack(typeof offsets === 'number' ? [offsets] : offsets);
+  packed(term: Term): Uint8Array | undefined {
+    const count = this.terms.count(term);
+    if (count === 0) return undefined;
+    const bytes = new Uint8Array(packedSize(count));
+    packInto(bytes, 0, this.terms, term);
+    return bytes;
   }
 }
 
@@ -89,11 +57,14 @@ export class Segments {
   readonly #insertSegment: Statement<[number, number, number]>;
   readonly #insertBlock: Statement<[number, Term, Buffer]>;
   readonly #block: Statement<[number, Term], Buffer>;
+  /** What rules out many segments at once. */
+  readonly #groups: SegmentGroups;
   #growing: Growing;
   #next: number;
 
   constructor(db: Database) {
     this.#db = db;
+    this.#groups = new SegmentGroups(db);
     this.#insertSegment = db.prepare('INSERT INTO segments (segment, earliest, latest) VALUES (?, ?, ?)');
     this.#insertBlock = db.prepare('INSERT INTO term_blocks (segment, first, terms) VALUES (?, ?, ?)');
     const nearest =
@@ -130,6 +101,16 @@ export class Segments {
     return [{ number, earliest, latest }, ...this.#db.prepare<[], Segment>(sql).all()];
   }
 
+  /** One question: whether a segment may have entries with all of these terms. */
+  asked(terms: readonly Term[]): (segment: number) => boolean {
+    return this.#groups.asked(terms);
+  }
+
+  /** A short step of making that quicker. True when more is to be done. */
+  group(): boolean {
+    return this.#groups.step(this.#growing.number);
+  }
+
   /** Entries of a segment that have all of these terms; undefined when none has. */
   having(segment: number, terms: readonly Term[]): Offsets | undefined {
     let found: Uint8Array | undefined;
@@ -155,10 +136,8 @@ export class Segments {
   /** Terms in order, behind those of the segment before: SQLite only ever appends. */
   #close(): void {
     const { number, terms, earliest, latest } = this.#growing;
-    const packed = (term: Term): Buffer => this.#growing.packed(term) ?? pack([]);
     this.#db.transaction(() => {
-      for (const { first, bytes } of termBlocks(terms.keys(), packed))
-        this.#insertBlock.run(number, first, bytes);
+      for (const { first, bytes } of termBlocks(terms)) this.#insertBlock.run(number, first, bytes);
       this.#insertSegment.run(
         number,
         earliest === Infinity ? 0 : earliest,

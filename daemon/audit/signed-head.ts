@@ -2,7 +2,7 @@
 // state is told by it. Written before anything is signed.
 import { base64Of, hashFromBase64 } from '../proof/mod.ts';
 import type { Hash } from '../proof/mod.ts';
-import { readIfThere, writeDurably } from './durable-file.ts';
+import { readIfThere, writeDurably } from '../../native-bindings/files/mod.ts';
 
 export interface SignedHead {
   /** Of the log: 1, 2, … */

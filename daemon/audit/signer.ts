@@ -4,7 +4,7 @@ import { createPrivateKey, createPublicKey, generateKeyPairSync, hash, sign } fr
 import { readFileSync } from 'node:fs';
 import { CordonError } from '../model/mod.ts';
 import { rawPublicKey } from '../proof/mod.ts';
-import { readIfThere, writeDurably } from './durable-file.ts';
+import { readIfThere, writeDurably } from '../../native-bindings/files/mod.ts';
 
 export interface Signer {
   /** A log's origin, and the name of the key in its signatures, is this, a slash and the log's number. */

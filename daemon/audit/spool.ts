@@ -3,42 +3,51 @@
 // `daemon`), which are on the disk before the act they record is acknowledged.
 import { CordonError } from '../model/mod.ts';
 import type { NewRecord, SessionRecord } from '../model/mod.ts';
-import { classOf, eventText, recordOf, termsOf } from '../ocsf/mod.ts';
-import type { JournalDamage } from '../wire/mod.ts';
+import { classOf, eventText, termsOf } from '../ocsf/mod.ts';
+import type { EventContext, EventTemplate } from '../ocsf/mod.ts';
 import type { Database, Statement } from './database.ts';
 import { EntriesTable } from './entries-table.ts';
 import type { KeptRecord, RecordsQuery } from './entries-table.ts';
 import type { EventContexts } from './event-contexts.ts';
+import { Followers } from './followers.ts';
+import type { Follower, Told } from './followers.ts';
 import { sortOut } from './intake.ts';
+import { damageRecord, holeRecord, repeatRecord, strangeRecord } from './journal-findings.ts';
 import { JournalReader } from './journal-reader.ts';
 import { isDenial } from './log.ts';
 import type { Log } from './log.ts';
+import { itemsOf } from './prepared-window.ts';
+import type { PreparedRecord, PreparedWindow } from './prepared-window.ts';
+import { ReadingAhead } from './read-ahead.ts';
+import type { ReadAhead } from './read-ahead.ts';
 import type { Redactor } from './redactor.ts';
-import { eventOf, Repeats } from './repeats.ts';
-import type { ReadRecord } from './repeats.ts';
+import { keptEvent, Repeats } from './repeats.ts';
+import type { KeptEvent, ReadRecord } from './repeats.ts';
 import type { Indexed, Segments } from './segments.ts';
 import { patience, Sequence } from './sequence.ts';
 
+export type { Follower } from './followers.ts';
+
 /** Stream and session name of what the daemon itself records. */
 export const daemonStream = 'daemon';
-
-export type Follower = (records: readonly KeptRecord[]) => void;
 
 interface Journal {
   readonly reader: JournalReader;
   readonly repeats: Repeats;
   cursor: number;
   sequence: Sequence;
+  /** While it is long. */
+  ahead: ReadAhead | undefined;
 }
 
-/** An entry on its way to followers: what readers are shown is made when somebody reads. */
-interface Told {
-  readonly position: number;
-  readonly subject: string;
-  readonly denied: boolean;
-  readonly time: number;
-  readonly text: string;
+interface Prepared {
+  readonly window: PreparedWindow;
+  /** Of the windows before it, and then of this one. */
+  readonly templates: Map<number, EventTemplate>;
 }
+
+/** Bytes of a journal that are worth a thread: a fifth of a second's work. */
+const usualBacklog = 4 * 1024 * 1024;
 
 export interface SpoolParts {
   readonly db: Database;
@@ -48,6 +57,8 @@ export interface SpoolParts {
   readonly segments: Segments;
   /** Unix time in milliseconds. */
   readonly now: () => number;
+  /** Bytes of a journal from which on a second thread reads it ahead. */
+  readonly backlog?: number | undefined;
 }
 
 export class Spool {
@@ -57,9 +68,11 @@ export class Spool {
   readonly #redact: Redactor;
   readonly #segments: Segments;
   readonly #now: () => number;
+  readonly #backlog: number;
+  readonly #ahead = new ReadingAhead();
   readonly #table: EntriesTable;
   readonly #journals = new Map<string, Journal>();
-  readonly #followers = new Set<Follower>();
+  readonly #followers = new Followers();
   readonly #moveCursor: Statement<[number, string]>;
   readonly #forget: Statement<[string]>;
   readonly #count: Statement<[number, number, string]>;
@@ -68,16 +81,17 @@ export class Spool {
   /** Entries of the transaction that runs. */
   #staged: Indexed[] = [];
 
-  constructor({ db, log, contexts, redact, segments, now }: SpoolParts) {
+  constructor({ db, log, contexts, redact, segments, now, backlog = usualBacklog }: SpoolParts) {
     this.#db = db;
     this.#log = log;
     this.#contexts = contexts;
     this.#redact = redact;
     this.#segments = segments;
     this.#now = now;
+    this.#backlog = backlog;
     this.#table = new EntriesTable(db);
     // The numbers of another log are others: what was lost with it may have been shipped under them.
-    const floor = log.identity.base === 0 ? 0 : log.identity.number * numbersOfALog;
+    const floor = log.identity.base === 0 ? 0 : firstNumber(log.identity.number);
     this.#daemonSeq = Math.max(this.#table.lastSeq(daemonStream), floor);
     this.#before = earlierTotals(db, log.identity.number);
     this.#moveCursor = db.prepare('UPDATE journals SET cursor = ? WHERE session = ?');
@@ -114,25 +128,35 @@ export class Spool {
     if (this.full !== undefined) return false;
     const journal = this.#journals.get(session);
     if (journal === undefined) return false;
+    const prepared = this.#prepared(session, journal);
+    if (prepared !== undefined) {
+      this.#takeAll(session, journal, prepared.window.to, (sequence, kept) => {
+        this.#takePrepared(session, journal.repeats, prepared, sequence, kept);
+      });
+      return true;
+    }
     const window = journal.reader.read(journal.cursor, final);
     if (window.cursor === journal.cursor && window.damage.length === 0) return false;
-    const kept: Told[] = [];
-    const sequence = journal.sequence.copy();
-    this.#commit(() => {
+    this.#takeAll(session, journal, window.cursor, (sequence, kept) => {
       this.#takeIn(session, journal.repeats, sequence, window.records, kept);
       for (const damage of window.damage) kept.push(this.#appendOwn(session, damageRecord(damage)));
-      this.#tellLost(session, sequence.lost(false), kept);
-      this.#moveCursor.run(window.cursor, session);
     });
-    journal.cursor = window.cursor;
-    journal.sequence = sequence;
-    this.#tell(kept);
     return window.more;
   }
 
   /** Takes in everything journaled before the call; other work runs between the batches. */
   async drain(session: string, final = false): Promise<void> {
-    while (this.drainBatch(session, final)) await nextTurn();
+    const journal = this.#journals.get(session);
+    // What is written meanwhile is for another call: a session that writes as fast as this reads holds nobody up.
+    const size = journal?.reader.size() ?? 0;
+    const end = journal === undefined || final ? Infinity : size;
+    for (;;) {
+      if (journal !== undefined) this.#readAhead(session, journal, size);
+      const arrival = journal?.ahead?.arrival();
+      if (arrival !== undefined) await arrival;
+      if (!this.drainBatch(session, final) || (journal?.cursor ?? 0) >= end) return;
+      await nextTurn();
+    }
   }
 
   async drainAll(): Promise<void> {
@@ -152,23 +176,24 @@ export class Spool {
       this.#forget.run(session);
     });
     this.#journals.delete(session);
+    journal.ahead?.end();
     journal.reader.delete();
-    this.#tell(kept);
+    this.#followers.tell(kept);
   }
 
   /** A record of the daemon's own, about `subject`. On the disk when this returns. */
   append(subject: string, record: NewRecord): void {
-    this.#tell([this.#commit(() => this.#appendOwn(subject, record), true)]);
+    this.#followers.tell([this.#commit(() => this.#appendOwn(subject, record), true)]);
   }
 
   /** As `append`, for what happens often and outlives kill -9 but not a power cut. */
   note(subject: string, record: NewRecord): void {
-    this.#tell([this.#commit(() => this.#appendOwn(subject, record))]);
+    this.#followers.tell([this.#commit(() => this.#appendOwn(subject, record))]);
   }
 
   /** The record that `take` returns, and what it did, in one transaction that is on the disk when this returns. */
   gap(take: () => NewRecord): void {
-    this.#tell([this.#commit(() => this.#appendOwn(daemonStream, take()), true)]);
+    this.#followers.tell([this.#commit(() => this.#appendOwn(daemonStream, take()), true)]);
   }
 
   /** As `note`, for what is only told about something that already happened: false when it cannot be kept. */
@@ -212,11 +237,11 @@ export class Spool {
 
   /** Calls back with what comes in from now on, after it is committed. Returns the way to stop. */
   follow(follower: Follower): () => void {
-    this.#followers.add(follower);
-    return () => void this.#followers.delete(follower);
+    return this.#followers.add(follower);
   }
 
   close(): void {
+    this.#ahead.close();
     for (const { reader } of this.#journals.values()) reader.close();
   }
 
@@ -257,6 +282,81 @@ export class Spool {
     }
   }
 
+  /** One transaction, after which the journal goes on at `cursor`. */
+  #takeAll(
+    session: string,
+    journal: Journal,
+    cursor: number,
+    take: (sequence: Sequence, kept: Told[]) => void,
+  ): void {
+    const kept: Told[] = [];
+    const sequence = journal.sequence.copy();
+    this.#commit(() => {
+      take(sequence, kept);
+      this.#tellLost(session, sequence.lost(false), kept);
+      this.#moveCursor.run(cursor, session);
+    });
+    journal.cursor = cursor;
+    journal.sequence = sequence;
+    this.#followers.tell(kept);
+  }
+
+  /** Has the journal read ahead when there is much of it, and another thread can do what this one would. */
+  #readAhead(session: string, journal: Journal, size: number): void {
+    const { cursor, sequence, reader, ahead } = journal;
+    if (ahead !== undefined || this.full !== undefined || size - cursor < this.#backlog) return;
+    if (!this.#ahead.able) return;
+    const redaction = this.#redact.portable?.();
+    if (redaction === undefined) return;
+    const context = this.#contexts.of(session);
+    const { highest } = sequence;
+    journal.ahead = this.#ahead.begin({ session, path: reader.path, cursor, highest, context, redaction });
+  }
+
+  /** What the other thread has made of what comes next. When it is elsewhere, or what it went by has changed, it ends. */
+  #prepared(session: string, journal: Journal): Prepared | undefined {
+    const { ahead, cursor, sequence } = journal;
+    if (ahead === undefined) return undefined;
+    const same = ahead.context === this.#contexts.of(session);
+    const window = same ? ahead.take(cursor, sequence.highest) : undefined;
+    if (window !== undefined) return { window, templates: ahead.templates };
+    ahead.end();
+    journal.ahead = undefined;
+    return undefined;
+  }
+
+  #takePrepared(
+    session: string,
+    repeats: Repeats,
+    { window, templates }: Prepared,
+    sequence: Sequence,
+    kept: Told[],
+  ): void {
+    const late: string[] = [];
+    let denied = 0;
+    let allowed = 0;
+    for (const item of itemsOf(session, window, templates)) {
+      if (item.as === 'strange') kept.push(this.#appendOwn(session, strangeRecord));
+      else if (item.as === 'repeat') kept.push(this.#appendOwn(session, repeatRecord(item.seq)));
+      else if (item.as === 'late') late.push(item.text);
+      else {
+        kept.push(this.#appendPrepared(session, item));
+        sequence.take(item.seq);
+        if (isDenial(item.disposition)) denied += 1;
+        else allowed += item.count;
+      }
+    }
+    this.#count.run(allowed, denied, session);
+    if (late.length > 0) this.#takeIn(session, repeats, sequence, late, kept);
+  }
+
+  #appendPrepared(session: string, record: PreparedRecord): Told {
+    const { time, disposition, terms } = record;
+    const position = this.#log.append(record);
+    this.#staged.push({ position, time, terms });
+    return { position, subject: session, denied: isDenial(disposition), time, event: record };
+  }
+
   /** A record comes as it is decided, and once more when its outcome is known. */
   #takeIn(
     session: string,
@@ -285,11 +385,10 @@ export class Spool {
   }
 
   #appendEvent(stream: string, subject: string, given: ReadRecord, part: 0 | 1): Told {
-    const record = this.#redact(given.record);
-    const { seq, time, disposition, outcome } = record;
     const context = this.#contexts.of(subject);
-    const read = record === given.record ? given : { record };
-    const text = part === 0 ? eventOf(read, context) : eventText(record, context, 'outcome');
+    const { record, text, template } =
+      part === 0 ? keptEvent(given, this.#redact, context) : this.#outcomeOf(given.record, context);
+    const { seq, time, disposition, outcome } = record;
     const position = this.#log.append({
       stream,
       seq,
@@ -300,9 +399,16 @@ export class Spool {
       class: classOf(record),
       disposition,
       text,
+      template,
+      object: record.object,
     });
     this.#staged.push({ position, time, terms: part === 0 ? termsOf(record) : [] });
-    return { position, subject, denied: isDenial(disposition), time, text };
+    return { position, subject, denied: isDenial(disposition), time, event: { text } };
+  }
+
+  #outcomeOf(given: SessionRecord, context: EventContext): KeptEvent {
+    const record = this.#redact(given);
+    return { record, text: eventText(record, context, 'outcome'), template: undefined };
   }
 
   #tellLost(session: string, lost: readonly number[], kept: Told[]): void {
@@ -325,19 +431,6 @@ export class Spool {
     };
     return this.#appendEvent(daemonStream, subject, { record }, 0);
   }
-
-  #tell(told: readonly Told[]): void {
-    if (told.length === 0 || this.#followers.size === 0) return;
-    const records = told.map(lazily);
-    for (const follower of this.#followers) {
-      try {
-        follower(records);
-      } catch {
-        // It cannot be told; those who can are, and what was recorded stands.
-        this.#followers.delete(follower);
-      }
-    }
-  }
 }
 
 const journalAt = (session: string, path: string, cursor: number, sequence: Sequence): Journal => ({
@@ -345,10 +438,14 @@ const journalAt = (session: string, path: string, cursor: number, sequence: Sequ
   repeats: new Repeats(session),
   cursor,
   sequence,
+  ahead: undefined,
 });
 
-/** More than a log will ever have of the daemon's own records. */
-const numbersOfALog = 10 ** 9;
+/**
+ * Of the daemon's own records: a thousand million for a log that has an ordinary number. A log whose number is a time
+ * (log-start.ts) leaves room for fewer, for ids have fifteen digits at most.
+ */
+const firstNumber = (log: number): number => (log < 100_000 ? log * 10 ** 9 : log * 10 ** 5);
 
 /** Of the logs before this one. */
 function earlierTotals(db: Database, number: number): { records: number; denied: number } {
@@ -359,40 +456,8 @@ function earlierTotals(db: Database, number: number): { records: number; denied:
   );
 }
 
-/** What a follower is shown is made when it looks. */
-const lazily = ({ text, ...rest }: Told): KeptRecord => ({
-  ...rest,
-  get json() {
-    return JSON.stringify(recordOf(text));
-  },
-});
-
 const nextTurn = (): Promise<undefined> => {
   const { promise, resolve } = Promise.withResolvers<undefined>();
   setImmediate(() => resolve(undefined));
   return promise;
 };
-
-const journalRecord = (operation: string, reason: string): NewRecord => ({
-  kind: 'session',
-  operation,
-  object: 'journal',
-  disposition: 'observed',
-  layer: 'journal',
-  reason,
-});
-
-const damageRecord = ({ offset, length, reason }: JournalDamage): NewRecord => ({
-  ...journalRecord('journal-damage', `${length} bytes at offset ${offset} could not be read: ${reason}`),
-  detail: { offset, length },
-});
-
-const holeRecord = (count: number, from: number, to: number): NewRecord => ({
-  ...journalRecord('journal-hole', `${count} records between ${from} and ${to} are missing`),
-  detail: { count, from, to },
-});
-
-const strangeRecord = journalRecord('journal-damage', 'a frame was sound but held no record of this session');
-
-const repeatRecord = (seq: number): NewRecord =>
-  journalRecord('journal-repeat', `record ${seq} was written again; what came first stands`);

@@ -14,6 +14,8 @@ export class TokensTable {
   readonly #proof;
   readonly #revoke;
   readonly #family;
+  /** At most so many are alive, by session: to count them takes a fifth of a millisecond at 900, so it is done when that counts. */
+  readonly #atMost = new Map<string, number>();
 
   constructor(db: Database) {
     this.#db = db;
@@ -41,7 +43,10 @@ export class TokensTable {
   }
 
   add(row: IssuedToken): boolean {
-    return this.#insert.run(row).changes === 1;
+    const added = this.#insert.run(row).changes === 1;
+    const bound = this.#atMost.get(row.session);
+    if (added && bound !== undefined) this.#atMost.set(row.session, bound + 1);
+    return added;
   }
 
   get(jti: string): IssuedToken | undefined {
@@ -58,8 +63,11 @@ export class TokensTable {
       .all(value, now);
   }
 
-  liveOf(session: string, now: number): number {
-    return this.#live.get(session, now)?.count ?? 0;
+  hasRoom(session: string, now: number, most: number): boolean {
+    if ((this.#atMost.get(session) ?? most) < most) return true;
+    const exact = this.#live.get(session, now)?.count ?? 0;
+    this.#atMost.set(session, exact);
+    return exact < most;
   }
 
   take(jtis: readonly string[]): boolean {
@@ -98,6 +106,7 @@ export class TokensTable {
   }
 
   prune(now: number): void {
+    this.#atMost.clear();
     this.#db.transaction(() => {
       this.#db.prepare('DELETE FROM tokens WHERE exp < ?').run(now);
       this.#db.prepare('DELETE FROM token_proofs WHERE until < ?').run(now);

@@ -35,7 +35,9 @@ function landlockCheck(): DoctorCheck {
     modules,
     'Add landlock to the lsm= kernel parameter.',
   );
-  return modules.startsWith('unreadable') ? { ...check, state: 'warn', fix: '' } : check;
+  return modules.startsWith('unreadable')
+    ? { ...check, state: 'warn', fix: 'Start cordond: it finds out by using it.' }
+    : check;
 }
 
 export function localChecks(): DoctorCheck[] {

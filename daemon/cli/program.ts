@@ -2,7 +2,7 @@
 import { isatty } from 'node:tty';
 import { Command, CommanderError } from 'commander';
 import { cliEnvironment } from '../config/cli-env.ts';
-import { CordonError } from '../model/mod.ts';
+import { CordonError, version } from '../model/mod.ts';
 import { daemonAt } from './daemon.ts';
 import { exitFailed, exitUsage, reportFailure } from './failure.ts';
 import { verbs } from './table.ts';
@@ -12,6 +12,7 @@ import type { Verb, VerbContext } from './verb.ts';
 const groupSummaries: Readonly<Record<string, string>> = {
   policy: 'profiles: check, show, test',
   audit: 'the record',
+  secret: 'what settings name and the vault holds',
   attest: 'what this machine proves of itself',
   verifier: 'judging what machines prove',
   token: 'capability tokens: mint, check, revoke',
@@ -58,7 +59,10 @@ function buildProgram(finish: (status: number) => void): Command {
     .description('Runs autonomous agents in a sandbox that decides, records and explains every action.')
     .option('--socket <path>', 'admin socket of cordond (CORDON_SOCKET, /run/cordon/admin.sock)')
     .option('--json', 'machine-readable output, shapes in CLI.md')
+    .version(version)
     .showSuggestionAfterError()
+    // Reported in our own form, by statusOf.
+    .configureOutput({ outputError: () => undefined })
     .exitOverride();
   const groups = new Map<string, Command>();
   for (const verb of verbs) {
@@ -75,9 +79,19 @@ function tolerateClosedPipe(): void {
   });
 }
 
+/** Commander's `error: what\n(Did you mean x?)`. */
+const usageError = ({ message }: CommanderError): CordonError =>
+  new CordonError('config-invalid', message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' '), {
+    fix: 'cordon --help lists the verbs, cordon VERB --help what each takes',
+  });
+
 function statusOf(error: unknown, json: boolean): number {
-  // Commander has already written its message; exit code 0 is help or version.
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitUsage;
+  if (error instanceof CommanderError) {
+    // Exit code 0 is help or version; `commander.help` is the help of a group that got no verb.
+    if (error.exitCode === 0) return 0;
+    if (error.code !== 'commander.help') process.stderr.write(reportFailure(usageError(error), json));
+    return exitUsage;
+  }
   process.stderr.write(reportFailure(error, json));
   return error instanceof CordonError && error.code === 'config-invalid' ? exitUsage : exitFailed;
 }

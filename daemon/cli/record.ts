@@ -1,5 +1,6 @@
 // SessionRecords as the daemon sends them: JSON of its own making, checked once here.
 import { CordonError, type SessionRecord } from '../model/mod.ts';
+import { revealed } from '../ocsf/mod.ts';
 import { isKind, type Bodies } from '../wire/mod.ts';
 import type { Daemon } from './daemon.ts';
 
@@ -38,6 +39,10 @@ export async function* recordsOf(
     if (isKind(message, 'recordsAnswer')) yield* message.body.records.map(parseRecord);
   }
 }
+
+/** For people: that a value is sealed, and not how. */
+export const withoutEnvelopes = (record: SessionRecord): SessionRecord =>
+  revealed(record, () => '[sealed]').record;
 
 /** `/usr/bin/cat` → `cat`; what is not known is a dash. */
 export const programName = (process: SessionRecord['process']): string =>

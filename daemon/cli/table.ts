@@ -5,6 +5,10 @@ import type { Verb, VerbOption } from './verb.ts';
 const session: VerbOption = { flags: '--session <id>', summary: 'only this session' };
 const since: VerbOption = { flags: '--since <time>', summary: 'a span such as 10m or 2h, or an ISO time' };
 const limit: VerbOption = { flags: '--limit <n>', summary: 'at most this many, the newest' };
+const reveal: VerbOption = {
+  flags: '--reveal',
+  summary: 'with what is sealed (administrators; it is recorded)',
+};
 const all: VerbOption = { flags: '--all', summary: 'every session' };
 const reason: VerbOption = { flags: '--reason <text>', summary: 'why, for the record' };
 const workspace: VerbOption = { flags: '--workspace <dir>', summary: 'value of ${workspace}' };
@@ -66,7 +70,7 @@ export const verbs: readonly Verb[] = [
     name: 'explain',
     summary: 'why one action was blocked, and what would allow it',
     operands: ['<id>'],
-    options: [],
+    options: [reveal],
     load: async () => (await import('./verbs/explain.ts')).explain,
   },
   {
@@ -126,6 +130,7 @@ export const verbs: readonly Verb[] = [
       ...filterOptions,
       limit,
       { flags: '--before <position>', summary: 'go on from where a page ended' },
+      reveal,
     ],
     load: async () => (await import('./verbs/audit-query.ts')).auditQuery,
   },
@@ -139,6 +144,37 @@ export const verbs: readonly Verb[] = [
       ...filterOptions,
     ],
     load: async () => (await import('./verbs/audit-export.ts')).auditExport,
+  },
+  {
+    name: 'audit reveal',
+    summary: 'exported or shipped records with what is sealed in them: without a daemon, with the escrow key',
+    operands: ['<file>'],
+    options: [
+      { flags: '--escrow <file>', summary: 'the private escrow key (PEM)' },
+      { flags: '--keys <file>', summary: 'the machine’s sealed keys: <state-dir>/keys/sealed.json' },
+    ],
+    load: async () => (await import('./verbs/audit-reveal.ts')).auditReveal,
+  },
+  {
+    name: 'secret put',
+    summary: 'keep a secret that settings name, sealed by the TPM: from a file or standard input',
+    operands: ['<name>'],
+    options: [{ flags: '--file <file>', summary: 'what to keep; standard input when not given' }],
+    load: async () => (await import('./verbs/secret.ts')).secretPut,
+  },
+  {
+    name: 'secret list',
+    summary: 'names of the secrets that are kept',
+    operands: [],
+    options: [],
+    load: async () => (await import('./verbs/secret.ts')).secretList,
+  },
+  {
+    name: 'secret remove',
+    summary: 'forget a secret',
+    operands: ['<name>'],
+    options: [],
+    load: async () => (await import('./verbs/secret.ts')).secretRemove,
   },
   {
     name: 'attest status',
@@ -214,7 +250,7 @@ export const verbs: readonly Verb[] = [
   },
   {
     name: 'verifier serve',
-    summary: 'be a verifier for pilots: enrol, challenge, verify, over HTTPS',
+    summary: 'be a verifier for pilots: enrol, challenge, verify, mint, over HTTPS',
     operands: [],
     options: [
       { flags: '--state <dir>', summary: 'its key and its memory' },
@@ -226,8 +262,30 @@ export const verbs: readonly Verb[] = [
       { flags: '--intermediates <file>', summary: 'what lies between (PEM)' },
       { flags: '--reference <file>', summary: 'what is expected (JSON)' },
       { flags: '--issuer <name>', summary: 'iss of its results' },
+      { flags: '--minting <file>', summary: 'what capability tokens it mints (JSON); none when not given' },
+      { flags: '--url <url>', summary: 'where others reach it, iss of its tokens; https:// and its address' },
     ],
     load: async () => (await import('./verbs/verifier-serve.ts')).verifierServe,
+  },
+  {
+    name: 'verifier tokens',
+    summary: 'tokens that the verifier minted and that have not expired',
+    operands: [],
+    options: [{ flags: '--state <dir>', summary: 'of the service' }],
+    load: async () => (await import('./verbs/verifier-tokens.ts')).verifierTokens,
+  },
+  {
+    name: 'verifier revoke',
+    summary: 'end tokens that the verifier minted, at once',
+    operands: ['[id]'],
+    options: [
+      { flags: '--state <dir>', summary: 'of the service' },
+      { flags: '--endpoint <name>', summary: 'all of this machine (Name of its key), which gets no more' },
+      { flags: '--all', summary: 'all there are' },
+      { flags: '--lift', summary: 'with --endpoint: it may get tokens again' },
+      { flags: '--reason <text>', summary: 'why, for the record' },
+    ],
+    load: async () => (await import('./verbs/verifier-tokens.ts')).verifierRevoke,
   },
   {
     name: 'audit verify',
@@ -272,6 +330,8 @@ export const verbs: readonly Verb[] = [
       { flags: '--lifetime <span>', summary: 'such as 60s or 5m; at most what the profile says' },
       { flags: '--uses <n>', summary: 'how often it may be used; once when not given' },
       { flags: '--purpose <text>', summary: 'what for' },
+      { flags: '--exchange <url>', summary: 'have a verifier mint the token that comes out; needs --key' },
+      { flags: '--ca <file>', summary: 'with --exchange: authority of its certificate (PEM)' },
     ],
     load: async () => (await import('./verbs/token/mint.ts')).tokenMint,
   },

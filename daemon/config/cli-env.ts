@@ -24,6 +24,9 @@ export function cliEnvironment(env: NodeJS.ProcessEnv = process.env): CliEnviron
   };
 }
 
+/** Where commands are looked for: PATH, or what execvp(3) takes without it. */
+export const searchPath = (env: NodeJS.ProcessEnv = process.env): string => env['PATH'] ?? '/bin:/usr/bin';
+
 /** Splits a NUL-terminated list such as /proc/self/environ (proc_pid_environ(5)). */
 function nulList(bytes: Buffer): Buffer[] {
   const items: Buffer[] = [];

@@ -1,6 +1,7 @@
 // Profiles and managed settings from the disk, as texts for the policy room, and their reload: a change that is broken
 // changes nothing and is reported. Directories are searched in order, the built-in profiles last; the first file of a
 // name counts, also when it is broken: falling back to another profile of the same name could loosen it.
+import { isUtf8 } from 'node:buffer';
 import { closeSync, constants, existsSync, fstatSync, openSync, readdirSync, readSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -73,7 +74,7 @@ function profileFiles(directory: string): string[] {
     names = readdirSync(directory);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return [];
-    throw refuse(directory, `cannot be read: ${String(cause)}`, cause);
+    throw refuse(directory, `the directory cannot be read: ${String(cause)}`, cause);
   }
   return names
     .filter((name) => name.endsWith('.yaml') && !name.endsWith('.test.yaml') && !name.startsWith('.'))
@@ -101,17 +102,18 @@ function readText(file: string, builtin: boolean): string {
   try {
     fd = openSync(file, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
   } catch (cause) {
-    throw refuse(file, `cannot be opened: ${(cause as NodeJS.ErrnoException).code ?? String(cause)}`, cause);
+    const why = (cause as NodeJS.ErrnoException).code ?? String(cause);
+    throw refuse(file, `the file cannot be opened: ${why}`, cause);
   }
   try {
     const { size, mode, uid, isFile } = statOf(fd);
-    if (!isFile) throw refuse(file, 'is not a regular file');
-    if (size > largestFile) throw refuse(file, 'is larger than 1 MiB');
+    if (!isFile) throw refuse(file, 'not a regular file');
+    if (size > largestFile) throw refuse(file, 'the file is larger than 1 MiB');
     const foreign = uid !== 0 && uid !== process.geteuid?.();
     if (!builtin && (foreign || (mode & 0o022) !== 0)) {
       throw refuse(
         file,
-        'can be changed by others than its owner, or is owned by another user',
+        'the file can be changed by others than its owner, or is owned by another user',
         undefined,
         `chown root ${file}; chmod go-w ${file}`,
       );
@@ -143,7 +145,17 @@ function decode(file: string, bytes: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw refuse(file, 'is not UTF-8', cause);
+    const line = firstLineNotUtf8(bytes);
+    throw refuse(file, 'the line is not UTF-8', cause, 'save the file as UTF-8', line);
+  }
+}
+
+/** No byte of a character is a line feed (RFC 3629): lines can be looked at one by one. */
+function firstLineNotUtf8(bytes: Buffer): number {
+  for (let line = 1, from = 0; ; line++) {
+    const end = bytes.indexOf(0x0a, from);
+    if (end < 0 || !isUtf8(bytes.subarray(from, end))) return line;
+    from = end + 1;
   }
 }
 
@@ -152,6 +164,7 @@ function refuse(
   what: string,
   cause?: unknown,
   fix = 'correct or remove the file',
+  line = 1,
 ): CordonError {
-  return new CordonError('policy-invalid', `${file} ${what}`, { file, line: 1, key: '', fix, cause });
+  return new CordonError('policy-invalid', `${file}:${line}: ${what}`, { file, line, key: '', fix, cause });
 }

@@ -1,7 +1,8 @@
 // Where records go: `records.sinks` of the settings, a mapping of names to sinks. Files that a sink names are read here.
 import { fstatSync, openSync, readSync, closeSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
-import type { CordonError, SinkSettings } from '../model/mod.ts';
+import { isSecretName, secretNameRule } from '../model/mod.ts';
+import type { CordonError, SinkSecrets, SinkSettings } from '../model/mod.ts';
 import { invalid } from './yaml-document.ts';
 import type { Entry } from './yaml-document.ts';
 import { bytesOf, millisecondsOf } from './units.ts';
@@ -34,6 +35,11 @@ class Keys {
 
   has(key: string): boolean {
     return this.#entries.has(key);
+  }
+
+  /** Without taking it. */
+  peek(key: string): unknown {
+    return this.#entries.get(key)?.value;
   }
 
   entry(key: string): Entry | undefined {
@@ -140,6 +146,18 @@ function url(schemes: readonly string[], plain: boolean): Read<string> {
 
 const maxFile = 256 * 1024;
 
+/** `{ secret: NAME }`: what stands in place of a file is in the vault. Undefined: it is not. */
+function secretName(keys: Keys, key: string): string | undefined {
+  const given = keys.peek(key);
+  if (typeof given !== 'object' || given === null || !('secret' in given)) return undefined;
+  return keys.optional(key, (value) => {
+    const { secret, ...more } = value as Readonly<Record<string, unknown>>;
+    return isSecretName(secret) && Object.keys(more).length === 0
+      ? secret
+      : expected(`a file, or { secret: NAME } with ${secretNameRule}`);
+  });
+}
+
 /** `secret`: nobody but root may read it, or what it protects is everybody's. */
 function fileContents(keys: Keys, key: string, secret: boolean): Uint8Array | undefined {
   const path = keys.optional(key, absolutePath);
@@ -193,20 +211,26 @@ function common(keys: Keys, name: string) {
   };
 }
 
-function network(keys: Keys, plain: boolean) {
+function network(keys: Keys, plain: boolean, credentials?: string) {
+  const secrets = defined<SinkSecrets>({
+    key: secretName(keys, 'key'),
+    token: secretName(keys, 'token-file'),
+    credentials,
+  });
   const tls = defined<{ ca?: Uint8Array; certificate?: Uint8Array; key?: Uint8Array }>({
     ca: fileContents(keys, 'ca', false),
     certificate: fileContents(keys, 'certificate', false),
-    key: fileContents(keys, 'key', true),
+    key: secrets.key === undefined ? fileContents(keys, 'key', true) : undefined,
   });
-  if ((tls.certificate === undefined) !== (tls.key === undefined))
+  if ((tls.certificate === undefined) !== (tls.key === undefined && secrets.key === undefined))
     throw keys.wrong('certificate', 'certificate and key go together');
-  const token = tokenFile(keys);
+  const token = secrets.token === undefined ? tokenFile(keys) : undefined;
   const witness = witnessOf(keys.inner('witness'), plain);
   return {
     tls,
     timeout: keys.optional('timeout', span(1000, 600_000)) ?? 30_000,
     ...(token === undefined ? {} : { token }),
+    ...(Object.keys(secrets).length === 0 ? {} : { secrets }),
     ...(witness === undefined ? {} : { witness }),
   };
 }
@@ -259,7 +283,8 @@ function sinkOf(name: string, keys: Keys): SinkSettings {
       ...common(keys, name),
       ...network(keys, plain),
     };
-  const credentials = fileContents(keys, 'credentials', true);
+  const named = secretName(keys, 'credentials');
+  const credentials = named === undefined ? fileContents(keys, 'credentials', true) : undefined;
   return {
     kind: 'nats',
     servers: keys.required('nats', (value) => serverList(value, plain)),
@@ -273,7 +298,7 @@ function sinkOf(name: string, keys: Keys): SinkSettings {
     window: keys.optional('window', whole(1, 1024)) ?? 128,
     ...(credentials === undefined ? {} : { credentials }),
     ...common(keys, name),
-    ...network(keys, plain),
+    ...network(keys, plain, named),
   };
 }
 

@@ -12,6 +12,7 @@ import { prove } from './handlers/prove.ts';
 import { query } from './handlers/query.ts';
 import { records } from './handlers/records.ts';
 import { run } from './handlers/run.ts';
+import { secrets } from './handlers/secrets.ts';
 import { sessions } from './handlers/sessions.ts';
 import { sinks } from './handlers/sinks.ts';
 import { status } from './handlers/status.ts';
@@ -63,6 +64,7 @@ export const adminTable: Table<AdminContext, 'open'> = {
   verify: request(verify),
   prove: request(prove),
   sinks: request(sinks),
+  secrets: request(secrets),
   tokenMint: request(tokenMint),
   tokens: request(tokens),
   tokenRevoke: request(tokenRevoke),

@@ -1,7 +1,7 @@
 // Attestation as the daemon does it: an attester over this machine's TPM, and the latest word of the verifier on it.
 import { X509Certificate } from 'node:crypto';
 import { openTpm } from '../../native-bindings/tpm/mod.ts';
-import type { Tpm } from '../../native-bindings/tpm/mod.ts';
+import type { Tpm, Wrapped } from '../../native-bindings/tpm/mod.ts';
 import { nameOf, readKey } from '../../native-bindings/tpm/wire/mod.ts';
 import { Attester, open, seal, usualLogs } from '../attestation/mod.ts';
 import type { DaemonFacts, Store, TpmFacts, Vault } from '../attestation/mod.ts';
@@ -33,6 +33,8 @@ export interface AttestationParts {
   /** Unix time in milliseconds. */
   readonly now: () => number;
   readonly keys?: HostKeys;
+  /** Published token keys that are in the TPM. */
+  readonly tokenKeys?: () => readonly Wrapped[];
   /** Signs a checkpoint over the record as it is. May throw: then it is quoted without. */
   readonly checkpoint?: () => void;
   readonly note?: (record: NewRecord) => void;
@@ -84,6 +86,7 @@ export class Attestation {
         bank: this.#settings.bank,
         pcrs: quotedPcrs(this.#settings),
         sealedKey: () => parts.keys?.vault?.sealed,
+        tokenKeys: () => parts.tokenKeys?.() ?? [],
         counter: this.#settings.counter,
         ekCertificates: certificatesIn(this.#settings.ekCertificate),
         logs: usualLogs,

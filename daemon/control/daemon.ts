@@ -20,6 +20,7 @@ import { hostFacts } from './host-facts.ts';
 import { fileKeys, openHostKeys } from './host-keys.ts';
 import type { HostKeys } from './host-keys.ts';
 import { launchBody, makeSessionDirectories, planRequest } from './launch-body.ts';
+import { closedRecord, openedRecords } from './log-life.ts';
 import { pathsOf } from './paths.ts';
 import type { Paths } from './paths.ts';
 import { updatePolicy } from './policy-update.ts';
@@ -36,6 +37,7 @@ import { powerOf } from './power.ts';
 import { SupervisorPool } from './supervisor-pool.ts';
 import { Tokens } from './tokens.ts';
 import { lastWords, rotateLog, spawnSupervisor } from './supervisor-process.ts';
+import type { Spawned } from './supervisor-process.ts';
 import { Uploads } from './uploads.ts';
 
 export interface DaemonOptions {
@@ -88,7 +90,7 @@ export class Daemon {
   readonly #timers: NodeJS.Timeout[] = [];
   readonly #listening: Listening[] = [];
   readonly #draining = new Set<string>();
-  /** A supervisor was ended that may have left something. */
+  /** A supervisor has ended, and may have left something. */
   #untidy = false;
 
   /** With its keys out of the TPM, where there is one to be used. */
@@ -114,15 +116,19 @@ export class Daemon {
     this.keys = prepared?.keys ?? fileKeys(paths, 'this daemon uses no TPM for them');
     const host = hostFacts(version);
     const redaction = settings.records?.redact ?? keepAll;
-    const { signer, redactionKey } = this.keys;
+    const { signer, redactionKey, seal } = this.keys;
     this.audit = openAudit(paths.database, {
       now,
       host,
       redaction,
       signer,
+      seal,
       onSigned: () => this.attestation.checkpointed(),
       ...(redactionKey === undefined ? {} : { redactionKey }),
     });
+    const { dropped } = this.sealing;
+    if (dropped !== '')
+      process.stderr.write(`cordond: values that should be sealed are dropped: ${dropped}\n`);
     this.launchStop = new LaunchStop(this.audit.settings);
     this.sessions = new Sessions(this.audit, paths, now, (session, why) =>
       this.tokens.sessionOver(session, why),
@@ -135,6 +141,7 @@ export class Daemon {
       bootId: host.bootId,
       now,
       keys: this.keys,
+      tokenKeys: () => this.tokens.wrappedKeys,
       unlocked: () => void this.#unlocked(),
       checkpoint: () => void this.audit.checkpoint(),
       note: (record) => this.note(daemonStream, record),
@@ -153,6 +160,7 @@ export class Daemon {
       hosts: settings.hosts,
       now,
       note: (record) => this.note(daemonStream, record),
+      secret: (name) => this.keys.secrets.read(name),
       power: () => powerOf('/sys/class/power_supply'),
     });
     this.audit.spool.follow(() => this.uploads.hint());
@@ -161,11 +169,17 @@ export class Daemon {
     this.foresight = this.#foresee();
     this.pool = new SupervisorPool({
       size: pool,
-      spawn: () => spawnSupervisor(program),
+      spawn: () => this.#watched(spawnSupervisor(program)),
       mountTable: mountTableDigest,
       lastWords: () => lastWords(paths.supervisorLog),
       spare: this.foresight,
     });
+  }
+
+  /** However it ends, with a session or before one, it may leave a directory behind. */
+  #watched(supervisor: Spawned): Spawned {
+    void supervisor.exited.then(() => (this.#untidy = true));
+    return supervisor;
   }
 
   #foresee(): Foresight {
@@ -174,11 +188,11 @@ export class Daemon {
       reserve: () => makeSessionDirectories(this),
       directory: (session) => this.paths.session(session),
       body: (actor, run, session) => launchBody(this, actor, run, session),
-      retired: () => (this.#untidy = true),
     });
   }
 
   async start(): Promise<void> {
+    for (const record of openedRecords(this.audit, this.version)) this.note(daemonStream, record);
     const left = await this.sessions.restore();
     await this.tokens.start();
     this.#removeStrayDirectories();
@@ -207,6 +221,7 @@ export class Daemon {
       layer: 'daemon',
       reason: 'the keys of cordond are open again: what waited is signed',
     });
+    this.uploads.secretsChanged();
     await this.tokens.start();
   }
 
@@ -221,12 +236,23 @@ export class Daemon {
     this.profiles.close();
     for (const session of this.sessions.all) session.release();
     this.attestation.close();
+    this.note(daemonStream, closedRecord(this.audit, this.version));
     this.audit.close();
     for (const fd of this.#locks) closeSync(fd);
   }
 
   accounts(): Accounts {
     return systemAccounts();
+  }
+
+  /** What becomes of values that the settings want sealed. */
+  get sealing(): { readonly wanted: boolean; readonly dropped: string } {
+    const wanted = Object.values(this.settings.records?.redact ?? keepAll).includes('seal');
+    const { vault, unsealed } = this.keys;
+    return {
+      wanted,
+      dropped: wanted ? (vault === undefined ? unsealed : (vault.problem?.message ?? '')) : '',
+    };
   }
 
   /** After links: rules are judged against the names the kernel has. */

@@ -7,6 +7,7 @@ import { closeSync, rmSync } from 'node:fs';
 import { CordonError } from '../model/mod.ts';
 import type { Plan } from '../model/mod.ts';
 import type { Launch } from '../wire/mod.ts';
+import { inBackground } from './background.ts';
 import type { Actor } from './peer.ts';
 import type { CheckedRun } from './run-request.ts';
 import { retire } from './supervisor-link.ts';
@@ -19,8 +20,6 @@ export interface ForesightOptions {
   readonly reserve: () => string;
   readonly directory: (session: string) => string;
   readonly body: (actor: Actor, run: CheckedRun, session: string) => Partial<Launch>;
-  /** A supervisor was ended: what it could not take away is to be looked for. */
-  readonly retired: () => void;
 }
 
 /** A supervisor that holds the sandbox of a session yet to come. Whoever has it owns the link. */
@@ -127,7 +126,9 @@ export class Foresight {
     const plan = this.#options.plan(actor, run);
     const json = JSON.stringify(plan);
     const body = { ...this.#options.body(actor, run, session), plan: json };
-    await link.connection.askFor('prepare', body, 'ack', { deadline: prepareDeadline });
+    await inBackground(link.pid, () =>
+      link.connection.askFor('prepare', body, 'ack', { deadline: prepareDeadline }),
+    );
     const digest = createHash('sha256').update(json).digest('hex');
     return { link, session, plan, digest, actor, run };
   }
@@ -162,7 +163,6 @@ export class Foresight {
   #giveUp(link: SupervisorLink, session: string): void {
     retire(link);
     rmSync(this.#options.directory(session), { recursive: true, force: true });
-    this.#options.retired();
   }
 
   /** It died, or was taken: only the first is ours to clear away. */
@@ -171,7 +171,6 @@ export class Foresight {
     this.#ready = undefined;
     closeSync(ready.link.pidfd);
     rmSync(this.#options.directory(ready.session), { recursive: true, force: true });
-    this.#options.retired();
   }
 }
 

@@ -9,7 +9,10 @@ import type { Signer } from '../audit/mod.ts';
 import { recordKeyName, Vault } from '../attestation/mod.ts';
 import type { SealPlace } from '../attestation/mod.ts';
 import type { AttestationSettings } from '../config/attestation-settings.ts';
+import { sealingKeys } from '../evidence/mod.ts';
 import { CordonError } from '../model/mod.ts';
+import { valueOpener, valueSealer } from '../ocsf/mod.ts';
+import type { OpenText, SealText } from '../ocsf/mod.ts';
 import { asCordonError } from '../wire/mod.ts';
 import type { Paths } from './paths.ts';
 import { sealPlace, tpmNamed } from './tpm-settings.ts';
@@ -21,6 +24,16 @@ export interface SecretText {
   write(text: string): void;
 }
 
+/** Secrets by name, in the vault. Every member throws CordonError while it is locked, and where there is none. */
+export interface NamedSecrets {
+  readonly names: () => readonly string[];
+  readonly read: (name: string) => Buffer | undefined;
+  /** On the disk when it returns. */
+  readonly put: (name: string, secret: Uint8Array) => void;
+  /** False: there was none. */
+  readonly remove: (name: string) => boolean;
+}
+
 export interface HostKeys {
   /** Undefined: the keys are files. */
   readonly vault: Vault | undefined;
@@ -30,11 +43,39 @@ export interface HostKeys {
   /** Undefined: cordond keeps it in the usual file. */
   readonly redactionKey: (() => Uint8Array | undefined) | undefined;
   readonly tokenKeys: SecretText | undefined;
+  /** What administrators put there. */
+  readonly secrets: NamedSecrets;
+  /** Seals values of records; undefined while the vault is locked, and where there is none. */
+  readonly seal: () => SealText | undefined;
+  /** Opens them again. Throws CordonError that says why not. */
+  readonly unseal: () => OpenText;
 }
 
 const names = { redaction: 'redaction-key', tokens: 'token-keys' } as const;
 /** Milliseconds for one command of the TPM's while cordond starts: enforcement does not wait for a TPM that hangs. */
 const patience = 10_000;
+
+function noSecrets(unsealed: string): NamedSecrets {
+  const refuse = (): never => {
+    throw new CordonError('unavailable', `secrets are not kept here: ${unsealed}`, {
+      fix: 'attestation: tpm and escrow in cordond’s settings make a vault; or name files that only root reads',
+    });
+  };
+  return { names: refuse, read: refuse, put: refuse, remove: refuse };
+}
+
+/** Before the names that administrators give, so that none of them is one of ours. */
+const given = 'secret:';
+
+const namedSecrets = (vault: Vault): NamedSecrets => ({
+  names: () => vault.names.filter((name) => name.startsWith(given)).map((name) => name.slice(given.length)),
+  read: (name) => {
+    const text = vault.read(`${given}${name}`);
+    return text === undefined ? undefined : Buffer.from(text, 'base64');
+  },
+  put: (name, secret) => vault.write(`${given}${name}`, Buffer.from(secret).toString('base64')),
+  remove: (name) => vault.remove(`${given}${name}`),
+});
 
 export const fileKeys = (paths: Paths, unsealed: string): HostKeys => ({
   vault: undefined,
@@ -42,6 +83,13 @@ export const fileKeys = (paths: Paths, unsealed: string): HostKeys => ({
   signer: softwareSigner(paths.recordKey),
   redactionKey: undefined,
   tokenKeys: undefined,
+  secrets: noSecrets(unsealed),
+  seal: () => undefined,
+  unseal: () => {
+    throw new CordonError('unavailable', `values of records are not sealed here: ${unsealed}`, {
+      fix: 'those of another machine: cordon audit reveal, with its escrow key',
+    });
+  },
 });
 
 const textAt = (path: string): string | undefined =>
@@ -82,6 +130,15 @@ function redactionKeyOf(vault: Vault): Uint8Array | undefined {
   return key;
 }
 
+/** Made when something is to be sealed for the first time. */
+function sealOf(vault: Vault): SealText | undefined {
+  if (vault.problem !== undefined) return undefined;
+  const known = sealingKeys.read(vault.read(sealingKeys.name)).at(-1);
+  const key = known ?? randomBytes(32);
+  if (known === undefined) vault.write(sealingKeys.name, sealingKeys.text([key]));
+  return valueSealer(key);
+}
+
 const vaultKeys = (vault: Vault): HostKeys => ({
   vault,
   unsealed: '',
@@ -96,6 +153,9 @@ const vaultKeys = (vault: Vault): HostKeys => ({
     read: () => vault.read(names.tokens),
     write: (text) => vault.write(names.tokens, text),
   },
+  secrets: namedSecrets(vault),
+  seal: () => sealOf(vault),
+  unseal: () => valueOpener(sealingKeys.read(vault.read(sealingKeys.name))),
 });
 
 async function withTpm<T>(
@@ -152,7 +212,7 @@ export async function openHostKeys(
 
 function tellLocked({ message, facts }: CordonError): void {
   process.stderr.write(
-    `cordond: its keys are locked: ${message}\n  Sandboxes are enforced and records are kept; checkpoints, tokens and sealed credentials wait.\n`,
+    `cordond: its keys are locked: ${message}\n  Sandboxes are enforced and records are kept; checkpoints and tokens wait.\n`,
   );
   if (facts.fix !== undefined) process.stderr.write(`  fix: ${facts.fix}\n`);
 }

@@ -1,5 +1,6 @@
 // From a checked request to a running session. What can be done before the supervisor is asked has been done by then:
 // the profile is compiled, the directories and the agent's socket are there, the session is on record.
+import { rmSync } from 'node:fs';
 import { processes, procfs } from '../../native-bindings/linux/mod.ts';
 import { attestationLacks, CordonError, toText } from '../model/mod.ts';
 import type { Plan } from '../model/mod.ts';
@@ -30,21 +31,17 @@ export async function launch(daemon: Daemon, actor: Actor, run: CheckedRun): Pro
   refuseWhenUnattested(daemon, plan);
   const foreseen = daemon.foresight.take(actor, run, plan);
   const link = foreseen?.link ?? (await daemon.pool.take());
-  const session = prepare(
-    daemon,
-    actor,
-    run,
-    plan,
-    link,
-    foreseen?.session ?? makeSessionDirectories(daemon),
-  );
+  const session = onRecord({ daemon, actor, run, plan }, link, foreseen?.session);
   try {
-    // Nobody can ask there before the command has started, which is long after the launch was ordered.
-    const [answer, agents] = await Promise.allSettled([
+    // The command starts when its client attaches, and that has to wait for this answer: until then nobody can ask at
+    // the agent's socket, and the session is on the disk.
+    const [answer, agents, durable] = await Promise.allSettled([
       order({ daemon, actor, run, plan, session }, link, foreseen),
       daemon.openAgentSocket(session),
+      daemon.audit.registry.durable(),
     ]);
     session.agents = valueOf(agents);
+    valueOf(durable);
     began(daemon, session, plan, valueOf(answer));
     daemon.foresight.note(actor, run);
   } catch (error) {
@@ -54,7 +51,7 @@ export async function launch(daemon: Daemon, actor: Actor, run: CheckedRun): Pro
       ? new CordonError('launch-failed', known.message, { ...known.facts, cause: error })
       : known;
   } finally {
-    setImmediate(() => daemon.pool.fill());
+    daemon.pool.launched();
   }
   return message('runAnswer', { session: session.id, attachPath: daemon.paths.attachSocket(session.id) });
 }
@@ -64,12 +61,30 @@ function valueOf<T>(settled: PromiseSettledResult<T>): T {
   return settled.value;
 }
 
-interface Launching {
+interface Wanted {
   readonly daemon: Daemon;
   readonly actor: Actor;
   readonly run: CheckedRun;
   readonly plan: Plan;
+}
+
+interface Launching extends Wanted {
   readonly session: Session;
+}
+
+/** What cannot be recorded does not begin, and leaves no supervisor to nobody: on a full disk each launch would leave one. */
+function onRecord(wanted: Wanted, link: SupervisorLink, reserved: string | undefined): Session {
+  const { daemon } = wanted;
+  let id = reserved;
+  try {
+    id ??= makeSessionDirectories(daemon);
+    return prepare(wanted, link, id);
+  } catch (error) {
+    retire(link);
+    if (id !== undefined) rmSync(daemon.paths.session(id), { recursive: true, force: true });
+    daemon.pool.launched();
+    throw error;
+  }
 }
 
 /** What was prepared is used when its supervisor finds that nothing has changed since; else the pool serves. */
@@ -130,14 +145,7 @@ function refuseWhenFull({ sessions }: Daemon, actor: Actor): void {
 }
 
 /** On record, before anything of it runs. */
-function prepare(
-  daemon: Daemon,
-  actor: Actor,
-  run: CheckedRun,
-  plan: Plan,
-  link: SupervisorLink,
-  id: string,
-): Session {
+function prepare({ daemon, actor, run, plan }: Wanted, link: SupervisorLink, id: string): Session {
   const { capabilitySet } = plan;
   const session = new Session({
     session: id,
@@ -158,6 +166,7 @@ function prepare(
       requestedMode: run.mode ?? '',
       workspace: run.workspace,
       argv: run.argv.map((word) => toText(Buffer.from(word).toString('latin1'))),
+      agentVersion: run.agentVersion,
       supervisorPid: link.pid,
       supervisorStart: link.start,
       initPid: 0,

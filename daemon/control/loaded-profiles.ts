@@ -27,11 +27,12 @@ export class LoadedProfiles implements Profiles {
   #listener: (problem: string | undefined) => void = () => undefined;
 
   /** Throws only when managed settings cannot be read. */
-  constructor(places: PolicyPlaces) {
-    this.#watch = new PolicyWatch(places, {
+  constructor(places: PolicyPlaces, now?: () => number) {
+    const listener = {
       changed: () => this.#changed(),
-      broken: (problems) => this.#listener(messages(problems)),
-    });
+      broken: (problems: readonly CordonError[]) => this.#listener(messages(problems)),
+    };
+    this.#watch = new PolicyWatch(places, listener, now);
   }
 
   /** What was wrong when the profiles were first read. */
@@ -133,7 +134,6 @@ export class LoadedProfiles implements Profiles {
   }
 
   #named({ profile, trusted = true }: PlanRequest): Named {
-    const { sources } = this.#watch.state;
     if (profile.startsWith('/')) {
       if (!trusted)
         throw new CordonError(
@@ -144,11 +144,17 @@ export class LoadedProfiles implements Profiles {
           },
         );
       const name = basename(profile).replace(/\.ya?ml$/, '');
-      return { name, sources: new Map([...sources, [name, readSource(profile)]]) };
+      return { name, sources: new Map([...this.#watch.state.sources, [name, readSource(profile)]]) };
     }
+    if (!this.#watch.state.sources.has(profile)) this.#watch.lookFor(profile);
+    const { sources } = this.#watch.state;
     if (sources.has(profile)) return { name: profile, sources };
+    const broken = messages(this.#watch.problems);
     throw new CordonError('not-found', `there is no profile ${profile}`, {
-      fix: `there are ${[...sources.keys()].sort().join(', ')}`,
+      fix:
+        broken === undefined
+          ? `there are ${[...sources.keys()].sort().join(', ')}`
+          : `what is on the disk is not in force until it is mended: ${broken}`,
     });
   }
 }

@@ -37,8 +37,9 @@ export class PcrWatch {
     if (expected === undefined) return 'nobody knows which state of the machine was attested';
     if (performance.now() - this.#looked < patience) return undefined;
     try {
-      const now = Object.entries(pcrTexts(await this.#attester.pcrs()));
-      const other = now.filter(([pcr, value]) => expected[pcr] !== value).map(([pcr]) => pcr);
+      const now = pcrTexts(await this.#attester.pcrs());
+      // One that is in only one of them changed too.
+      const other = Object.keys({ ...expected, ...now }).filter((pcr) => expected[pcr] !== now[pcr]);
       if (other.length > 0) return `PCR ${other.join(', ')} changed since the machine was attested`;
       this.#looked = performance.now();
       return undefined;

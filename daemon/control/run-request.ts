@@ -18,6 +18,8 @@ export interface CheckedRun {
   readonly tty: boolean;
   readonly rows: number;
   readonly columns: number;
+  /** The caller's word; empty: not known. */
+  readonly agentVersion: string;
 }
 
 const maxPath = 4096;
@@ -45,6 +47,7 @@ export function checkRun(
     tty: body.tty,
     rows: Math.min(body.rows, 9999),
     columns: Math.min(body.columns, 9999),
+    agentVersion: versionText(body.agentVersion),
   };
 }
 
@@ -75,6 +78,11 @@ function checkWords({ argv, environment }: RunRequest): void {
     throw bad('no command was given', 'cordon run -- COMMAND …');
   if ([...argv, ...environment].some((word) => word.includes(0)))
     throw bad('an argument or variable contains a NUL byte', 'remove it');
+}
+
+function versionText(given: string): string {
+  if (given === '' || /^[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}$/.test(given)) return given;
+  throw bad(`${JSON.stringify(given.slice(0, 64))} is no version of an agent`, 'leave it out');
 }
 
 const isAssignment = (word: Uint8Array): boolean => word.indexOf(0x3d) > 0;

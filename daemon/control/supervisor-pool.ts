@@ -4,10 +4,17 @@ import { CordonError } from '../model/mod.ts';
 import { retire } from './supervisor-link.ts';
 import type { SupervisorLink } from './supervisor-link.ts';
 
+export interface Started {
+  readonly pid: number;
+  readonly exited: Promise<string>;
+  /** It is made ready in the background until then. */
+  readonly hurry: () => void;
+}
+
 export interface PoolOptions {
   readonly size: number;
   /** Starts one; it will say hello to the daemon, which offers it. Settles when that process is gone. */
-  readonly spawn: () => { readonly pid: number; readonly exited: Promise<string> };
+  readonly spawn: () => Started;
   /** Digest of the mount table now; compared with a supervisor's own. */
   readonly mountTable: () => string;
   /** What to say of a supervisor that died before it was ready. */
@@ -24,46 +31,70 @@ interface Waiter {
 /** Milliseconds a launch waits for a supervisor. */
 const takeDeadline = 60_000;
 const maxBackoff = 10_000;
+/** Milliseconds. */
+const firstOfSession = 1000;
 
 export class SupervisorPool {
   readonly #options: PoolOptions;
   readonly #ready: SupervisorLink[] = [];
   readonly #waiters: Waiter[] = [];
   /** Spawned, have not said hello. */
-  readonly #starting = new Set<number>();
+  readonly #starting = new Map<number, Started>();
   #failures = 0;
   #retry: NodeJS.Timeout | undefined;
+  #quiet: NodeJS.Timeout | undefined;
   #stopped = false;
 
   constructor(options: PoolOptions) {
     this.#options = options;
   }
 
+  /** `starting`: also what will be in a moment. */
   get counts(): { readonly ready: number; readonly starting: number } {
-    return { ready: this.#ready.length, starting: this.#starting.size };
+    const soon = this.#quiet === undefined ? 0 : this.#missing;
+    return { ready: this.#ready.length, starting: this.#starting.size + soon };
+  }
+
+  get #missing(): number {
+    const { size, spare } = this.#options;
+    const wanted = size + this.#waiters.length + (size > 0 && spare?.wanted === true ? 1 : 0);
+    return Math.max(0, wanted - this.#ready.length - this.#starting.size);
+  }
+
+  /** A session began. The machine is its agent's while that starts, unless the next launch would find nothing ready. */
+  launched(): void {
+    clearTimeout(this.#quiet);
+    this.#quiet = setTimeout(() => {
+      this.#quiet = undefined;
+      this.fill();
+    }, firstOfSession).unref();
+    setImmediate(() => this.fill());
   }
 
   /** Starts what is missing. */
   fill(): void {
     if (this.#stopped || this.#retry !== undefined) return;
-    const { size, spare } = this.#options;
-    const wanted = size + this.#waiters.length + (size > 0 && spare?.wanted === true ? 1 : 0);
-    for (let have = this.#ready.length + this.#starting.size; have < wanted; have++) this.#start();
+    if (this.#quiet !== undefined && this.#ready.length > 0) return;
+    for (let missing = this.#missing; missing > 0; missing--) this.#start();
   }
 
   /** A supervisor without a session has said hello. */
   offer(link: SupervisorLink): void {
+    const started = this.#starting.get(link.pid);
     this.#starting.delete(link.pid);
     this.#failures = 0;
     void link.connection.closed.then(() => this.#left(link));
+    const { size, spare } = this.#options;
     const waiter = this.#waiters.shift();
+    const isKept = !this.#stopped && this.#ready.length < Math.max(size, 1);
+    if (waiter !== undefined || isKept) started?.hurry();
     if (waiter !== undefined) waiter.resolve(link);
-    else if (!this.#stopped && this.#ready.length < Math.max(this.#options.size, 1)) this.#ready.push(link);
-    else if (!this.#stopped && this.#options.spare?.wanted === true) void this.#options.spare.prepare(link);
+    else if (isKept) this.#ready.push(link);
+    else if (!this.#stopped && spare?.wanted === true) void spare.prepare(link);
     else retire(link);
   }
 
-  /** The caller owns the link from then on, and calls `fill` when it has time. */
+  /** The caller owns the link from then on, and calls `launched` when it has time. */
   async take(): Promise<SupervisorLink> {
     this.dropStale();
     const link = this.#ready.shift();
@@ -73,6 +104,7 @@ export class SupervisorPool {
     this.#waiters.push(waiter);
     const timer = setTimeout(() => this.#giveUp(waiter, 'no supervisor was ready in time'), takeDeadline);
     this.fill();
+    for (const started of this.#starting.values()) started.hurry();
     return promise.finally(() => clearTimeout(timer));
   }
 
@@ -91,14 +123,15 @@ export class SupervisorPool {
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#retry);
+    clearTimeout(this.#quiet);
     for (const link of this.#ready.splice(0)) retire(link);
     for (const waiter of [...this.#waiters]) this.#giveUp(waiter, 'the daemon is stopping');
   }
 
   #start(): void {
-    const { pid, exited } = this.#options.spawn();
-    this.#starting.add(pid);
-    void exited.then((how) => this.#exited(pid, how));
+    const started = this.#options.spawn();
+    this.#starting.set(started.pid, started);
+    void started.exited.then((how) => this.#exited(started.pid, how));
   }
 
   #exited(pid: number, how: string): void {

@@ -2,6 +2,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { patience, toBackground, toForeground } from './background.ts';
 
 export interface SupervisorProgram {
   /** Script that `process.execPath` runs. */
@@ -16,6 +17,8 @@ export interface Spawned {
   readonly pid: number;
   /** Settles when the process is gone, or never began, with what there is to say about it. */
   readonly exited: Promise<string>;
+  /** Somebody waits for it: no longer in the background. */
+  readonly hurry: () => void;
 }
 
 /**
@@ -40,14 +43,26 @@ export function spawnSupervisor({ script, runDir, stateDir, logFile }: Superviso
   child.once('error', (error) => resolve(error.message));
   child.once('exit', (code, signal) => resolve(signal ?? `exit status ${code ?? '?'}`));
   child.unref();
-  return { pid: child.pid ?? 0, exited: promise };
+  const { pid = 0 } = child;
+  if (pid > 0) toBackground(pid);
+  const hurry = (): void => {
+    clearTimeout(timer);
+    if (pid > 0 && child.exitCode === null && child.signalCode === null) toForeground(pid);
+  };
+  const timer = setTimeout(hurry, patience).unref();
+  child.once('exit', () => clearTimeout(timer));
+  return { pid, exited: promise, hurry };
 }
 
 const tail = 4096;
 /** Bytes of log that are kept from before; one older file is kept beside it. */
 const maxLog = 1024 * 1024;
 
-/** The last lines that supervisors printed, for an error message. */
+/** How our own lines begin, and the line that says what an uncaught error was; around the latter Node prints sources and stacks. */
+const telling = /^(?:supervisor|\w*Error(?: \[\w+\])?): /;
+const maxWords = 500;
+
+/** What supervisors printed last, for an error message. */
 export function lastWords(logFile: string): string {
   try {
     const fd = openSync(logFile, 'r');
@@ -55,7 +70,8 @@ export function lastWords(logFile: string): string {
     const buffer = Buffer.alloc(tail);
     const length = readSync(fd, buffer, 0, tail, Math.max(0, size - tail));
     closeSync(fd);
-    return buffer.toString('utf8', 0, length).trimEnd().split('\n').slice(-3).join(' | ').slice(-500);
+    const lines = buffer.toString('utf8', 0, length).trimEnd().split('\n');
+    return (lines.findLast((line) => telling.test(line)) ?? lines.at(-1) ?? '').slice(0, maxWords);
   } catch {
     return '';
   }

@@ -64,6 +64,22 @@ async function answer<Context, State extends string>(
     if (message !== undefined) connection.send({ request: incoming.request, more: false, message });
   } catch (error) {
     if (row.notice === true) connection.close({ why: 'protocol', detail: String(error) });
-    else connection.refuse(incoming, error);
+    else connection.refuse(incoming, inWords(error));
   }
+}
+
+/** What a disk that takes nothing more is called by SQLite and by the system. */
+const fullDisk: ReadonlySet<unknown> = new Set(['SQLITE_FULL', 'ENOSPC', 'EDQUOT']);
+
+function inWords(error: unknown): unknown {
+  if (!(error instanceof Error) || error instanceof CordonError || !('code' in error)) return error;
+  if (!fullDisk.has(error.code)) return error;
+  return new CordonError(
+    'internal',
+    'the disk with the state directory is full: what cannot be recorded is not done',
+    {
+      cause: error,
+      fix: 'make room on it: cordon doctor names the directory, the runbook disk-full says what may go',
+    },
+  );
 }

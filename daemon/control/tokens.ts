@@ -3,6 +3,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import type { Wrapped } from '../../native-bindings/tpm/mod.ts';
 import { createDecider } from '../decision/mod.ts';
 import { CordonError, unattested } from '../model/mod.ts';
 import type { AttestationState, NewRecord, TokenScheme } from '../model/mod.ts';
@@ -137,6 +138,11 @@ export class Tokens {
     throw new CordonError('unavailable', `there are no tokens: ${message}`, {
       fix: facts?.fix ?? 'try again',
     });
+  }
+
+  /** Of the published keys those in the TPM; none while there are no tokens. */
+  get wrappedKeys(): readonly Wrapped[] {
+    return this.#authority?.wrappedKeys ?? [];
   }
 
   #lives(id: string): boolean {
@@ -317,7 +323,9 @@ export class Tokens {
     const name = basename(facts.argv[0] ?? '')
       .replace(/\p{Cc}/gu, '?')
       .slice(0, 128);
-    const subject = { session: id, user: facts.user, agent: { name: name === '' ? 'unknown' : name } };
+    const { user, agentVersion = '' } = facts;
+    const version = agentVersion === '' ? {} : { version: agentVersion };
+    const subject = { session: id, user, agent: { name: name === '' ? 'unknown' : name, ...version } };
     return { subject, capabilitySet, decider: session.decider };
   }
 

@@ -1,7 +1,7 @@
 // Starts the uploader, and starts it again when it ends, waiting longer each time it ends soon.
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { dirname } from 'node:path';
 import { sockets } from '../../native-bindings/linux/mod.ts';
@@ -11,8 +11,8 @@ export interface UploaderProgram {
   readonly script: string;
   /** Takes what it prints. */
   readonly logFile: string;
-  /** Called with the link each time it has been started. */
-  readonly linked: (socket: Socket) => void;
+  /** Called with the link each time it has been started; `kill` ends this one. */
+  readonly linked: (socket: Socket, kill: () => void) => void;
   /** It ended without having been stopped. */
   readonly ended: (how: string) => void;
 }
@@ -22,7 +22,6 @@ export interface UploaderProcess {
   readonly pid: () => number | undefined;
   /** It has done its work: should it end now, that is not for being broken. */
   sound(): void;
-  kill(): void;
   stop(): void;
 }
 
@@ -31,6 +30,9 @@ const unprivileged = 65534;
 /** Milliseconds. */
 const firstPause = 200;
 const longestPause = 30_000;
+const memoryInterval = 1000;
+/** Bytes in memory, of which one batch a sink is a small part: more is a server that sends without end. */
+const mostMemory = 512 * 2 ** 20;
 
 export function keepUploader(program: UploaderProgram): UploaderProcess {
   let child: ChildProcess | undefined;
@@ -53,22 +55,53 @@ export function keepUploader(program: UploaderProgram): UploaderProcess {
       timer.unref();
       pause = Math.min(pause * 2, longestPause);
     };
+    const watch = setInterval(() => {
+      const bytes = residentBytes(started.child.pid);
+      if (bytes <= mostMemory) return;
+      started.child.kill('SIGKILL');
+      end(`it took ${Math.round(bytes / 2 ** 20)} MiB of memory`);
+    }, memoryInterval).unref();
     child.once('error', (error) => end(error.message));
-    child.once('exit', (code, signal) => end(signal ?? `exit status ${code ?? '?'}`));
-    program.linked(started.socket);
+    child.once('exit', (code, signal) => {
+      clearInterval(watch);
+      end(signal ?? `exit status ${code ?? '?'}`);
+    });
+    program.linked(started.socket, () => void started.child.kill('SIGKILL'));
   };
 
   start();
   return {
     pid: () => child?.pid,
     sound: () => (pause = firstPause),
-    kill: () => void child?.kill('SIGKILL'),
     stop: () => {
       stopped = true;
       clearTimeout(timer);
       child?.kill('SIGKILL');
     },
   };
+}
+
+/** proc_pid_statm(5), whose second number is in pages; 0 when it is gone. */
+function residentBytes(pid: number | undefined): number {
+  try {
+    const [, resident = '0'] = readFileSync(`/proc/${pid ?? 0}/statm`, 'latin1').split(' ');
+    return Number(resident) * pageSize;
+  } catch {
+    return 0;
+  }
+}
+
+/** x86-64, and arm64 as Debian has it. A larger page would have the limit be reached later. */
+const pageSize = 4096;
+
+/** Should memory end before the next look, this is what the kernel is to take (proc_pid_oom_score_adj(5)). */
+function firstToGo(pid: number | undefined): void {
+  try {
+    writeFileSync(`/proc/${pid ?? 0}/oom_score_adj`, '1000');
+  } catch (error) {
+    // It ended at once, which is told elsewhere.
+    if (!(error instanceof Error)) throw error;
+  }
 }
 
 function spawnUploader({ script, logFile }: UploaderProgram): { child: ChildProcess; socket: Socket } {
@@ -84,6 +117,7 @@ function spawnUploader({ script, logFile }: UploaderProgram): { child: ChildProc
     uid: unprivileged,
     gid: unprivileged,
   });
+  firstToGo(child.pid);
   closeSync(log);
   closeSync(theirs);
   child.unref();

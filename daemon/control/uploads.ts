@@ -1,20 +1,27 @@
-// Shipping, as cordond sees it: feeds the uploader process and the file sinks out of the log, at its own pace. No sink
+// Shipping, as cordond sees it: feeds the uploader processes and the file sinks out of the log, at its own pace. No sink
 // and no process can make it wait: they ask, and are answered when there is time.
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Socket } from 'node:net';
-import type { NewRecord, SinkSettings } from '../model/mod.ts';
 import { CordonError } from '../model/mod.ts';
-import { fileSink, isNetworkSink, packSink, sleep, startPump } from '../uploader/mod.ts';
-import type { EntryLog, Power, Pump, SinkReport, Source, Time } from '../uploader/mod.ts';
-import { Connection } from '../wire/mod.ts';
-import type { Incoming, SinkInfo } from '../wire/mod.ts';
-import { Rate } from './rate.ts';
+import type { FileSink, NewRecord, SinkSettings } from '../model/mod.ts';
+import { fileSink, isNetworkSink, sleep, startPump } from '../uploader/mod.ts';
+import type {
+  EntryLog,
+  NetworkSink,
+  Power,
+  Pump,
+  Rotation,
+  SinkReport,
+  Source,
+  Time,
+} from '../uploader/mod.ts';
+import { asCordonError } from '../wire/mod.ts';
+import type { SinkInfo } from '../wire/mod.ts';
+import { withSecrets } from './sink-secrets.ts';
+import type { ReadSecret } from './sink-secrets.ts';
 import { SinkState } from './sink-state.ts';
-import { dispatch } from './table.ts';
-import { keepUploader } from './uploader-process.ts';
-import type { UploaderProcess } from './uploader-process.ts';
-import { uploaderTable } from './uploader-table.ts';
-import type { UploaderContext } from './uploader-table.ts';
+import { startUploaderLink } from './uploader-link.ts';
+import type { UploaderLink, UploaderLinkOptions } from './uploader-link.ts';
 
 export interface UploadsOptions {
   readonly sinks: readonly SinkSettings[];
@@ -26,6 +33,8 @@ export interface UploadsOptions {
   readonly hosts: Readonly<Record<string, readonly string[]>>;
   readonly now: () => number;
   readonly note: (record: NewRecord) => void;
+  /** Secrets that sinks name; there are none when not given. */
+  readonly secret?: ReadSecret;
   /** Looked at now and then. */
   readonly power: () => Power;
 }
@@ -37,20 +46,16 @@ const hintInterval = 250;
 const powerInterval = 30_000;
 /** Milliseconds between two records of a sink that fails now and then. */
 const noteInterval = 60_000;
-/** Messages a second and at once, and requests that wait: more is no uploader of ours. */
-const rate = 2000;
-const burst = 4000;
-const inFlight = 64;
+const isNats = ({ settings }: SinkState): boolean => settings.kind === 'nats';
 
 export class Uploads {
   readonly #options: UploadsOptions;
   readonly #sinks: ReadonlyMap<string, SinkState>;
-  readonly #context: UploaderContext;
+  readonly #context: UploaderLinkOptions['context'];
+  readonly #links: { readonly link: UploaderLink; readonly sinks: readonly SinkState[] }[] = [];
   readonly #pumps: Pump[] = [];
   /** By sink: whether its failing is on record, and since when. */
   readonly #failing = new Map<string, { readonly on: boolean; readonly since: number }>();
-  #process: UploaderProcess | undefined;
-  #connection: Connection | undefined;
   #power: Power;
   #powerTimer: NodeJS.Timeout | undefined;
   #hint: NodeJS.Timeout | undefined;
@@ -64,25 +69,16 @@ export class Uploads {
     this.#sinks = new Map(sinks.map((settings) => [settings.name, new SinkState(settings, log, now)]));
     this.#context = {
       log,
-      sinks: this.#sinks,
       paced: (work) => this.#paced(work),
       refused: (sink, records, from, words) => this.#refused(sink, records, from, words),
       told: (sink, report) => this.#told(sink, report),
-      acknowledged: () => this.#process?.sound(),
     };
   }
 
   start(): void {
     if (this.#sinks.size === 0) return;
-    const { script, logFile } = this.#options;
     for (const state of this.#sinks.values()) if (state.settings.kind === 'file') this.#startFile(state);
-    if (this.#network.length > 0)
-      this.#process = keepUploader({
-        script,
-        logFile,
-        linked: (socket) => this.#link(socket),
-        ended: (how) => this.#ended(how),
-      });
+    this.#startNetwork();
     this.#powerTimer = setInterval(() => this.#lookAtPower(), powerInterval).unref();
   }
 
@@ -90,8 +86,7 @@ export class Uploads {
     clearInterval(this.#powerTimer);
     clearTimeout(this.#hint);
     for (const pump of this.#pumps) pump.stop();
-    this.#process?.stop();
-    this.#connection?.close();
+    for (const { link } of this.#links) link.stop();
   }
 
   /** There are new entries. Told to the pumps a little later, once for many. */
@@ -104,60 +99,76 @@ export class Uploads {
   }
 
   infos(): SinkInfo[] {
-    const linked = this.#connection?.isOpen ?? false;
-    return [...this.#sinks.values()].map((state) => state.info(linked || state.settings.kind === 'file'));
+    return [...this.#sinks.values()].map((state) => state.info(this.#isLinked(state)));
   }
 
   get running(): boolean {
-    return this.#connection?.isOpen ?? false;
+    return this.#links.length > 0 && this.#links.every(({ link }) => link.isOpen());
   }
 
-  get pid(): number | undefined {
-    return this.#process?.pid();
-  }
-
-  get #network(): SinkState[] {
-    return [...this.#sinks.values()].filter(({ settings }) => isNetworkSink(settings));
-  }
-
-  #link(socket: Socket): void {
-    let waiting = 0;
-    const limit = new Rate(rate, burst, performance.now());
-    const onMessage = (incoming: Incoming, connection: Connection): void => {
-      if (!limit.take(performance.now()) || waiting >= inFlight)
-        throw new CordonError('limit', 'the uploader asks too often');
-      waiting += 1;
-      const done = dispatch(uploaderTable, 'open', this.#context, { connection, incoming });
-      void done.finally(() => (waiting -= 1));
-    };
-    const connection = new Connection(socket, { onMessage });
-    this.#connection = connection;
-    this.#setUp(connection);
-    void connection.closed.then(({ why, detail }) => {
-      if (why !== 'ended' && why !== 'closed-here') this.#note('uploader-breach', detail);
-      // It has no link any more, whatever it goes on doing.
-      if (this.#connection === connection) this.#process?.kill();
+  /** Of the processes that run, by the sinks they have. */
+  get pids(): ReadonlyMap<string, number> {
+    const entries = this.#links.flatMap(({ link, sinks }) => {
+      const pid = link.pid();
+      return pid === undefined ? [] : sinks.map(({ settings }) => [settings.name, pid] as const);
     });
+    return new Map(entries);
   }
 
-  #setUp(connection: Connection): void {
-    const { version, log, upstream, hosts } = this.#options;
-    const sinks = this.#network.map((state) => {
-      state.restart();
-      const { settings } = state;
-      if (!isNetworkSink(settings)) throw new CordonError('internal', `${settings.name} is no network sink`);
-      return packSink({ settings, next: state.next });
-    });
-    const { onBattery, percent } = this.#power;
-    connection.notify('uploadSetup', {
-      version,
-      origin: log.origin,
+  #isLinked(state: SinkState): boolean {
+    if (state.settings.kind === 'file') return true;
+    return this.#links.some(({ link, sinks }) => sinks.includes(state) && link.isOpen());
+  }
+
+  /** What reads NATS is a library that takes in what a server sends: each such sink has a process of its own. */
+  #startNetwork(): void {
+    const network = [...this.#sinks.values()].filter(({ settings }) => isNetworkSink(settings));
+    const [nats, others] = [network.filter(isNats), network.filter((state) => !isNats(state))];
+    for (const sinks of [others, ...nats.map((state) => [state])])
+      if (sinks.length > 0) this.#startLink(sinks);
+  }
+
+  #startLink(sinks: readonly SinkState[]): void {
+    const { script, logFile } = this.#options;
+    const names = sinks.map(({ settings }) => settings.name).join(', ');
+    const link = startUploaderLink({
       sinks,
-      upstream,
-      hosts: JSON.stringify(hosts),
-      onBattery,
-      battery: percent,
+      context: this.#context,
+      script,
+      logFile,
+      setup: () => this.#setup(),
+      ready: (state) => this.#ready(state),
+      ended: (how) => this.#ended(names, how),
+      breach: (detail) => this.#note('uploader-breach', detail),
     });
+    this.#links.push({ link, sinks });
+  }
+
+  /** Undefined while what it needs of the vault is not there: that sink waits, and the others do not. */
+  #ready(state: SinkState): NetworkSink | undefined {
+    const { settings } = state;
+    if (!isNetworkSink(settings)) throw new CordonError('internal', `${settings.name} is no network sink`);
+    try {
+      return withSecrets(settings, this.#options.secret ?? (() => undefined));
+    } catch (error) {
+      const { message, facts } = asCordonError(error);
+      this.#told(state, { state: 'waiting', error: message, fix: facts.fix ?? '', nextTry: 0, warning: '' });
+      return undefined;
+    }
+  }
+
+  /** The secrets are other ones, or are there now: who needs them begins anew, where the cursor is. */
+  secretsChanged(): void {
+    const needs = ({ settings }: SinkState): boolean =>
+      isNetworkSink(settings) && settings.secrets !== undefined;
+    for (const { link, sinks } of this.#links) if (sinks.some(needs)) link.renew();
+  }
+
+  #setup() {
+    const { version, log, upstream, hosts } = this.#options;
+    const { onBattery, percent } = this.#power;
+    const { origin } = log;
+    return { version, origin, upstream, hosts: JSON.stringify(hosts), onBattery, battery: percent };
   }
 
   #startFile(state: SinkState): void {
@@ -171,7 +182,7 @@ export class Uploads {
       report: (report) => this.#told(state, report),
     };
     const time: Time = { now, elapsed: () => performance.now(), random: Math.random, sleep };
-    const sink = fileSink(settings, log.origin, now);
+    const sink = fileSink(settings, log.origin, now, (rotation) => this.#rotated(settings, rotation));
     const power = (): Power => this.#power;
     const pump = startPump({ settings, source, sink, time, power, next: state.next });
     this.#pumps.push(pump);
@@ -201,8 +212,7 @@ export class Uploads {
   }
 
   #tellPumps(): void {
-    const { onBattery, percent } = this.#power;
-    this.#connection?.notify('uploadHint', { onBattery, battery: percent });
+    for (const { link } of this.#links) link.hint(this.#power);
     for (const pump of this.#pumps) pump.hint();
   }
 
@@ -236,9 +246,21 @@ export class Uploads {
     this.#note('upload-refused', reason);
   }
 
-  #ended(how: string): void {
-    process.stderr.write(`cordond: the uploader ended (${how}) and is started again\n`);
-    this.#note('uploader-ended', `the uploader ended: ${how}; it is started again`);
+  #rotated({ name, directory }: FileSink, { file, removed }: Rotation): void {
+    this.#options.note({
+      kind: 'log',
+      operation: 'rotate',
+      object: join(directory, file),
+      disposition: 'observed',
+      layer: 'daemon',
+      reason: `sink ${name} began a new file`,
+      detail: { sink: name, removed },
+    });
+  }
+
+  #ended(sinks: string, how: string): void {
+    process.stderr.write(`cordond: the uploader of ${sinks} ended (${how}) and is started again\n`);
+    this.#note('uploader-ended', `the uploader of ${sinks} ended: ${how}; it is started again`);
   }
 
   #note(operation: string, reason: string): void {

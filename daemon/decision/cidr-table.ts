@@ -3,6 +3,7 @@
 import { maskWords } from './address.ts';
 import type { Address, Cidr } from './address.ts';
 import { PortTable } from './port-table.ts';
+import type { SharedTables } from './shared-tables.ts';
 
 interface Band {
   readonly prefix: number;
@@ -26,6 +27,12 @@ export class CidrTable {
     let table = band.ranges.get(key);
     if (!table) band.ranges.set(key, (table = new PortTable()));
     return table;
+  }
+
+  /** Ranges of which the same is said share it. */
+  settle(shared: SharedTables): void {
+    for (const { ranges } of [...this.#bands[4], ...this.#bands[6]])
+      for (const [key, table] of ranges) ranges.set(key, shared.one(table));
   }
 
   /** Tables of the ranges that hold the address and are at least `shortest` bits long, longest first. */

@@ -3,39 +3,55 @@
 // of the name.
 import { hashName, hashSeed, hashStep, none, NodeTable } from './node-table.ts';
 import { PortTable } from './port-table.ts';
+import type { SharedTables } from './shared-tables.ts';
 
 const root = 0;
 const dot = 46;
 
+/** What rules say of a name, and of names below it. */
+interface Pair {
+  exact: PortTable | undefined;
+  below: PortTable | undefined;
+}
+
 export class HostTrie {
   readonly #nodes = new NodeTable();
-  /** By NodeTable.said: the rules for exactly this name; by NodeTable.any: those for names below it. */
-  readonly #tables: PortTable[] = [];
+  /** By NodeTable.said. */
+  readonly #pairs: Pair[] = [];
+  /** By node, while the trie is built. */
+  readonly #built = new Map<number, Pair>();
 
   constructor() {
-    this.#nodes.add(0, 0);
+    this.#nodes.add(0);
   }
 
-  /** `pattern` is lower-case, without a trailing dot. */
+  /** `pattern` is lower-case, without a trailing dot. Counts once it is filled, and `settle` was called. */
   table(pattern: string): PortTable {
     const labels = pattern.split('.').reverse();
     const below = labels.at(-1) === '*';
     if (below) labels.pop();
     const node = labels.reduce((at, label) => this.#child(at, label), root);
-    const known = below ? this.#nodes.any(node) : this.#nodes.said(node);
-    if (known !== none) return this.#tables[known]!;
-    const index = this.#tables.push(new PortTable()) - 1;
-    if (below) this.#nodes.setAny(node, index);
-    else this.#nodes.setSaid(node, index);
-    return this.#tables[index]!;
+    let pair = this.#built.get(node);
+    if (!pair) this.#built.set(node, (pair = { exact: undefined, below: undefined }));
+    return below ? (pair.below ??= new PortTable()) : (pair.exact ??= new PortTable());
   }
 
   #child(node: number, label: string): number {
     const found = this.#nodes.literal(node, hashName(label), label, 0, label.length);
-    if (found !== none) return found;
-    const child = this.#nodes.add(0, 0);
-    this.#nodes.connect(node, label, child);
-    return child;
+    return found === none ? this.#nodes.connect(node, label) : found;
+  }
+
+  /** Names of which the same is said share it, so that little is read over and over. */
+  settle(shared: SharedTables): void {
+    const known = new Map<string, number>();
+    for (const [node, { exact, below }] of this.#built) {
+      const pair = { exact: exact && shared.one(exact), below: below && shared.one(below) };
+      const key = `${pair.exact ? shared.number(pair.exact) : ''} ${pair.below ? shared.number(pair.below) : ''}`;
+      let number = known.get(key);
+      if (number === undefined) known.set(key, (number = this.#pairs.push(pair) - 1));
+      this.#nodes.setSaid(node, number);
+    }
+    this.#built.clear();
   }
 
   /** Tables that match, most specific first. */
@@ -44,16 +60,21 @@ export class HostTrie {
     let node = root;
     let end = host.length;
     while (end >= 0) {
-      const below = this.#nodes.any(node);
-      if (below !== none) found.unshift(this.#tables[below]!);
+      const below = this.#said(node)?.below;
+      if (below) found.push(below);
       const start = labelStart(host, end);
       node = this.#nodes.literal(node, hashRange(host, start, end), host, start, end);
-      if (node === none) return found;
+      if (node === none) return found.reverse();
       end = start - 1;
     }
-    const exact = this.#nodes.said(node);
-    if (exact !== none) found.unshift(this.#tables[exact]!);
-    return found;
+    const exact = this.#said(node)?.exact;
+    if (exact) found.push(exact);
+    return found.reverse();
+  }
+
+  #said(node: number): Pair | undefined {
+    const said = this.#nodes.said(node);
+    return said === none ? undefined : this.#pairs[said];
   }
 }
 

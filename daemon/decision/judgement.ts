@@ -6,6 +6,8 @@ export interface Judgement {
   readonly verdict: Verdict;
   /** 0 allow, 1 ask, 2 deny: the stricter of two is the greater. */
   readonly severity: number;
+  /** How much it asks of who acts: two for each obligation; one that only permits (`upstream: plain`) takes one back. */
+  readonly demands: number;
   /** Index in the rule table; of rules that say the same, the first is the one named. */
   readonly rule: number;
 }
@@ -21,8 +23,7 @@ export const severityOf = (effect: Effect): number => severities[effect];
 export function stricter(a: Judgement | undefined, b: Judgement): Judgement {
   if (!a) return b;
   if (a.severity !== b.severity) return a.severity > b.severity ? a : b;
-  const more = a.verdict.obligations.length - b.verdict.obligations.length;
-  if (more !== 0) return more > 0 ? a : b;
+  if (a.demands !== b.demands) return a.demands > b.demands ? a : b;
   return a.rule <= b.rule ? a : b;
 }
 
@@ -39,6 +40,12 @@ function reasonOf(info: RuleInfo, effect: Effect, what: string): string {
   return `${what} ${verb} ${info.never ? 'rule ' : ''}${place}${because}`;
 }
 
+const demandsOf = (obligations: readonly Obligation[]): number =>
+  obligations.reduce(
+    (sum, each) => sum + (each.kind === 'upstream' && each.protocol === 'plain' ? -1 : 2),
+    0,
+  );
+
 export function judgementOf(
   set: CapabilitySet,
   rule: number,
@@ -54,7 +61,7 @@ export function judgementOf(
     reason: reasonOf(info, effect, what),
     obligations: effect === 'deny' ? [] : obligations,
   });
-  return { verdict, severity: severities[effect], rule };
+  return { verdict, severity: severities[effect], demands: demandsOf(verdict.obligations), rule };
 }
 
 /** Rule 0 speaks when nothing else does. */
@@ -67,5 +74,5 @@ export function defaultDeny(set: CapabilitySet, what: string): Judgement {
     reason: `no rule grants ${what} (default deny)`,
     obligations: [],
   });
-  return { verdict, severity: severities.deny, rule: 0 };
+  return { verdict, severity: severities.deny, demands: 0, rule: 0 };
 }

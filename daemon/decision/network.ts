@@ -22,6 +22,7 @@ import { defaultDeny, judgementOf } from './judgement.ts';
 import type { Judgement } from './judgement.ts';
 import { judgeAnyPort, judgePort } from './port-table.ts';
 import type { PortTable } from './port-table.ts';
+import { SharedTables } from './shared-tables.ts';
 
 /** Shortest range that counts as naming a guarded address: 10.0.0.0/8 does, 0.0.0.0/0 does not. */
 const shortestLiteral = { 4: 8, 6: 7 } as const;
@@ -53,6 +54,9 @@ export class NetworkDecider {
       known.set(key, judgement);
       table.add(port, judgement, judgement.verdict.rule.never);
     }
+    const shared = new SharedTables();
+    this.#hosts.settle(shared);
+    this.#ranges.settle(shared);
   }
 
   judge(query: NetworkQuery): Verdict {
@@ -96,7 +100,7 @@ export class NetworkDecider {
     if (refusal && refusal.severity > 0) return refusal;
     const shortest = isMetadata(address) ? fullLength[address.version] : shortestLiteral[address.version];
     const literal = this.#over(this.#ranges.lookup(address, shortest), port);
-    return literal ?? { verdict: guardVerdict(why), severity: guardSeverity, rule: 0 };
+    return literal ?? { verdict: guardVerdict(why), severity: guardSeverity, demands: 0, rule: 0 };
   }
 
   /** What the address a name led to has to say; undefined: nothing against it. */

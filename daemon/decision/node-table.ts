@@ -1,8 +1,8 @@
-// The nodes and literal edges of a path trie in flat arrays. A look-up hashes the bytes of a component where they
-// stand in the path, and allocates nothing; nodes made one after another lie side by side, so that a chain of names
-// costs one trip to memory. Among many rules it is such trips that a decision consists of: an edge is one word with eight
-// bits of its hash, so that the table is small and a wrong node is hardly ever looked at. The tables are built from rules
-// only: names from outside are looked up, never inserted, and every match is confirmed byte by byte.
+// The nodes and literal edges of a trie in flat arrays. A look-up hashes the bytes of a component where they stand in the
+// path, and allocates nothing; a node is four words and its name behind them, and nodes made one after another lie side
+// by side, so that a chain of names costs one trip to memory. Among many rules it is such trips that a decision consists
+// of: an edge is one word with six bits of its hash, so that a wrong node is hardly ever looked at. Built from
+// rules only: names from outside are looked up, never inserted, and every match is confirmed byte by byte.
 
 /** FNV-1a, a byte at a time: `hashStep(… hashStep(hashSeed, first) …, last)`. */
 export const hashSeed = 0x811c9dc5 | 0;
@@ -16,98 +16,145 @@ export function hashName(name: string): number {
 
 /** Bits of the flags field. */
 export const LOOPS = 1;
-export const WILD = 2;
-export const ALONE = 4;
-export const EXCEPTIONS = 8;
+export const ALONE = 2;
+export const EXCEPTIONS = 4;
+/** There is a node after `*` or `**`, or a table of patterns. Without it `any`, `deep` and `wild` are none. */
+export const BRANCHES = 8;
 
-// Fields of a node: half a cache line.
-const width = 8;
+// Words of a node, and behind them its name, four bytes a word.
+const width = 4;
 /** Bits below `lengthUnit`; above them the length of the name. */
 const flagsAt = 0;
 const lengthUnit = 256;
-/** The only literal child, `none`, or `many`: then the edges are in the hash table. */
+const longestName = 2 ** 16 - 1;
+/** The only literal child, `none`, or `many`: then the edges are in the hash table. With BRANCHES: where these are. */
 const onlyAt = 1;
-const nameAt = 2;
-const parentAt = 3;
-const anyAt = 4;
-const deepAt = 5;
-const rankAt = 6;
-const saidAt = 7;
+/** Of a node after `**`, which is nobody's literal child: the step in which it was entered last. */
+const parentAt = 2;
+const saidAt = 3;
+
+// Words of the branches of a node.
+const branchWidth = 4;
+const anyAt = 1;
+const deepAt = 2;
+const wildAt = 3;
 
 export const none = -1;
 const many = -2;
 
-/** An edge: eight bits of the hash, and the child + 1 (0 = free). */
-const childBits = 24;
+/** An edge: six bits of the hash, and the child + 1 (0 = free). */
+const childBits = 26;
 const childMask = 2 ** childBits - 1;
 
 export class NodeTable {
-  #fields = new Int32Array(64 * width);
-  #count = 0;
-  #names = new Uint8Array(1024);
-  #namesLength = 0;
+  /** A node is known by where its words begin. */
+  #words = new Int32Array(64 * width);
+  #bytes = new Uint8Array(this.#words.buffer);
+  #length = 0;
+  #branches: number[] = [];
+  #loops: number[] = [];
   #edges = new Int32Array(64);
   #edgeCount = 0;
   /** A bit for every edge that is taken: most names no rule mentions end here, without a trip to the edges. */
   #taken = new Uint8Array(64 / 8);
 
-  add(rank: number, flags: number): number {
-    const node = this.#count++;
-    if (node >= childMask) throw new RangeError(`rules of files name more than ${childMask} places`);
-    if (this.#fields.length < this.#count * width) this.#fields = grown(this.#fields);
-    this.#fields.set([flags, none, 0, 0, none, none, rank, none], node * width);
+  /** A node that no name leads to. The first one is at 0. */
+  add(flags: number): number {
+    const node = this.#make(flags, none, 0);
+    if ((flags & LOOPS) !== 0) this.#loops.push(node);
     return node;
   }
 
+  #make(flags: number, parent: number, nameLength: number): number {
+    const node = this.#length;
+    this.#length += width + ((nameLength + 3) >> 2);
+    if (this.#length >= childMask) throw new RangeError(`rules name too many places (${childMask} words)`);
+    while (this.#words.length < this.#length) this.#grow();
+    this.#words.set([flags + nameLength * lengthUnit, none, parent, none], node);
+    return node;
+  }
+
+  #grow(): void {
+    this.#words = grown(this.#words);
+    this.#bytes = new Uint8Array(this.#words.buffer);
+  }
+
   flags(node: number): number {
-    return this.#fields[node * width + flagsAt]! & (lengthUnit - 1);
+    return this.#words[node + flagsAt]! & (lengthUnit - 1);
   }
   flag(node: number, bit: number): void {
-    this.#fields[node * width + flagsAt]! |= bit;
-  }
-  rank(node: number): number {
-    return this.#fields[node * width + rankAt]!;
+    this.#words[node + flagsAt]! |= bit;
   }
   any(node: number): number {
-    return this.#fields[node * width + anyAt]!;
+    return this.#branch(node, anyAt);
   }
   setAny(node: number, child: number): void {
-    this.#fields[node * width + anyAt] = child;
+    this.#branches[this.#branched(node) + anyAt] = child;
   }
   /** The node after `**`. */
   deep(node: number): number {
-    return this.#fields[node * width + deepAt]!;
+    return this.#branch(node, deepAt);
   }
   setDeep(node: number, child: number): void {
-    this.#fields[node * width + deepAt] = child;
+    this.#branches[this.#branched(node) + deepAt] = child;
   }
-  /** Where what rules say of this node begins in the owner's list. */
+  /** The patterns below it, as its owner numbers them. */
+  wild(node: number): number {
+    return this.#branch(node, wildAt);
+  }
+  setWild(node: number, index: number): void {
+    this.#branches[this.#branched(node) + wildAt] = index;
+  }
+  /** What rules say of this node, as its owner numbers it. */
   said(node: number): number {
-    return this.#fields[node * width + saidAt]!;
+    return this.#words[node + saidAt]!;
   }
-  setSaid(node: number, index: number): void {
-    this.#fields[node * width + saidAt] = index;
+  setSaid(node: number, said: number): void {
+    this.#words[node + saidAt] = said;
   }
+
+  #branch(node: number, at: number): number {
+    if ((this.#words[node + flagsAt]! & BRANCHES) === 0) return none;
+    return this.#branches[this.#words[node + onlyAt]! + at]!;
+  }
+
+  /** Where the branches of the node are; it gets some when it has none. */
+  #branched(node: number): number {
+    if ((this.flags(node) & BRANCHES) === 0) {
+      const at = this.#branches.push(this.#words[node + onlyAt]!, none, none, none) - branchWidth;
+      this.#words[node + onlyAt] = at;
+      this.flag(node, BRANCHES);
+    }
+    return this.#words[node + onlyAt]!;
+  }
+
+  #only(node: number): number {
+    const only = this.#words[node + onlyAt]!;
+    return (this.#words[node + flagsAt]! & BRANCHES) === 0 ? only : this.#branches[only]!;
+  }
+
+  #setOnly(node: number, child: number): void {
+    if ((this.flags(node) & BRANCHES) === 0) this.#words[node + onlyAt] = child;
+    else this.#branches[this.#words[node + onlyAt]!] = child;
+  }
+
   /** False when this `**` node was entered in this step already: it can be reached twice. Steps grow from 1. */
   enterOnce(node: number, step: number): boolean {
-    // A node after `**` is nobody's literal child: the field of the name is free.
-    const at = node * width + nameAt;
-    if (this.#fields[at] === step) return false;
-    this.#fields[at] = step;
+    const at = node + parentAt;
+    if (this.#words[at] === step) return false;
+    this.#words[at] = step;
     return true;
   }
 
   /** As if nothing had been entered yet; the step to go on from. */
   forgetSteps(): number {
-    for (let node = 0; node < this.#count; node++) {
-      if ((this.flags(node) & LOOPS) !== 0) this.#fields[node * width + nameAt] = 0;
-    }
+    for (const node of this.#loops) this.#words[node + parentAt] = 0;
     return 0;
   }
 
   /** The child by that name, or `none`. `hash` is hashName of `path[start, end)`. */
   literal(parent: number, hash: number, path: string, start: number, end: number): number {
-    const only = this.#fields[parent * width + onlyAt]!;
+    const only = this.#only(parent);
     if (only !== many) return only !== none && this.#isNamed(only, path, start, end) ? only : none;
     const edges = this.#edges;
     const last = edges.length - 1;
@@ -119,53 +166,42 @@ export class NodeTable {
       if (edge === 0) return none;
       if (edge >>> childBits !== mixed >>> childBits) continue;
       const child = (edge & childMask) - 1;
-      if (this.#fields[child * width + parentAt] === parent && this.#isNamed(child, path, start, end))
-        return child;
+      if (this.#words[child + parentAt] === parent && this.#isNamed(child, path, start, end)) return child;
     }
   }
 
   #isNamed(node: number, path: string, start: number, end: number): boolean {
     const length = end - start;
-    if (this.#lengthOf(node) !== length) return false;
-    const names = this.#names;
-    const at = this.#fields[node * width + nameAt]!;
-    for (let i = 0; i < length; i++) if (names[at + i] !== path.charCodeAt(start + i)) return false;
+    if (this.#words[node + flagsAt]! >>> 8 !== length) return false;
+    const bytes = this.#bytes;
+    const at = (node + width) * 4;
+    for (let i = 0; i < length; i++) if (bytes[at + i] !== path.charCodeAt(start + i)) return false;
     return true;
   }
 
-  #lengthOf(node: number): number {
-    return Math.floor(this.#fields[node * width + flagsAt]! / lengthUnit);
-  }
-
-  /** Makes `child` the literal child of `parent` under a name that it does not have yet. */
-  connect(parent: number, name: string, child: number): void {
-    this.#name(child, name);
-    this.#fields[child * width + parentAt] = parent;
-    const only = this.#fields[parent * width + onlyAt]!;
+  /** A literal child of `parent` under a name that it does not have yet. */
+  connect(parent: number, name: string): number {
+    if (name.length > longestName) throw new RangeError('a rule has a component that no file can have');
+    const child = this.#make(0, parent, name.length);
+    for (let i = 0; i < name.length; i++) this.#bytes[(child + width) * 4 + i] = name.charCodeAt(i);
+    const only = this.#only(parent);
     if (only === none) {
-      this.#fields[parent * width + onlyAt] = child;
-      return;
+      this.#setOnly(parent, child);
+      return child;
     }
     if (only !== many) {
-      this.#fields[parent * width + onlyAt] = many;
+      this.#setOnly(parent, many);
       this.#place(only);
     }
     this.#place(child);
-  }
-
-  #name(node: number, name: string): void {
-    while (this.#names.length < this.#namesLength + name.length) this.#names = grown(this.#names);
-    for (let i = 0; i < name.length; i++) this.#names[this.#namesLength + i] = name.charCodeAt(i);
-    this.#fields[node * width + nameAt] = this.#namesLength;
-    this.#fields[node * width + flagsAt]! += name.length * lengthUnit;
-    this.#namesLength += name.length;
+    return child;
   }
 
   #hashOf(node: number): number {
-    const at = this.#fields[node * width + nameAt]!;
-    const end = at + this.#lengthOf(node);
+    const at = (node + width) * 4;
+    const end = at + (this.#words[node + flagsAt]! >>> 8);
     let hash = hashSeed;
-    for (let i = at; i < end; i++) hash = hashStep(hash, this.#names[i]!);
+    for (let i = at; i < end; i++) hash = hashStep(hash, this.#bytes[i]!);
     return hash;
   }
 
@@ -177,7 +213,7 @@ export class NodeTable {
   #put(child: number): void {
     const edges = this.#edges;
     const last = edges.length - 1;
-    const mixed = mix(this.#fields[child * width + parentAt]!, this.#hashOf(child));
+    const mixed = mix(this.#words[child + parentAt]!, this.#hashOf(child));
     let at = mixed & last;
     while (edges[at] !== 0) at = (at + 1) & last;
     edges[at] = (mixed & ~childMask) | (child + 1);
@@ -192,10 +228,8 @@ export class NodeTable {
   }
 }
 
-function grown<T extends Int32Array | Uint8Array>(old: T): T {
-  const larger = (
-    old instanceof Int32Array ? new Int32Array(old.length * 2) : new Uint8Array(old.length * 2)
-  ) as T;
+function grown(old: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
+  const larger = new Int32Array(old.length * 2);
   larger.set(old);
   return larger;
 }

@@ -18,6 +18,7 @@ import { stricter } from './judgement.ts';
 import type { Judgement } from './judgement.ts';
 import {
   ALONE,
+  BRANCHES,
   EXCEPTIONS,
   hashName,
   hashSeed,
@@ -25,9 +26,9 @@ import {
   LOOPS,
   none,
   NodeTable,
-  WILD,
 } from './node-table.ts';
 import { Rows } from './rows.ts';
+import type { Said } from './rows.ts';
 import { WildTable } from './wild-table.ts';
 
 const precedences = ['never', 'protective', 'ordinary'] as const;
@@ -58,10 +59,12 @@ export class PathTrie {
   readonly #slots: number;
   readonly #nodes = new NodeTable();
   /** What rules say, by NodeTable.said (or #alone), precedence and slot. */
-  readonly #said: readonly (Judgement | undefined)[];
+  readonly #said: Said['list'];
+  readonly #ranks: Said['ranks'];
   /** For the object alone. */
   readonly #alone = new Map<number, number>();
-  readonly #wild = new Map<number, WildTable<number>>();
+  /** By NodeTable.wild. */
+  readonly #wild: WildTable<number>[] = [];
   /** By node and slot: final components of rules one below that do not simply allow. */
   readonly #exceptions = new Map<number, Map<string, NameException>[]>();
   /** Nodes alive after the last component; the lists are kept, their lengths are beside them. */
@@ -80,10 +83,12 @@ export class PathTrie {
 
   constructor(slots: number, rules: readonly PathRule[]) {
     this.#slots = slots;
-    this.#nodes.add(0, 0);
+    this.#nodes.add(0);
     const rows = new Rows(slots * precedences.length);
     for (const rule of rules) this.#insert(rule, rows);
-    this.#said = rows.intern((node, at) => this.#nodes.setSaid(node, at), this.#alone);
+    const { list, ranks } = rows.intern((node, said) => this.#nodes.setSaid(node, said), this.#alone);
+    this.#said = list;
+    this.#ranks = ranks;
   }
 
   #insert(rule: PathRule, rows: Rows): void {
@@ -92,11 +97,13 @@ export class PathTrie {
       throw new RangeError(`a path rule has more than ${longestPattern} components`);
     let node = root;
     let parent = none;
+    let rank = 0;
     for (const part of parts) {
       parent = node;
       node = this.#child(node, part);
+      rank += rankOf(part);
     }
-    const said = rows.of(node, alone);
+    const said = rows.of(node, rank, alone);
     if (alone) this.#nodes.flag(node, ALONE);
     const row = precedences.indexOf(rule.precedence) * this.#slots;
     for (const [i, slot] of rule.slots.entries()) {
@@ -112,31 +119,24 @@ export class PathTrie {
     const shape = shapeOf(component);
     if (shape === 'any') return this.#any(node);
     if (shape === 'literal') return this.#literal(node, component);
-    let table = this.#wild.get(node);
-    if (!table) this.#wild.set(node, (table = new WildTable()));
-    this.#nodes.flag(node, WILD);
-    return table.grow(component, shape, () => this.#nodes.add(this.#nodes.rank(node) + partialRank, 0));
+    if (this.#nodes.wild(node) === none) this.#nodes.setWild(node, this.#wild.push(new WildTable()) - 1);
+    return this.#wild[this.#nodes.wild(node)]!.grow(component, shape, () => this.#nodes.add(0));
   }
 
   #deep(node: number): number {
     if ((this.#nodes.flags(node) & LOOPS) !== 0) return node;
-    if (this.#nodes.deep(node) === none)
-      this.#nodes.setDeep(node, this.#nodes.add(this.#nodes.rank(node), LOOPS));
+    if (this.#nodes.deep(node) === none) this.#nodes.setDeep(node, this.#nodes.add(LOOPS));
     return this.#nodes.deep(node);
   }
 
   #any(node: number): number {
-    if (this.#nodes.any(node) === none)
-      this.#nodes.setAny(node, this.#nodes.add(this.#nodes.rank(node) + 1, 0));
+    if (this.#nodes.any(node) === none) this.#nodes.setAny(node, this.#nodes.add(0));
     return this.#nodes.any(node);
   }
 
   #literal(node: number, name: string): number {
     const found = this.#nodes.literal(node, hashName(name), name, 0, name.length);
-    if (found !== none) return found;
-    const child = this.#nodes.add(this.#nodes.rank(node) + literalRank, 0);
-    this.#nodes.connect(node, name, child);
-    return child;
+    return found === none ? this.#nodes.connect(node, name) : found;
   }
 
   #except(parent: number, slot: number, name: string): void {
@@ -154,8 +154,7 @@ export class PathTrie {
     const depth = this.#walk(path, slot);
     for (let i = 0; i < this.#aliveCount; i++) {
       const node = this.#alive[i]!;
-      if ((this.#nodes.flags(node) & ALONE) !== 0)
-        this.#weigh(this.#alone.get(node)!, this.#nodes.rank(node) + 1, depth);
+      if ((this.#nodes.flags(node) & ALONE) !== 0) this.#weigh(this.#alone.get(node)!, depth);
     }
     if (unprotected) this.#protective = undefined;
     return this.#pick();
@@ -179,10 +178,9 @@ export class PathTrie {
     for (const node of alive) {
       const any = this.#nodes.any(node);
       if (any === none) continue;
-      const rank = this.#nodes.rank(any);
-      if (this.#nodes.said(any) !== none) this.#weigh(this.#nodes.said(any), rank, depth + 1);
+      if (this.#nodes.said(any) !== none) this.#weigh(this.#nodes.said(any), depth + 1);
       const alone = this.#alone.get(any);
-      if (alone !== undefined) this.#weigh(alone, rank + 1, depth + 1);
+      if (alone !== undefined) this.#weigh(alone, depth + 1);
     }
     return { judgement: this.#pick(), exceptions: [...exceptions.values()] };
   }
@@ -238,33 +236,40 @@ export class PathTrie {
     this.#step++;
     for (let i = 0; i < this.#aliveCount; i++) {
       const node = this.#alive[i]!;
+      const flags = nodes.flags(node);
       const exact = nodes.literal(node, hash, path, start, end);
       if (exact !== none) this.#enter(exact, depth);
-      const any = nodes.any(node);
-      if (any !== none) this.#enter(any, depth);
-      const flags = nodes.flags(node);
-      if ((flags & WILD) !== 0) this.#enterWild(node, path.slice(start, end), depth);
+      if ((flags & BRANCHES) !== 0) this.#branch(node, path, start, end, depth);
       if ((flags & LOOPS) !== 0) this.#enter(node, depth);
     }
     this.#turn();
   }
 
-  #enterWild(node: number, name: string, depth: number): void {
-    this.#wild.get(node)?.each(name, (hit) => this.#enter(hit, depth));
+  #branch(node: number, path: string, start: number, end: number, depth: number): void {
+    const any = this.#nodes.any(node);
+    if (any !== none) this.#enter(any, depth);
+    const wild = this.#nodes.wild(node);
+    if (wild !== none) this.#wild[wild]!.each(path, start, end, (hit) => this.#enter(hit, depth));
   }
 
   #enter(node: number, depth: number): void {
     const nodes = this.#nodes;
-    if ((nodes.flags(node) & LOOPS) !== 0) {
+    const flags = nodes.flags(node);
+    if ((flags & LOOPS) !== 0) {
       if (!nodes.enterOnce(node, this.#step)) return;
-    } else if (nodes.said(node) !== none) this.#weigh(nodes.said(node), nodes.rank(node), depth);
+    } else {
+      const said = nodes.said(node);
+      if (said !== none) this.#weigh(said, depth);
+    }
     this.#next[this.#nextCount++] = node;
-    if (nodes.deep(node) !== none) this.#enter(nodes.deep(node), depth);
+    if ((flags & BRANCHES) === 0) return;
+    const deep = nodes.deep(node);
+    if (deep !== none) this.#enter(deep, depth);
   }
 
-  #weigh(said: number, rank: number, depth: number): void {
-    const score = depth * depthRank + rank;
-    const at = said + this.#slot;
+  #weigh(said: number, depth: number): void {
+    const score = depth * depthRank + this.#ranks[said]!;
+    const at = said * precedences.length * this.#slots + this.#slot;
     const never = this.#said[at];
     if (never && score >= this.#neverScore) {
       this.#never = score > this.#neverScore ? never : stricter(this.#never, never);
@@ -286,6 +291,13 @@ export class PathTrie {
     if (this.#never) return this.#never;
     return this.#protective && this.#protective.severity > 0 ? this.#protective : this.#ordinary;
   }
+}
+
+function rankOf(component: string): number {
+  if (component === '**') return 0;
+  const shape = shapeOf(component);
+  if (shape === 'any') return 1;
+  return shape === 'literal' ? literalRank : partialRank;
 }
 
 function hasDots(path: string, from: number): boolean {

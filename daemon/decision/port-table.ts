@@ -33,6 +33,17 @@ export class PortTable {
     return this.#port === anyPort ? this.#judgement : this.#more?.get(anyPort);
   }
 
+  /** All that it says: two of the same text say the same. */
+  text(numberOf: (judgement: Judgement) => number): string {
+    const all = (map: ReadonlyMap<number, Judgement>): string =>
+      [...map]
+        .map(([port, judgement]) => `${port}=${numberOf(judgement)}`)
+        .sort()
+        .join();
+    const first = this.#judgement === undefined ? '' : `${this.#port}=${numberOf(this.#judgement)}`;
+    return `${first};${all(this.#more ?? noPorts)};${all(this.#never ?? noPorts)}`;
+  }
+
   /** Ports that some rule names; anyPort among them when a rule is for any. */
   *ports(): Iterable<number> {
     if (this.#port !== -1) yield this.#port;

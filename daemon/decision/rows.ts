@@ -2,28 +2,43 @@
 // patterns of one rule share theirs, so that few of them are read over and over.
 import type { Judgement } from './judgement.ts';
 
-export type Row = (Judgement | undefined)[];
+type Row = (Judgement | undefined)[];
+
+/** A row is known by its number: where it is in the list in units of its width, and in the ranks. */
+export interface Said {
+  readonly list: readonly (Judgement | undefined)[];
+  readonly ranks: readonly number[];
+}
+
+interface Ranked {
+  readonly row: Row;
+  readonly rank: number;
+}
 
 export class Rows {
   readonly #width: number;
-  readonly #below = new Map<number, Row>();
-  readonly #alone = new Map<number, Row>();
+  readonly #below = new Map<number, Ranked>();
+  readonly #alone = new Map<number, Ranked>();
 
   constructor(width: number) {
     this.#width = width;
   }
 
-  /** The row of a node, to be filled in; `alone` for what is said of the object alone. */
-  of(node: number, alone: boolean): Row {
+  /** The row of a node, to be filled in; `alone` for what is said of the object alone, which is of one rank more. */
+  of(node: number, rank: number, alone: boolean): Row {
     const rows = alone ? this.#alone : this.#below;
-    let row = rows.get(node);
-    if (!row) rows.set(node, (row = Array.from<undefined>({ length: this.#width })));
-    return row;
+    let ranked = rows.get(node);
+    if (!ranked) {
+      const row = Array.from<undefined>({ length: this.#width });
+      rows.set(node, (ranked = { row, rank: alone ? rank + 1 : rank }));
+    }
+    return ranked.row;
   }
 
-  /** The list; tells where each row begins. */
-  intern(place: (node: number, at: number) => void, alone: Map<number, number>): Row {
+  /** Tells the number of each node's row. */
+  intern(place: (node: number, said: number) => void, alone: Map<number, number>): Said {
     const list: Row = [];
+    const ranks: number[] = [];
     const numbers = new Map<Judgement, number>();
     const known = new Map<string, number>();
     const numberOf = (judgement: Judgement | undefined): number => {
@@ -31,14 +46,17 @@ export class Rows {
       if (!numbers.has(judgement)) numbers.set(judgement, numbers.size + 1);
       return numbers.get(judgement)!;
     };
-    const offsetOf = (row: Row): number => {
-      const key = row.map(numberOf).join();
-      let at = known.get(key);
-      if (at === undefined) known.set(key, (at = list.push(...row) - row.length));
-      return at;
+    const said = ({ row, rank }: Ranked): number => {
+      const key = `${rank} ${row.map(numberOf).join()}`;
+      let number = known.get(key);
+      if (number === undefined) {
+        known.set(key, (number = ranks.push(rank) - 1));
+        list.push(...row);
+      }
+      return number;
     };
-    for (const [node, row] of this.#below) place(node, offsetOf(row));
-    for (const [node, row] of this.#alone) alone.set(node, offsetOf(row));
-    return list;
+    for (const [node, ranked] of this.#below) place(node, said(ranked));
+    for (const [node, ranked] of this.#alone) alone.set(node, said(ranked));
+    return { list, ranks };
   }
 }

@@ -220,7 +220,9 @@ export class Connection {
   /** A sentence when there is nothing to verify the server by. */
   private dial({ judgement, host }: Judged): Dialing | string {
     const upstream = tlsOf(judgement);
-    if (upstream === undefined || host === undefined) return (this.dialing = dial(this.to, this.client));
+    if (upstream === undefined) return (this.dialing = dial(this.to, this.client));
+    // No rule leads here without a name. If one did, it must not end in clear text.
+    if (host === undefined) return 'nothing named whose certificate is to be checked';
     const trusted = this.parts.trust.contextOf(upstream.ca);
     if (typeof trusted === 'string') return trusted;
     const to = { address: this.to.address, port: upstream.port };

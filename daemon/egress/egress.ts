@@ -88,6 +88,7 @@ class Running {
   private readonly tokens: LinkTokens;
   private readonly trust: Trust;
   private readonly open = new Set<Connection>();
+  private readonly guard: Guard;
   private judge: Judge;
   private lastOverflow = -Infinity;
   private overflow = 0;
@@ -97,7 +98,9 @@ class Running {
     this.recorder = new LinkRecorder(parts.control);
     this.tokens = new LinkTokens(parts.control);
     this.trust = new Trust(start.authorities);
-    this.judge = new Judge(start.capabilitySet, parts.createDecider, parts.guard);
+    this.guard = (address) =>
+      parts.guard(address) ?? (start.own.has(address) ? 'an address of this machine' : undefined);
+    this.judge = new Judge(start.capabilitySet, parts.createDecider, this.guard);
     for (const pin of start.pins) this.pins.add(pin.host, pin.addresses, pin.ttl);
     this.names = this.resolver(start);
     void writeLine(parts.control, { t: 'ready' }).catch(() => undefined);
@@ -125,7 +128,7 @@ class Running {
   /** Acknowledged only when nothing is open any more that the new policy would not open. */
   private async change(set: CapabilitySet, authorities: Authorities): Promise<void> {
     this.trust.replace(authorities);
-    const judge = new Judge(set, this.parts.createDecider, this.parts.guard);
+    const judge = new Judge(set, this.parts.createDecider, this.guard);
     this.judge = judge;
     const lost = [...this.open].filter((connection) => !connection.stillGranted(judge));
     await Promise.all(lost.map((connection) => connection.close('policy')));

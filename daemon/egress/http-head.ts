@@ -49,7 +49,7 @@ export function parseHead(bytes: Buffer): Head {
   if (lines.length > maxFields) return bad('too many header fields');
   const fields = parseFields(lines);
   if (typeof fields === 'string') return bad(fields);
-  return assemble(line[1]!, line[2]!, fields, stop + 4);
+  return assemble(line[1]!, line[2]!, line[0].endsWith('1.0'), fields, stop + 4);
 }
 
 type Fields = ReadonlyMap<string, readonly string[]>;
@@ -68,7 +68,7 @@ function parseFields(lines: readonly string[]): Fields | string {
   return fields;
 }
 
-function assemble(method: string, target: string, fields: Fields, size: number): Head {
+function assemble(method: string, target: string, old: boolean, fields: Fields, size: number): Head {
   if (method.toUpperCase() === 'CONNECT') return bad('CONNECT: a tunnel inside a tunnel');
   if (!target.startsWith('/') && !(target === '*' && method === 'OPTIONS'))
     return bad('a request target that is not a path');
@@ -76,6 +76,8 @@ function assemble(method: string, target: string, fields: Fields, size: number):
   if (typeof authority === 'string') return bad(authority);
   const body = parseBody(fields);
   if (typeof body === 'string') return bad(body);
+  // RFC 9112 section 6.1: the framing of such a message is faulty, and servers differ on where it ends.
+  if (old && body.kind === 'chunked') return bad('a Transfer-Encoding in HTTP/1.0');
   const upgrade = fields.get('upgrade');
   return {
     status: 'ok',

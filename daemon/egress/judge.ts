@@ -82,7 +82,11 @@ export class Judge {
     const why = this.guard(address);
     const literal =
       why === undefined ||
-      this.literalPorts.some((port) => this.decider.network({ host, address, port }).effect === 'allow');
+      this.literalPorts.some((port) =>
+        [this.decider.network({ host, address, port }), this.literals.network({ address, port })].every(
+          ({ effect }) => effect === 'allow',
+        ),
+      );
     if (literal) return this.of(this.decider.network({ host }), false);
     const reason = `${host} resolved to ${address}: ${why}; only a grant that names the address allows it`;
     return this.deny(authorityRule, reason);

@@ -50,6 +50,8 @@ export interface Start {
   readonly pins: readonly Pin[];
   /** Of grants that are carried on over TLS. */
   readonly authorities: Authorities;
+  /** Canonical addresses of the machine itself: no name may lead to them unasked, though they be public. */
+  readonly own: ReadonlySet<string>;
 }
 
 export interface Ack {
@@ -234,7 +236,14 @@ export function parseStart(value: unknown): Start {
     session: text(from, 'session', 256),
     pins: from['pins'] === undefined ? [] : list(from, 'pins', 4096).map(parsePin),
     authorities: parseAuthorities(from['authorities']),
+    own: new Set(from['own'] === undefined ? [] : list(from, 'own', 1024).map(parseOwn)),
   };
+}
+
+function parseOwn(value: unknown): string {
+  const address = typeof value === 'string' ? canonical(value) : undefined;
+  if (address === undefined) throw new Error('start: own is not a list of addresses');
+  return address;
 }
 
 export type ControlMessage =

@@ -4,6 +4,8 @@ import { maxEventLog } from './event-log.ts';
 import { maxImaLog } from './ima-log.ts';
 import type { RecordKeyEvidence } from './record-key.ts';
 import { maxStatement } from './statement.ts';
+import { maxTokenKeys } from './token-keys.ts';
+import type { TokenKeyEvidence } from './token-keys.ts';
 import { hashNamed, pcrCount } from '../../native-bindings/tpm/wire/mod.ts';
 
 export interface SignedBytes {
@@ -28,6 +30,8 @@ export interface Evidence {
   readonly counter?: SignedBytes;
   /** The object that seals the key of the record's checkpoints; missing: that key is a file. */
   readonly recordKey?: RecordKeyEvidence;
+  /** Published token keys that are in the TPM. */
+  readonly tokenKeys?: readonly TokenKeyEvidence[];
   /** The verifier's own word on this key, from the enrolment: a JWT. */
   readonly enrolment?: string;
   readonly eventLog?: Buffer;
@@ -47,8 +51,13 @@ const recordKeyJson = ({ publicArea, creationData, ...signed }: RecordKeyEvidenc
   creationData: creationData.toString('base64'),
 });
 
+const tokenKeyJson = ({ publicArea, ...signed }: TokenKeyEvidence): object => ({
+  ...signedJson(signed),
+  publicArea: publicArea.toString('base64'),
+});
+
 export function evidenceText(evidence: Evidence): string {
-  const { counter, recordKey, enrolment, eventLog, imaLog } = evidence;
+  const { counter, recordKey, tokenKeys, enrolment, eventLog, imaLog } = evidence;
   return JSON.stringify({
     type: evidence.type,
     ak: evidence.ak.toString('base64'),
@@ -58,6 +67,7 @@ export function evidenceText(evidence: Evidence): string {
     statement: evidence.statement,
     ...(counter === undefined ? {} : { counter: signedJson(counter) }),
     ...(recordKey === undefined ? {} : { recordKey: recordKeyJson(recordKey) }),
+    ...(tokenKeys === undefined ? {} : { tokenKeys: tokenKeys.map(tokenKeyJson) }),
     ...(enrolment === undefined ? {} : { enrolment }),
     ...(eventLog === undefined ? {} : { eventLog: eventLog.toString('base64') }),
     ...(imaLog === undefined ? {} : { imaLog: imaLog.toString('base64') }),
@@ -73,6 +83,12 @@ function readSigned(fields: Fields): SignedBytes {
 function readRecordKey(fields: Fields): RecordKeyEvidence {
   const [publicArea, creationData] = [fields.bytes('publicArea'), fields.bytes('creationData')];
   return { ...readSigned(fields), publicArea, creationData };
+}
+
+function readTokenKey(where: string, value: unknown): TokenKeyEvidence {
+  const fields = new Fields(where, value);
+  const publicArea = fields.bytes('publicArea');
+  return { ...readSigned(fields), publicArea };
 }
 
 function readPcrs(fields: Fields): Map<number, Buffer> {
@@ -102,6 +118,7 @@ export function readEvidence(text: string): Evidence {
     statement: fields.text('statement', maxStatement),
     ...(fields.has('counter') ? { counter: readSigned(fields.object('counter')) } : {}),
     ...(fields.has('recordKey') ? { recordKey: readRecordKey(fields.object('recordKey')) } : {}),
+    ...(fields.has('tokenKeys') ? { tokenKeys: fields.list('tokenKeys', maxTokenKeys, readTokenKey) } : {}),
     ...(fields.has('enrolment') ? { enrolment: fields.text('enrolment', 16 * 1024) } : {}),
     ...(fields.has('eventLog')
       ? { eventLog: base64('evidence.eventLog', fields.take('eventLog'), maxEventLog) }

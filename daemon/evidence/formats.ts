@@ -4,6 +4,7 @@ import {
   hashLength,
   hashNamed,
   keyObjectOf,
+  put,
   readKey,
 } from '../../native-bindings/tpm/wire/mod.ts';
 import { CordonError } from '../model/mod.ts';
@@ -49,6 +50,7 @@ export function quoteFiles(evidence: Evidence): Map<string, string | Buffer> {
   const pem = keyObjectOf(readKey(evidence.ak)).export({ type: 'spki', format: 'pem' });
   return new Map<string, string | Buffer>([
     ['ak.pem', pem],
+    ['ak.pub', put.sized(evidence.ak)],
     ['quote.msg', evidence.quote.attest],
     ['quote.sig', evidence.quote.signature],
     ['quote.pcrs', serializedPcrs(evidence)],

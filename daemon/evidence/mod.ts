@@ -10,4 +10,5 @@ export * from './record-key.ts';
 export * from './sealed.ts';
 export * from './selection.ts';
 export * from './statement.ts';
+export * from './token-keys.ts';
 export * from './vault-file.ts';

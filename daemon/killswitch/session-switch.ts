@@ -19,8 +19,10 @@ export interface Target {
 }
 
 const SIGKILL = 9;
-/** Milliseconds from the call until everything is dead. */
+/** Milliseconds after which the supervisor goes too. */
 const killDeadline = 1000;
+/** Milliseconds more until we say that a process does not die: on a busy machine dying takes CPU time as well. */
+const lastWait = 4000;
 const look = 2;
 
 function isDead({ initPid, initPidfd }: Target): boolean {
@@ -37,7 +39,7 @@ async function awaitDeath(target: Target, until: number): Promise<boolean> {
   return true;
 }
 
-/** Resolves when the last process of the session is dead. Rejects, naming what lives on, after a second. */
+/** Resolves when the last process of the session is dead. Rejects, naming what lives on, after five seconds. */
 export async function killSession(target: Target, reason: string): Promise<void> {
   if (target.initPidfd !== undefined && isDead(target)) return;
   const until = performance.now() + killDeadline;
@@ -52,10 +54,14 @@ export async function killSession(target: Target, reason: string): Promise<void>
   if (await awaitDeath(target, until)) return;
   // The supervisor's death takes the sandbox with it.
   if (supervisorPidfd !== undefined) processes.pidfdSignal(supervisorPidfd, SIGKILL);
-  if (await awaitDeath(target, performance.now() + look * 50)) return;
-  throw new CordonError('internal', `session ${session}: process ${initPid} is still alive after SIGKILL`, {
-    fix: `look at /proc/${initPid}/stack: it waits in the kernel, where no signal reaches it`,
-  });
+  if (await awaitDeath(target, performance.now() + lastWait)) return;
+  throw new CordonError(
+    'internal',
+    `session ${session}: process ${initPid} is still alive seconds after SIGKILL`,
+    {
+      fix: `look at /proc/${initPid}/stack: it waits in the kernel, where no signal reaches it`,
+    },
+  );
 }
 
 /** Through the supervisor; by its control group when the supervisor does not answer. */

@@ -9,6 +9,7 @@ export const toBytes = (text: string): string => Buffer.from(text, 'utf8').toStr
 
 /** Bytes-as-chars to text for people and records; invalid UTF-8 becomes `\xNN`. */
 export function toText(bytes: string): string {
+  if (!/[^\x00-\x7f]/.test(bytes)) return bytes;
   const buffer = Buffer.from(bytes, 'latin1');
   const text = buffer.toString('utf8');
   if (!text.includes('\uFFFD')) return text;

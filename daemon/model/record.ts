@@ -18,7 +18,7 @@ export type RecordKind =
   | 'token' // minted, refused, used, revoked; grants and leases
   | 'approval' // asked, approved, refused
   | 'finding' // DLP and anomalies
-  | 'log' // the audit log's own: gap, prune, rotate, checkpoint, rollback
+  | 'log' // the audit log's own: start, stop, rotate, gap, export
   | 'admin'; // freeze, kill, policy, by a person
 
 export type RecordLayer = Layer | 'decision' | 'egress' | 'resolver' | 'daemon' | 'journal';

@@ -1,7 +1,10 @@
 // What of a record is kept as it was, by sort of content. Secrets never are.
 
-/** keep: as it is. hash: HMAC-SHA-256 with the host's key, so that equal values stay equal. drop: only that it was there. */
-export type Treatment = 'keep' | 'hash' | 'drop';
+/**
+ * keep: as it is. hash: HMAC-SHA-256 with the host's key, so that equal values stay equal. drop: only that it was there.
+ * seal: encrypted under a key of the host's, for administrators to open.
+ */
+export type Treatment = 'keep' | 'hash' | 'drop' | 'seal';
 
 export interface RedactionPolicy {
   /** Arguments of programs; the first, the program's name, counts as a path. */

@@ -27,6 +27,14 @@ export interface TlsSettings {
   readonly key?: Uint8Array;
 }
 
+/** Names of secrets in cordond's vault, in place of what would be read from files. */
+export interface SinkSecrets {
+  readonly token?: string;
+  /** Of `tls`. */
+  readonly key?: string;
+  readonly credentials?: string;
+}
+
 interface SinkCommon {
   /** Identity of the cursor: a sink that is renamed starts anew. */
   readonly name: string;
@@ -43,6 +51,7 @@ interface NetworkSink extends SinkCommon {
   readonly tls: TlsSettings;
   /** Bearer token (OTLP) or token (NATS). */
   readonly token?: Uint8Array;
+  readonly secrets?: SinkSecrets;
   readonly witness?: WitnessSettings;
   /** Milliseconds that one request may take. */
   readonly timeout: number;

@@ -3,6 +3,7 @@
 import { createHmac } from 'node:crypto';
 import { argumentsWithoutSecrets, withoutSecrets } from '../dlp/mod.ts';
 import type { ProcessInfo, RedactionPolicy, SessionRecord, Treatment } from '../model/mod.ts';
+import type { SealText } from './sealed-value.ts';
 
 type Detail = NonNullable<SessionRecord['detail']>;
 type Fact = Detail[string];
@@ -11,23 +12,48 @@ type Change = (text: string) => string;
 export const dropped = '[dropped]';
 const isTreated = (text: string): boolean => text === dropped || /^hmac-sha256:[0-9a-f]{64}$/.test(text);
 
-function changeOf(treatment: Treatment, key: Uint8Array): Change | undefined {
+/** Without a way to seal, what would be sealed is dropped. */
+function changeOf(treatment: Treatment, key: Uint8Array, sealed?: Change): Change | undefined {
   if (treatment === 'keep') return undefined;
+  if (treatment === 'seal' && sealed !== undefined) return sealed;
   const change: Change =
-    treatment === 'drop'
-      ? () => dropped
-      : (text) => `hmac-sha256:${createHmac('sha256', key).update(text, 'utf8').digest('hex')}`;
+    treatment === 'hash'
+      ? (text) => `hmac-sha256:${createHmac('sha256', key).update(text, 'utf8').digest('hex')}`
+      : () => dropped;
   return (text) => (text === '' || isTreated(text) ? text : change(text));
 }
 
-/** The record as it may be kept. `key` is the host's own; only `hash` uses it. */
-export function redact(record: SessionRecord, policy: RedactionPolicy, key: Uint8Array): SessionRecord {
+/** For the values of one record. What only looks like one of its own sealed values is sealed as any other. */
+function sealedFor(record: string, seal: SealText): { readonly sealed: Change; readonly made: Set<string> } {
+  const made = new Set<string>();
+  const sealed: Change = (text) => {
+    if (text === '' || text === dropped || made.has(text)) return text;
+    const value = seal(text, record);
+    made.add(value);
+    return value;
+  };
+  return { sealed, made };
+}
+
+/** The record as it may be kept. `key` is the host's own; only `hash` uses it, as only `seal` uses `seal`. */
+export function redact(
+  record: SessionRecord,
+  policy: RedactionPolicy,
+  key: Uint8Array,
+  seal?: SealText,
+): SessionRecord {
   const clean = scrubbed(record);
-  const paths = changeOf(policy.paths, key);
+  const { sealed, made } = seal === undefined ? {} : sealedFor(record.id, seal);
+  const change = (treatment: Treatment): Change | undefined => {
+    const each = changeOf(treatment, key, sealed);
+    // What one part of the policy sealed is no other part's to hash.
+    return each === undefined || made === undefined ? each : (text) => (made.has(text) ? text : each(text));
+  };
+  const paths = change(policy.paths);
   const located = paths === undefined ? clean : withoutPaths(clean, paths);
-  const given = changeOf(policy.arguments, key);
+  const given = change(policy.arguments);
   const silent = given === undefined ? located : withoutArguments(located, given);
-  const content = changeOf(policy.content, key);
+  const content = change(policy.content);
   return content === undefined ? silent : withoutContent(silent, content);
 }
 
@@ -97,11 +123,12 @@ function withoutPaths(record: SessionRecord, change: Change): SessionRecord {
   const own = pathKinds.has(kind) ? change : any;
   const image = (info: ProcessInfo): ProcessInfo =>
     info.exe === undefined ? info : { ...info, exe: change(info.exe) };
+  const kept = own(object);
   return {
     ...record,
-    object: own(object),
+    object: kept,
     // A reason may repeat the path it is about.
-    reason: own(object) === object || object.length < 2 ? reason : reason.replaceAll(object, own(object)),
+    reason: kept === object || object.length < 2 ? reason : reason.replaceAll(object, () => kept),
     ...present({
       object2: object2 === undefined ? undefined : own(object2),
       process: process && image(process),

@@ -9,7 +9,11 @@ import { basename } from './shape.ts';
 /** What differs. `object` and `id` are plain (`isPlain`); the time is whole when that of the record that the template was made of is, and else not. */
 export type Varying = Pick<SessionRecord, 'id' | 'seq' | 'time' | 'object'>;
 
-export type EventTemplate = (varying: Varying) => string;
+export interface EventTemplate {
+  /** The text between what differs: six pieces for records with a whole time, seven for others. */
+  readonly pieces: readonly string[];
+  readonly text: (varying: Varying) => string;
+}
 
 /** ASCII that JSON says as it is. */
 export const isPlain = (text: string): boolean => !/[^\x20-\x21\x23-\x5b\x5d-\x7e]/.test(text);
@@ -52,18 +56,24 @@ export function templateOf(record: SessionRecord, context: EventContext): EventT
   const marked = { ...record, ...marks, time };
   const parts = around(eventText(marked, context, 'record'), exact ? orderOfExact : order);
   if (parts === undefined) return undefined;
-  const made = exact ? withExactTime(parts) : withWholeTime(parts);
-  const same = made(record) === eventText(record, context, 'record');
+  const made = templateOfPieces(parts);
+  const same = made?.text(record) === eventText(record, context, 'record');
   return same ? made : undefined;
 }
 
-function withWholeTime(parts: readonly string[]): EventTemplate {
+/** Undefined when they are not as many as a template has. */
+export function templateOfPieces(pieces: readonly string[]): EventTemplate | undefined {
+  if (pieces.length === order.length + 1) return { pieces, text: withWholeTime(pieces) };
+  return pieces.length === orderOfExact.length + 1 ? { pieces, text: withExactTime(pieces) } : undefined;
+}
+
+function withWholeTime(parts: readonly string[]): EventTemplate['text'] {
   const [a = '', b = '', c = '', d = '', e = '', f = ''] = parts;
   return ({ id, seq, time, object }) =>
     `${a}${basename(object)}${b}${object}${c}${seq}${d}${id}${e}${time}${f}`;
 }
 
-function withExactTime(parts: readonly string[]): EventTemplate {
+function withExactTime(parts: readonly string[]): EventTemplate['text'] {
   const [a = '', b = '', c = '', d = '', e = '', f = '', g = ''] = parts;
   return ({ id, seq, time, object }) =>
     `${a}${basename(object)}${b}${object}${c}${seq}${d}${id}${e}${Math.floor(time)}${f}${time}${g}`;

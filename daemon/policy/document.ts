@@ -1,13 +1,14 @@
 // YAML text to plain values, with the line of every key. Only the JSON part of YAML is accepted: no aliases, anchors,
 // tags, several documents, duplicate or non-text keys, so that a document means one thing and cannot grow when read.
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
-import type { Document, Node, ParsedNode } from 'yaml';
+import type { Document, Node, ParsedNode, YAMLError } from 'yaml';
+import { deepestNesting, lineTooDeep } from './nesting.ts';
+import type { CordonError } from '../model/mod.ts';
 import { invalid } from './source.ts';
 import type { Place } from './source.ts';
 
 /** Bytes of UTF-8. */
 export const largestDocument = 1024 * 1024;
-const deepestNesting = 16;
 
 export interface LocatedDocument {
   readonly file: string;
@@ -31,20 +32,27 @@ export function readDocument(file: string, text: string): LocatedDocument {
 }
 
 function parse(text: string, counter: LineCounter, top: Place): Document.Parsed {
-  const refuse = (message: string, line: number): never => {
-    throw invalid({ ...top, line }, message, 'write one plain YAML document');
-  };
-  let document: Document.Parsed;
-  try {
-    // Unique keys are checked by our reader: the library's own check is quadratic.
-    document = parseDocument(text, { lineCounter: counter, uniqueKeys: false, schema: 'core', merge: false });
-  } catch (cause) {
-    // The composer recurses: a document nested a hundred thousand deep ends here.
-    return refuse(`not readable as YAML: ${cause instanceof Error ? cause.message : String(cause)}`, 1);
-  }
+  const deep = lineTooDeep(text);
+  if (deep !== undefined) throw tooDeep({ ...top, line: deep });
+  // Unique keys are checked by our reader: the library's own check is quadratic.
+  const options = { lineCounter: counter, uniqueKeys: false, schema: 'core', merge: false } as const;
+  const document = parseDocument(text, options);
   const problem = document.errors[0] ?? document.warnings[0];
-  if (problem) refuse(problem.message.split('\n')[0] ?? 'not YAML', counter.linePos(problem.pos[0]).line);
-  return document;
+  if (problem === undefined) return document;
+  const { line } = counter.linePos(problem.pos[0]);
+  // The composer recurses; stairs of blocks, a thousand high, end there.
+  if (problem.code === 'RESOURCE_EXHAUSTION') throw tooDeep({ ...top, line });
+  throw invalid({ ...top, line }, wordsOf(problem), 'write one plain YAML document');
+}
+
+const tooDeep = (place: Place): CordonError =>
+  invalid(place, 'nested too deep', 'a profile nests four levels at most');
+
+/** The library's message, without the place that it repeats, and without its advice to programmers. */
+function wordsOf({ code, message }: YAMLError): string {
+  if (code === 'MULTIPLE_DOCS') return 'the file has more than one YAML document';
+  const [first = ''] = message.split('\n');
+  return `not YAML: ${first.replace(/ at line \d+, column \d+:?$/, '')}`;
 }
 
 /** `files[3].in[0]` → `files[3].in` → `files[3]` → … → `` */
@@ -72,14 +80,20 @@ class Reader {
   read(node: ParsedNode | null, key: string, depth: number): unknown {
     const place = { file: this.#file, line: this.#line(node, key), key };
     if (key !== '' && !this.#lines.has(key)) this.#lines.set(key, place.line);
-    if (depth > deepestNesting)
-      throw invalid(place, 'nested too deep', 'a profile nests four levels at most');
+    if (depth > deepestNesting) throw tooDeep(place);
     if (node === null) return null;
     this.#refuseExtras(node, place);
     if (isMap<ParsedNode, ParsedNode | null>(node)) return this.#map(node.items, key, depth);
     if (isSeq<ParsedNode>(node))
       return node.items.map((item, i) => this.read(item, joinKey(key, i), depth + 1));
-    return isScalar(node) ? node.value : undefined;
+    return isScalar(node) ? this.#scalar(node.value, place) : undefined;
+  }
+
+  #scalar(value: unknown, place: Place): unknown {
+    // Half a surrogate pair ("\ud800") would become another character on its way to bytes.
+    if (typeof value === 'string' && !value.isWellFormed())
+      throw invalid(place, 'the text is not Unicode: half a surrogate pair', 'write the character itself');
+    return value;
   }
 
   #refuseExtras(node: Node, place: Place): void {
@@ -119,7 +133,7 @@ class Reader {
   #name(key: ParsedNode, parent: string): string {
     const place = { file: this.#file, line: this.#line(key, parent), key: parent };
     this.#refuseExtras(key, place);
-    if (isScalar(key) && typeof key.value === 'string') return key.value;
+    if (isScalar(key) && typeof key.value === 'string') return String(this.#scalar(key.value, place));
     throw invalid(place, 'a key must be text', 'quote it, or remove it');
   }
 

@@ -32,16 +32,18 @@ function visit(
   if (done.has(name)) return;
   if (done.size + path.length >= longestChain)
     throw invalid(asked, `more than ${longestChain} profiles in one`, 'join some of them');
-  const profile = load(name, asked, sources);
+  const profile = load(name, asked, path, sources);
   for (const parent of profile.extends) visit(parent.name, parent.place, [...path, name], done, sources);
   done.set(name, profile);
 }
 
-function load(name: string, asked: Place, sources: ProfileSources): Profile {
+function load(name: string, asked: Place, path: readonly string[], sources: ProfileSources): Profile {
   const source = sources.get(name);
   if (!source) {
-    const close = nearest(name, [...sources.keys()]);
-    const known = [...sources.keys()].sort().join(', ');
+    // Never itself: it would be a circle.
+    const others = [...sources.keys()].filter((other) => other !== path.at(-1));
+    const close = nearest(name, others);
+    const known = others.sort().join(', ');
     throw invalid(
       asked,
       `there is no profile ${name}`,

@@ -72,6 +72,12 @@ function explain(document: LocatedDocument, kind: string, error: ErrorObject): C
         `${show(error.data)} is not ${show(params['allowedValue'])}`,
         `write ${show(params['allowedValue'])}`,
       );
+    case 'type': {
+      const wanted = [params['type']].flat().map(String);
+      const is = wanted.map((type) => kinds[type]?.name ?? type).join(' or ');
+      const form = wanted.map((type) => kinds[type]?.form ?? type).join(', or ');
+      return invalid(document.place(key), `${show(error.data)} is not ${is}${hint(error)}`, `write ${form}`);
+    }
     default:
       return invalid(
         document.place(key),
@@ -80,6 +86,15 @@ function explain(document: LocatedDocument, kind: string, error: ErrorObject): C
       );
   }
 }
+
+/** The types of JSON Schema, as people write them in YAML. */
+const kinds: Readonly<Record<string, { readonly name: string; readonly form: string }>> = {
+  object: { name: 'a mapping', form: 'keys and values: key: value' },
+  array: { name: 'a list', form: '[a, b], or lines that begin with -' },
+  string: { name: 'text', form: 'text, in quotes if it looks like something else' },
+  integer: { name: 'a whole number', form: 'a whole number' },
+  boolean: { name: 'true or false', form: 'true or false' },
+};
 
 const hint = (error: ErrorObject): string => {
   const description: unknown = error.parentSchema?.['description'];
@@ -92,7 +107,9 @@ const didYouMean = (name: string, known: readonly string[]): string => {
 };
 
 function show(value: unknown): string {
+  // JSON has no word for it: `.inf`, 1e400.
+  if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
   const text = JSON.stringify(value) as string | undefined;
-  if (text === undefined) return 'nothing';
+  if (text === undefined || value === null) return 'nothing';
   return text.length > 80 ? `${text.slice(0, 77)}…` : text;
 }

@@ -1,24 +1,16 @@
 // The smallest addition to a profile that would allow exactly what a record says was denied. Tried before it is
 // offered: the profile with the addition is compiled and asked again.
-import { canonicalAddress, createDecider } from '../decision/mod.ts';
-import { normalise, toBytes, toText } from '../model/mod.ts';
-import type {
-  BytePath,
-  Decider,
-  FileAccess,
-  NetworkQuery,
-  Plan,
-  RuleInfo,
-  SessionRecord,
-  Verdict,
-} from '../model/mod.ts';
+import { createDecider } from '../decision/mod.ts';
+import type { FileAccess, Plan, RuleInfo, SessionRecord, Verdict } from '../model/mod.ts';
 import { compile } from './compile.ts';
 import { parseProfile } from './profile.ts';
 import { isProtection, protectionId, protectionOf } from './protected.ts';
 import type { CompileContext, ProfileSource, ProfileSources } from './source.ts';
+import { isUnsayable, wantsOf } from './wants.ts';
+import type { Want } from './wants.ts';
 
 export interface SmallestChange {
-  /** File to add it to; empty when nothing can be added. */
+  /** File to add it to; empty when nothing can be added, and for a profile that comes with Cordon. */
   readonly file: string;
   /** Empty when no profile can allow this. */
   readonly yaml: string;
@@ -28,31 +20,42 @@ export interface SmallestChange {
 
 const nothing = (note: string): SmallestChange => ({ file: '', yaml: '', note });
 
-/** One thing to ask for, and the entry that would allow it. */
-interface Want {
-  readonly verdict: (decider: Decider) => Verdict;
-  readonly section: 'files' | 'exec' | 'network' | 'sockets';
-  readonly entry: string;
-  /** Of `files`: kinds of access to one object are written as one entry. */
-  readonly files?: { readonly access: FileAccess; readonly pattern: string };
-}
-
 export function smallestChange(
   record: SessionRecord,
   profile: string,
   sources: ProfileSources,
   context: CompileContext,
 ): SmallestChange {
-  if (record.kind === 'syscall')
+  if (record.rule?.id.startsWith('builtin/syscall/') === true)
     return nothing(`${record.object} is refused by the system call filter: no profile can allow it`);
   const fixed = fixedRefusal(record);
   if (fixed !== undefined) return nothing(fixed);
+  if (isUnsayable(record)) return noPattern;
   const all = wantsOf(record, context);
   if (all.length === 0) return nothing('nothing in a profile decides this');
   const change = grow(profile, sources, context, all, protectionOf(record.rule?.id ?? ''));
-  return change === allowedNow && onTheWire(record) ? notByProfile : change;
+  if (change !== allowedNow) return change;
+  if (onTheWire(record)) return notByProfile;
+  return movesAlong(record, compile(profile, sources, context)) ?? change;
 }
 
+/** Both names of a rename are granted, and the rule that refused it is there still: it was about what lies below. */
+function movesAlong(
+  { operation, rule, reason }: SessionRecord,
+  { capabilitySet }: Plan,
+): SmallestChange | undefined {
+  if (operation !== 'rename' || rule === undefined) return undefined;
+  const still = rule.id === 'builtin/default-deny' || capabilitySet.rules.some(({ id }) => id === rule.id);
+  return still
+    ? nothing(
+        `the names themselves are granted; something in this directory would move along, and that is refused: ${reason}`,
+      )
+    : undefined;
+}
+
+const noPattern = nothing(
+  'the name has a backslash or bytes that are not UTF-8, which no pattern can say: grant a directory above it, or use another name',
+);
 const allowedNow = nothing('the profile as it is now allows this: run again');
 const notByProfile = nothing(
   'the profile allows this; it was refused for what the connection itself did, which the reason says: nothing in a profile changes that',
@@ -123,7 +126,8 @@ function done(
   grants: readonly string[],
 ): SmallestChange {
   if (yaml === '') return allowedNow;
-  return { file: source.file, yaml, note: notes(source, profile, grants, yaml.includes('/."')) };
+  const file = source.builtin === true ? '' : source.file;
+  return { file, yaml, note: notes(source, profile, grants, yaml) };
 }
 
 const placeOf = ({ source, id }: RuleInfo): string =>
@@ -145,18 +149,23 @@ function notes(
   source: { readonly builtin?: boolean },
   profile: string,
   protections: readonly string[],
-  alone: boolean,
+  yaml: string,
 ): string {
   const own =
     source.builtin === true
-      ? `${profile} comes with Cordon: write a profile of your own that extends it and add this there. `
+      ? `${profile} comes with Cordon: write a profile of your own with extends: [${profile}] and this, and run with its name. `
       : '';
   const risk =
     protections.length === 0
       ? ''
       : `${protections.join(', ')} is protected because what is written there can run code outside the sandbox. `;
-  const dot = alone ? 'A pattern that ends in /. is for that object alone, not for what lies below it. ' : '';
-  return `${own}${risk}${dot}`.trim();
+  const dot = yaml.includes('/."')
+    ? 'A pattern that ends in /. is for that object alone, not for what lies below it. '
+    : '';
+  const any = yaml.includes('?')
+    ? 'A ? stands for any one byte: what is there in the name has another meaning in a pattern. '
+    : '';
+  return `${own}${risk}${dot}${any}`.trim();
 }
 
 /** The profile as it would be: a child of the same name over the old text, so that the old file is not edited as text. */
@@ -190,133 +199,4 @@ function fileEntries(wants: readonly Want[]): string[] {
     );
     return `{ allow: [${accesses.join(', ')}], in: [${pattern}] }`;
   });
-}
-
-function wantsOf(record: SessionRecord, context: CompileContext): Want[] {
-  switch (record.kind) {
-    case 'file':
-      return fileWants(record, context);
-    case 'exec':
-      // The kernel reads what it executes, and asks about that too.
-      return pathWant(record.object, context, (text, path) => [
-        fileWant('exec', text, path),
-        fileWant('read', text, path),
-        { section: 'exec', entry: `{ allow: [${text}] }`, verdict: (decider) => decider.exec(path) },
-      ]);
-    case 'socket':
-      return pathWant(record.object, context, (text, path) => [
-        { section: 'sockets', entry: `{ allow: [${text}] }`, verdict: (decider) => decider.socket({ path }) },
-      ]);
-    case 'connect':
-    case 'name':
-    case 'http':
-      return networkWants(record);
-    case 'session':
-    case 'syscall':
-    case 'tool':
-    case 'token':
-    case 'admin':
-    case 'approval':
-    case 'finding':
-    case 'log':
-      return [];
-  }
-}
-
-const reads = new Set(['open', 'read', 'readdir', 'opendir', 'list', 'stat']);
-const lists = new Set(['readdir', 'opendir', 'list']);
-
-/** What is judged with everything below it: a directory takes its contents along, a link leads to what lies behind. */
-const reaching = new Set(['rename', 'symlink']);
-
-/**
- * To list a directory is not to read what is in it, and to make, change or replace an object is not to do so to all below.
- * A file that is only read or executed has nothing below.
- */
-const isAlone = (record: SessionRecord): boolean =>
-  lists.has(record.operation) ||
-  record.detail?.['directory'] === true ||
-  (accessOf(record) === 'write' && !reaching.has(record.operation));
-
-function accessOf(record: SessionRecord): FileAccess {
-  const said = record.detail?.['access'];
-  if (said === 'read' || said === 'write' || said === 'exec') return said;
-  return reads.has(record.operation) ? 'read' : 'write';
-}
-
-function fileWants(record: SessionRecord, context: CompileContext): Want[] {
-  const access = accessOf(record);
-  const second = ['rename', 'link'].includes(record.operation) ? record.object2 : undefined;
-  return [record.object, second].flatMap((object) =>
-    object === undefined
-      ? []
-      : pathWant(object, context, (text, path) => [fileWant(access, text, path)], isAlone(record)),
-  );
-}
-
-const fileWant = (access: FileAccess, pattern: string, path: BytePath): Want => ({
-  section: 'files',
-  entry: '',
-  files: { access, pattern },
-  verdict: (decider) => decider.file({ access, path }),
-});
-
-/** A path that a pattern can name; others (globs in the name, bytes that are not UTF-8) have no smallest change. */
-function pathWant(
-  object: string,
-  context: CompileContext,
-  make: (text: string, path: BytePath) => Want[],
-  alone = false,
-): Want[] {
-  if (!object.startsWith('/') || /[*?[\]{}\\$\0\n]/.test(object)) return [];
-  return make(
-    JSON.stringify(`${withVariables(object, context)}${alone ? '/.' : ''}`),
-    normalise(toBytes(object)),
-  );
-}
-
-function withVariables(object: string, context: CompileContext): string {
-  const places = (['workspace', 'home'] as const).map((name) => ({ name, at: toText(context[name]) }));
-  places.sort((a, b) => b.at.length - a.at.length);
-  for (const { name, at } of places) {
-    if (object === at || object.startsWith(`${at}/`)) return `\${${name}}${object.slice(at.length)}`;
-  }
-  return object;
-}
-
-const destination = /^(?:\[([^\]]+)\]|([^:[\]]+)):(\d+)$/;
-
-/** An http record is about `METHOD http://host:port/path`: what a profile can grant of it is its host and port. */
-const authority = /^\S+ https?:\/\/([^/]+)/;
-
-function networkWants(record: SessionRecord): Want[] {
-  const object = record.kind === 'http' ? authority.exec(record.object)?.[1] : record.object;
-  if (object === undefined || /[\s/@]/.test(object)) return [];
-  const match = destination.exec(object);
-  const host = match ? (match[1] ?? match[2] ?? '') : object;
-  const port = match ? Number(match[3]) : undefined;
-  const resolved =
-    record.object2 === undefined
-      ? undefined
-      : canonicalAddress(record.object2.replace(/^\[|\](?::\d+)?$/g, ''));
-  const literal = canonicalAddress(host);
-  const at = port === undefined ? {} : { port };
-  if (literal !== undefined) return [networkWant(literal, port, { address: literal, ...at })];
-  const named: NetworkQuery = { host: host.toLowerCase(), ...at };
-  const wants = [networkWant(host, port, named)];
-  // An address that the resolver would not hand out wants a grant that names it.
-  if (resolved !== undefined && record.operation === 'answer')
-    return [...wants, networkWant(resolved, port, { address: resolved, port: 443 })];
-  if (resolved !== undefined) wants.push(networkWant(resolved, port, { ...named, address: resolved }));
-  return wants;
-}
-
-function networkWant(host: string, port: number | undefined, query: NetworkQuery): Want {
-  // A name that was only looked up says nothing about the port: the usual one.
-  const written = `${host.includes(':') ? `[${host}]` : host}:${port ?? 443}`;
-  return {
-    section: 'network',
-    entry: `{ allow: ${JSON.stringify(written)} }`,
-    verdict: (decider) => decider.network(query),
-  };
 }

@@ -94,7 +94,7 @@ try "edit a file" sh -c 'echo "A line of mine." >> README.md'
 try "git commit" git commit -q -a -m "agent: edit"
 try "git log" git --no-pager log --oneline -1
 echo "agent: and now what I should not"
-try "read the user's ssh keys" sh -c 'cat ~/.ssh/*'
+try "read the user's ssh keys" sh -c 'grep -r . ~/.ssh'
 try "write outside the workspace" sh -c 'echo owned > ~/cordon-demo-was-here'
 try "install a git hook" sh -c 'printf "#!/bin/sh\nid\n" > .git/hooks/pre-commit'
 try "append to the shell's start-up file" sh -c 'echo "echo owned" >> ~/.bashrc'

@@ -5,7 +5,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 root=$PWD
-say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
+if [ -t 1 ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); else bold='' plain=''; fi
+say() { printf '%s==> %s%s\n' "$bold" "$*" "$plain"; }
 packages=(python3 make g++ util-linux libcap2-bin iproute2 ca-certificates git
   libtss2-tctildr0 libtss2-tcti-device0 libtss2-rc0)
 [ "${1:-}" = --with-tests ] && packages+=(bubblewrap gcc libc6-dev tmux netcat-openbsd curl openssl procps socat ripgrep

@@ -4,15 +4,17 @@
 import { writeSync } from 'node:fs';
 import { isMainThread, workerData } from 'node:worker_threads';
 import { confinedOpen } from './doctor/confinement.ts';
-import { checkOf, fail } from './doctor/probe.ts';
+import { checkOf } from './doctor/probe.ts';
 import type { Check, Probe, ProbeContext } from './doctor/probe.ts';
 import { probes } from './doctor/probes.ts';
+import { circumstances, explainRefusal } from './doctor/refusal.ts';
 
 async function check(probe: Probe, context: ProbeContext): Promise<Check> {
+  const before = circumstances();
   try {
     return checkOf(probe, await probe.run(context));
   } catch (error) {
-    return checkOf(probe, fail(error instanceof Error ? error.message : String(error)));
+    return checkOf(probe, explainRefusal(error, before));
   }
 }
 

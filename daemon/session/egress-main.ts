@@ -8,7 +8,11 @@ import { fstatSync, writeSync } from 'node:fs';
 import { createServer, Socket, type Server } from 'node:net';
 import { createDecider, guardedReason } from '../decision/mod.ts';
 import { confine, execWithoutRing, startEgress } from '../egress/mod.ts';
+import { processes } from '../../native-bindings/linux/mod.ts';
 import { allLayers, type Layer } from '../model/mod.ts';
+
+/** What starting took is given back when nobody waits for it any more. */
+const startedMs = 5000;
 
 const names = ['flow link', 'control link', 'TCP listener', 'TCP6 listener', 'DNS socket', 'DNS listener'];
 
@@ -59,6 +63,7 @@ function main(): void {
     fatal: (why, ended) => (ended ? process.exit(0) : fail(why)),
   });
   confine(mayLack(process.argv.slice(2)));
+  setTimeout(processes.trimMemory, startedMs).unref();
 }
 
 /** Given by this process to itself: see execWithoutRing. */

@@ -2,6 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { sockets } from '../../native-bindings/linux/mod.ts';
 import type { CapabilitySet, Journal, Layer, NewRecord } from '../model/mod.ts';
@@ -29,6 +30,12 @@ export interface EgressOptions {
   readonly uid: number;
   readonly log: number;
 }
+
+/** Of the machine's interfaces, now. */
+const ownAddresses = (): string[] =>
+  Object.values(networkInterfaces()).flatMap(
+    (each) => each?.map(({ address }) => address.replace(/%.*/, '')) ?? [],
+  );
 
 const MAX_LINE = 64 * 1024;
 const RESTART_MS = 200;
@@ -92,7 +99,17 @@ export class EgressProcess {
     if (this.session === undefined) return;
     const { session, capabilitySet, upstream, hosts } = this.session;
     const authorities = authoritiesOf(capabilitySet);
-    this.send({ t: 'start', capabilitySet, authorities, upstream, hosts, session, pins: this.pins.left() });
+    const pins = this.pins.left();
+    this.send({
+      t: 'start',
+      capabilitySet,
+      authorities,
+      upstream,
+      hosts,
+      session,
+      pins,
+      own: ownAddresses(),
+    });
   }
 
   /** Its connections ended with it; the sandbox's listeners are ours and wait. */

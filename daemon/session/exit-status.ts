@@ -37,3 +37,11 @@ export function deniedExec(journalPath: string): string | undefined {
   const exec = denials.find(({ kind }) => kind === 'exec');
   return exec === undefined ? undefined : `${exec.object} may not be executed: ${exec.reason}`;
 }
+
+/** The end's reason, with what could not be recorded: no record can say it to who waits for the command. */
+export function reasonOf(reason: string, unrecorded: number): string {
+  if (unrecorded === 0) return reason;
+  const actions = unrecorded === 1 ? '1 action' : `${unrecorded} actions`;
+  const said = `${actions} could not be recorded, and what changes, executes or connects was refused for that: is the disk with the state directory full?`;
+  return reason === '' ? said : `${reason}; ${said}`;
+}

@@ -21,7 +21,7 @@ import {
 
 const ROUNDS = 40;
 /** One that is granted and leads nowhere costs a tenth of an exec, and programs make many, one after another. */
-const CONNECTS = 200;
+const CONNECTS = 500;
 /** RFC 5737: an example's. */
 const somewhere = sockets.inet4([192, 0, 2, 1], 443);
 const rule: RuleInfo = { id: 'rehearsal', source: { file: 'built in', line: 0, key: '' }, never: false };

@@ -1,7 +1,7 @@
 // One session from the supervisor's side: prepared idle, launched on order, mediated until its command ends, and
 // independent of the daemon all the while.
 import { createHash } from 'node:crypto';
-import { closeSync, createReadStream } from 'node:fs';
+import { closeSync } from 'node:fs';
 import { processes } from '../../native-bindings/linux/mod.ts';
 import { resizeTerminal } from '../launcher/mod.ts';
 import { CordonError, toText, type CapabilitySet, type NewRecord, type Plan } from '../model/mod.ts';
@@ -12,10 +12,11 @@ import { AttachSocket, type Client } from './attach.ts';
 import { AuditLoop } from './audit-loop.ts';
 import { EgressProcess } from './egress-process.ts';
 import { buildEnvironment } from './environment.ts';
-import { blockedActions, deniedExec, exitCode, signalName } from './exit-status.ts';
+import { blockedActions, deniedExec, exitCode, reasonOf, signalName } from './exit-status.ts';
 import { Ground } from './ground.ts';
 import { journalPlace, openJournal } from './journal-place.ts';
-import type { Confined, EffectiveLayer, HashImage, NotStarted } from './messages.ts';
+import { LargeImages } from './large-images.ts';
+import type { Confined, EffectiveLayer, NotStarted } from './messages.ts';
 import { rehearseAttach, rehearseRecords } from './main-rehearsal.ts';
 import { fits, planDigest, type PreparedOrder } from './prepared-order.ts';
 import { Sandbox } from './sandbox.ts';
@@ -36,7 +37,11 @@ export interface SupervisorOptions {
 
 const TMP_BYTES = 8 * 1024 ** 3;
 const ATTACH_MS = 30_000;
+/** What a launch took in memory is given back when it is long over. */
+const TRIM_MS = 2000;
 const HINT_MS = 100;
+/** For digests of large images when all else is over: less than the daemon waits for us. */
+const HASH_MS = 900;
 /** Named in a record, of processes that outlived the command. */
 const MAX_LEFT = 16;
 
@@ -64,6 +69,10 @@ export class Supervisor {
   private hinted = 0n;
   private reason = '';
   private ending = false;
+  private readonly images = new LargeImages({
+    learn: (key, sha256) => this.sandbox.learnDigest(key, sha256),
+    record: (record) => this.journal?.append(record),
+  });
 
   constructor(options: SupervisorOptions) {
     this.options = options;
@@ -71,7 +80,7 @@ export class Supervisor {
       runDir: options.runDir,
       tmpBytes: TMP_BYTES,
       onFailure: (error) => this.failed(error),
-      onLargeImage: (image) => void this.hash(image),
+      onLargeImage: (image) => this.images.hash(image),
     });
   }
 
@@ -328,6 +337,7 @@ export class Supervisor {
   }
 
   private running(order: LaunchOrder, plan: Plan, pid: number): void {
+    actAfter(TRIM_MS, processes.trimMemory);
     this.agent = { pid, pidfd: processes.pidfdOpen(pid) };
     this.record(
       'launch',
@@ -364,29 +374,6 @@ export class Supervisor {
       reason,
       ...(detail === undefined ? {} : { detail }),
       ...(this.agent === undefined ? {} : { process: { pid: this.agent.pid } }),
-    });
-  }
-
-  /** Beside the path of any decision: the exec itself is on record already. */
-  private async hash({ key, path, fd }: HashImage): Promise<void> {
-    const hash = createHash('sha256');
-    try {
-      for await (const chunk of createReadStream('', { fd, autoClose: true, highWaterMark: 1024 * 1024 }))
-        hash.update(chunk as Buffer);
-    } catch (error) {
-      console.error(`supervisor: ${path} could not be hashed: ${String(error)}`);
-      return;
-    }
-    const sha256 = hash.digest('hex');
-    this.sandbox.learnDigest(key, sha256);
-    this.journal?.append({
-      kind: 'exec',
-      operation: 'image',
-      object: path,
-      disposition: 'observed',
-      layer: 'daemon',
-      reason: 'the image of an earlier exec in this session',
-      detail: { sha256 },
     });
   }
 
@@ -468,10 +455,12 @@ export class Supervisor {
     this.record('exit', String(code), this.reason === '' ? 'the command ended' : this.reason);
     const denied = Number(this.counters[SHARED.denied]);
     const blocks = denied > 0 && this.order !== undefined ? blockedActions(this.order.journalPath) : [];
-    this.options.notify('sessionEnded', { exitCode: code, signal, denied, reason: this.reason });
-    const left = await this.attachSocket?.exit({ code, signal, reason: this.reason, denied, blocks });
+    const reason = reasonOf(this.reason, Number(this.counters[SHARED.unrecorded]));
+    this.options.notify('sessionEnded', { exitCode: code, signal, denied, reason });
+    const left = await this.attachSocket?.exit({ code, signal, reason, denied, blocks });
     if (left === false)
       this.record('client', 'cordon run', 'it stood still when the session ended, and was left');
+    await this.images.settled(HASH_MS);
     this.options.done(0);
   }
 }

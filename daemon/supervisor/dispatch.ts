@@ -3,16 +3,17 @@
 import { AT, E, O, type seccomp } from '../../native-bindings/linux/mod.ts';
 import type { SyscallEntry } from '../model/mod.ts';
 import type { ExecMediator } from './exec.ts';
-import { fails, refusal, type Answer, type Mediation } from './mediation.ts';
+import { continues, fails, refusal, type Answer, type Mediation } from './mediation.ts';
 import * as attributes from './attributes.ts';
 import * as mutations from './mutations.ts';
 import type { Mutation } from './permit.ts';
-import { mediateConnect, mediateSend, type Egress } from './network.ts';
+import { MSG_FASTOPEN, mediateConnect, mediateSend, type Egress } from './network.ts';
 import { mediateOpen, mediateOpenHow } from './open.ts';
 import { aimsAt, asksForNamespaces } from './processes.ts';
 import { mediateAccess } from './access.ts';
 import { readAddress } from './socket-call.ts';
 import { mediateBind } from './unix-sockets.ts';
+import { mediateWatch } from './watch.ts';
 
 const PATH_MAX = 4095;
 
@@ -142,6 +143,7 @@ const handlers: Readonly<Record<string, Handler>> = {
   faccessat: (c) => asks(c, c.int(0), c.path(1), c.int(2), 0),
   faccessat2: (c) => asks(c, c.int(0), atPath(c, 1, c.int(3)), c.int(2), c.int(3)),
   openat2: (c) => mediateOpenHow(c.m, { pid: c.pid, dirfd: c.int(0), path: c.path(1), ...openHow(c) }),
+  inotify_add_watch: (c) => mediateWatch(c.m, { pid: c.pid, fd: c.int(0), path: c.path(1), mask: c.int(2) }),
   creat: open(cwd, 0, () => O.WRONLY | O.CREAT | O.TRUNC, 1),
   mkdir: (c) => mutations.makeDirectory(c.m, mutation(c, 'mkdir'), AT.FDCWD, c.path(0), c.int(1)),
   mkdirat: (c) => mutations.makeDirectory(c.m, mutation(c, 'mkdir'), c.int(0), c.path(1), c.int(2)),
@@ -236,12 +238,31 @@ function exec(c: Call, mediators: Mediators, entry: SyscallEntry): Answer {
   return mediators.exec.exec({ pid: c.pid, dirfd: at ? c.int(0) : AT.FDCWD, path, flags, argv });
 }
 
-/** Address of a sendto, sendmsg or the first message of a sendmmsg; empty when there is none. */
-function sendAddress(c: Call, name: string): Buffer | undefined {
-  if (name === 'sendto') return readAddress(c.m, c.pid, c.number(4), c.int(5));
-  const header = c.bytes(1, 16); // struct msghdr: msg_name u64, msg_namelen u32
-  const at = Number(header.readBigUInt64LE(0));
-  return at === 0 ? Buffer.alloc(0) : readAddress(c.m, c.pid, at, header.readInt32LE(8));
+/** struct mmsghdr is a struct msghdr (msg_name u64, msg_namelen u32, …) and a length. */
+const MMSGHDR = 64;
+/** UIO_MAXIOV: the kernel takes no more messages at once. */
+const MAX_MESSAGES = 1024;
+
+/** Addresses of a sendto, sendmsg or sendmmsg; empty ones where there is none. */
+function sendAddresses(c: Call, name: string): (Buffer | undefined)[] {
+  if (name === 'sendto') return [readAddress(c.m, c.pid, c.number(4), c.int(5))];
+  const count = name === 'sendmsg' ? 1 : Math.min(c.number(2) % 2 ** 32, MAX_MESSAGES);
+  const headers = count === 0 ? Buffer.alloc(0) : c.bytes(1, (count - 1) * MMSGHDR + 16);
+  return Array.from({ length: count }, (_, i) => {
+    const at = Number(headers.readBigUInt64LE(i * MMSGHDR));
+    const length = headers.readInt32LE(i * MMSGHDR + 8);
+    return at === 0 ? Buffer.alloc(0) : readAddress(c.m, c.pid, at, length);
+  });
+}
+
+/** One message that may not go keeps back all of its call. */
+function send(c: Call, name: string): Answer {
+  const fastOpen = (c.int(name === 'sendmsg' ? 2 : 3) & MSG_FASTOPEN) !== 0;
+  for (const bytes of sendAddresses(c, name)) {
+    const answer = socketCall(c, bytes, (call) => mediateSend(c.m, call, fastOpen));
+    if (answer.kind !== 'continues') return answer;
+  }
+  return continues;
 }
 
 function socketCall(
@@ -300,7 +321,7 @@ export function dispatch(m: Mediation, mediators: Mediators, entry: SyscallEntry
     case 'bind':
       return socketCall(c, readAddress(m, c.pid, c.number(1), c.int(2)), (call) => mediateBind(m, call));
     case 'send':
-      return socketCall(c, sendAddress(c, entry.name), (call) => mediateSend(m, call));
+      return send(c, entry.name);
     case 'process':
       return processCall(c, entry.name);
     case 'deny':

@@ -1,7 +1,7 @@
 // execve(2) and execveat(2). The image really opened is judged by the open thread (fanotify); here the name and the
 // arguments are recorded, and a name that is denied is refused with the right error. The kernel then runs the call with
 // its own reading of the memory; when the new image starts, what really runs is compared with what was judged.
-import { AT, E, processes } from '../../native-bindings/linux/mod.ts';
+import { AT, E, S, processes } from '../../native-bindings/linux/mod.ts';
 import { objectId, toText, type SessionRecord, type Verdict } from '../model/mod.ts';
 import { continues, fails, refusal, type Answer, type Mediation, refused } from './mediation.ts';
 import { isLoader, programOf } from './loader.ts';
@@ -54,19 +54,22 @@ export class ExecMediator {
   /** Reads argv once. undefined: unreadable. What exceeds the bounds is cut, which the record says. */
   readArguments(pid: number, address: number): string[] | undefined {
     if (address === 0) return [];
+    const { memory } = this.m;
+    const pointers = memory.pointers(pid, address, MAX_ARGS + 1);
+    if (pointers === undefined) return undefined;
+    const short = memory.shortStrings(pid, pointers.slice(0, processes.SHORT_STRINGS));
     const argv: string[] = [];
     let bytes = 0;
-    while (argv.length < MAX_ARGS && bytes < MAX_ARG_BYTES) {
-      const pointer = this.m.memory.read(pid, address + 8 * argv.length, 8);
-      if (pointer === undefined) return undefined;
-      const at = Number(pointer.readBigUInt64LE(0));
-      if (at === 0) return argv;
-      const text = this.m.memory.string(pid, at, MAX_ARG_BYTES - bytes);
+    for (const [i, at] of pointers.entries()) {
+      if (i >= MAX_ARGS || bytes >= MAX_ARG_BYTES) return [...argv, CUT];
+      const room = MAX_ARG_BYTES - bytes;
+      const known = short[i];
+      const text = known !== undefined && known.length <= room ? known : memory.string(pid, at, room);
       if (text === undefined) return undefined;
       argv.push(text ?? CUT);
       bytes += text?.length ?? MAX_ARG_BYTES;
     }
-    return [...argv, CUT];
+    return bytes >= MAX_ARG_BYTES ? [...argv, CUT] : argv;
   }
 
   exec(call: ExecCall): Answer {
@@ -79,6 +82,8 @@ export class ExecMediator {
     );
     if (isUnresolved(found)) return fails(found.errno);
     try {
+      // As the kernel answers for directories, devices and named pipes, which nobody here must open to look at them.
+      if (!isPlaceless(found) && (found.stat.mode & S.IFMT) !== S.IFREG) return fails(E.ACCES);
       return this.judged(call, found);
     } finally {
       m.resolver.close(found);
@@ -181,7 +186,7 @@ export class ExecMediator {
       this.kill(pid, pending, actual, loaded);
       return fails(E.PERM);
     }
-    const facts = { process: m.reader.brief(pid) };
+    const facts = { process: { pid, exe: toText(image) } };
     if (matches(pending.argv, actual, image === pending.image ? undefined : pending.name)) {
       m.journal.complete(pending.record, '0', facts);
       return continues;

@@ -31,6 +31,8 @@ export class ImageDigests {
   /** Hex, or undefined when it is not known yet or the agent's user may not read it. `object`: O_PATH descriptor. */
   of(object: number, proc: number, path: string, stat: Stat): string | undefined {
     const key = `${stat.dev}:${stat.ino}:${stat.size}:${stat.mtimeNs}:${stat.ctimeNs}`;
+    // Files of /proc act when they are opened, and change while they are read.
+    if (path.startsWith('/proc/')) return undefined;
     const known = this.known.get(key);
     if (known !== undefined) return known === '' ? undefined : known;
     const fd = this.files.openat(proc, this.files.selfPath(object), O.RDONLY | O.CLOEXEC | O.NONBLOCK);
@@ -43,18 +45,23 @@ export class ImageDigests {
     }
     const sha256 = hashNow(fd);
     this.files.close(fd);
-    this.known.set(key, sha256);
+    if (sha256 !== undefined) this.known.set(key, sha256);
     return sha256;
   }
 }
 
-function hashNow(fd: number): string {
+/** undefined: it cannot be read, which the exec itself will find out. */
+function hashNow(fd: number): string | undefined {
   const hash = createHash('sha256');
   const buffer = Buffer.allocUnsafe(65536);
   let left = MAX_INLINE + buffer.length; // it may grow while it is read
-  for (let n = 1; n > 0 && left > 0; left -= n) {
-    n = readSync(fd, buffer, 0, buffer.length, null);
-    hash.update(buffer.subarray(0, n));
+  try {
+    for (let n = 1; n > 0 && left > 0; left -= n) {
+      n = readSync(fd, buffer, 0, buffer.length, null);
+      hash.update(buffer.subarray(0, n));
+    }
+  } catch {
+    return undefined;
   }
   return hash.digest('hex');
 }

@@ -3,10 +3,21 @@
 import { crc32 } from 'node:zlib';
 import { Appender, errnoName } from '../../native-bindings/linux/mod.ts';
 import type { Journal, Mode, NewRecord, SessionRecord } from '../model/mod.ts';
-import { RecordTexts, recordText } from './record-text.ts';
+import { RecordBytes } from './record-bytes.ts';
+import { recordText } from './record-text.ts';
 
 /** Shared between the threads of a session: 64-bit words. */
-export const SHARED = { seq: 0, denied: 1, bytes: 2, failed: 3, allowed: 4, words: 8 } as const;
+export const SHARED = {
+  seq: 0,
+  denied: 1,
+  bytes: 2,
+  failed: 3,
+  allowed: 4,
+  unrecorded: 5,
+  /** Of the last write that failed, in whichever thread; `TOO_LONG` for none of the kernel's. */
+  errno: 6,
+  words: 8,
+} as const;
 
 export interface JournalState {
   readonly fd: number;
@@ -15,26 +26,30 @@ export interface JournalState {
 }
 
 const HEADER = 8;
+const TOO_LONG = 0;
+const whyOf = (errno: number): string => (errno === TOO_LONG ? 'record too long' : errnoName(errno));
 /** Records in one write(2) at most, when many are written at once. */
 const CHUNK = 64;
-/** A record longer than this is cut in its long fields: paths are at most 4 KiB, argv is bounded by its reader. */
+/** Characters of a record at most, which nothing that is recorded reaches: paths have 4 KiB, argv is bounded by its reader. */
 const MAX_JSON = 256 * 1024;
+/** The same as bytes; more than that a reader of journals would take for damage. */
+const MAX_BYTES = MAX_JSON * 3;
 
 export class JournalWriter implements Journal {
   private readonly state: JournalState;
   private readonly appender: Appender;
   private readonly counters: BigInt64Array;
   private readonly clock: () => number;
-  private readonly texts = new RecordTexts();
+  private readonly bytes: RecordBytes;
   mode: Mode;
   generation: number;
   /** Why the last append failed; '' when it worked. */
   failure = '';
-  private lastFailure = 'another thread met the error';
 
   constructor(state: JournalState, mode: Mode, generation: number, clock: () => number = Date.now) {
     this.state = state;
     this.appender = new Appender(state.fd);
+    this.bytes = new RecordBytes(state.session);
     this.counters = new BigInt64Array(state.shared);
     this.mode = mode;
     this.generation = generation;
@@ -47,6 +62,7 @@ export class JournalWriter implements Journal {
     if (!this.write(whole)) {
       // Gives the number back when nobody took the next one meanwhile, so that a full disk leaves no hole.
       Atomics.compareExchange(this.counters, SHARED.seq, BigInt(seq), BigInt(seq - 1));
+      Atomics.add(this.counters, SHARED.unrecorded, 1n);
       return undefined;
     }
     this.reportLost();
@@ -54,17 +70,17 @@ export class JournalWriter implements Journal {
     return whole;
   }
 
+  /** Copied first, then added to: a copy with nothing before it is made in one piece. */
   private numbered(record: NewRecord, seq: number): SessionRecord {
     const { session } = this.state;
-    return {
-      id: `${session}-${seq}`,
-      session,
-      seq,
-      time: this.clock(),
-      mode: this.mode,
-      generation: this.generation,
-      ...record,
-    };
+    const whole = { ...record } as { -readonly [K in keyof SessionRecord]: SessionRecord[K] };
+    whole.id = `${session}-${seq}`;
+    whole.session = session;
+    whole.seq = seq;
+    whole.time = this.clock();
+    whole.mode = this.mode;
+    whole.generation = record.generation ?? this.generation;
+    return whole;
   }
 
   private count({ disposition }: NewRecord): void {
@@ -82,21 +98,40 @@ export class JournalWriter implements Journal {
     const chunk = records.slice(first, first + CHUNK);
     const count = BigInt(chunk.length);
     const seq = Number(Atomics.add(this.counters, SHARED.seq, count));
-    let end = 0;
-    const texts = chunk.map((record, i) => recordText(this.numbered(record, seq + 1 + i)));
-    const buffer = this.appender.buffer(texts.reduce((sum, { length }) => sum + length * 3 + HEADER, 0));
-    for (const text of texts) end = encode(buffer, end, text);
-    if (this.put(end, chunk.length)) {
+    const whole = chunk.map((record, i) => this.numbered(record, seq + 1 + i));
+    if (this.put(this.frames(whole), chunk.length)) {
       for (const record of chunk) this.count(record);
       this.reportLost();
     } else Atomics.compareExchange(this.counters, SHARED.seq, BigInt(seq) + count, BigInt(seq));
     return first + chunk.length;
   }
 
+  /** Puts them into the buffer, one after another; returns the end. */
+  private frames(records: readonly SessionRecord[]): number {
+    let end = 0;
+    for (const record of records) {
+      const start = end;
+      end = this.bytes.write(record, this.appender.buffer(0), start + HEADER);
+      if (end < 0) return this.longFrames(records);
+      this.framed(this.appender.buffer(0), start, end);
+    }
+    return end;
+  }
+
+  /** When there might be too little room. */
+  private longFrames(records: readonly SessionRecord[]): number {
+    let end = 0;
+    const texts = records.map(recordText);
+    const buffer = this.appender.buffer(texts.reduce((sum, { length }) => sum + length * 3 + HEADER, 0));
+    for (const text of texts) end = this.encode(buffer, end, text);
+    return end;
+  }
+
   /** Once records can be written again, one of them says how many could not be. */
   private reportLost(): void {
+    if (Atomics.load(this.counters, SHARED.failed) === 0n) return;
     const lost = Number(Atomics.exchange(this.counters, SHARED.failed, 0n));
-    if (lost > 0) this.append(lostRecord(lost, this.lastFailure));
+    if (lost > 0) this.append(lostRecord(lost, whyOf(Number(Atomics.load(this.counters, SHARED.errno)))));
   }
 
   complete(record: SessionRecord, outcome: string, facts: Partial<NewRecord> = {}): void {
@@ -104,38 +139,46 @@ export class JournalWriter implements Journal {
   }
 
   private write(record: SessionRecord): boolean {
-    const [front, rest] = this.texts.of(record);
-    const length = front.length + rest.length;
-    if (length > MAX_JSON) return this.failed('record too long');
-    const buffer = this.appender.buffer(length * 3 + HEADER);
-    return this.put(encode(buffer, 0, front, rest), 1);
+    const end = this.bytes.write(record, this.appender.buffer(0), HEADER);
+    if (end < 0) return this.writeText(recordText(record));
+    if (end - HEADER > MAX_BYTES) return this.failed(TOO_LONG);
+    return this.put(this.framed(this.appender.buffer(0), 0, end), 1);
+  }
+
+  private writeText(text: string): boolean {
+    if (text.length > MAX_JSON) return this.failed(TOO_LONG);
+    const buffer = this.appender.buffer(HEADER + text.length * 3);
+    return this.put(this.encode(buffer, 0, text), 1);
+  }
+
+  /** One frame at `start`; returns its end. */
+  private encode(buffer: Buffer, start: number, json: string): number {
+    return this.framed(buffer, start, start + HEADER + buffer.utf8Write(json, start + HEADER));
+  }
+
+  /** Writes the header of a payload that is there. */
+  private framed(buffer: Buffer, start: number, end: number): number {
+    const { view } = this.appender;
+    view.setUint32(start, end - start - HEADER, true);
+    view.setUint32(start + 4, crc32(buffer.subarray(start + HEADER, end)), true);
+    return end;
   }
 
   /** One write(2) of the first `size` bytes of the buffer, which are `records` whole frames. */
   private put(size: number, records: number): boolean {
     const result = this.appender.append(size);
-    if (result < 0) return this.failed(errnoName(-result), records);
+    if (result < 0) return this.failed(-result, records);
     this.failure = '';
     Atomics.add(this.counters, SHARED.bytes, BigInt(size));
     return true;
   }
 
-  private failed(why: string, records = 1): false {
-    this.failure = why;
-    this.lastFailure = why;
+  private failed(errno: number, records = 1): false {
+    this.failure = whyOf(errno);
+    Atomics.store(this.counters, SHARED.errno, BigInt(errno));
     Atomics.add(this.counters, SHARED.failed, BigInt(records));
     return false;
   }
-}
-
-/** One frame at `start`, its payload in one part or two; returns its end. */
-function encode(buffer: Buffer, start: number, json: string, rest = ''): number {
-  const payload = start + HEADER;
-  const first = buffer.utf8Write(json, payload);
-  const length = first + buffer.utf8Write(rest, payload + first);
-  buffer.writeUInt32LE(length, start);
-  buffer.writeUInt32LE(crc32(buffer.subarray(payload, payload + length)), start + 4);
-  return payload + length;
 }
 
 const lostRecord = (count: number, why: string): NewRecord => ({

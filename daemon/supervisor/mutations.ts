@@ -1,8 +1,8 @@
 // Calls that change the tree: carried out on behalf, in pinned directories, on judged objects.
-import { readdirSync } from 'node:fs';
 import { AT, E, O, S } from '../../native-bindings/linux/mod.ts';
 import { objectId, strictest, type BytePath, type Verdict } from '../model/mod.ts';
 import { fails, refusal, type Answer, type Mediation } from './mediation.ts';
+import { entriesOf } from './directory.ts';
 import { installGitConfig, isGitConfigRename } from './git-config.ts';
 import { applyUmask, judge } from './open.ts';
 import { isDots, permit, sparing, withObject, withOpen, withSlot, type Mutation } from './permit.ts';
@@ -192,7 +192,7 @@ function contentsVerdict(m: Mediation, from: BytePath, to: BytePath): Verdict | 
   let seen = 0;
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     const [oldDirectory, newDirectory] = next;
-    for (const entry of list(oldDirectory)) {
+    for (const entry of entriesOf(oldDirectory)) {
       if (++seen > MAX_SCAN)
         return refusal(
           'rename-scan',
@@ -212,15 +212,6 @@ function contentsVerdict(m: Mediation, from: BytePath, to: BytePath): Verdict | 
   }
   return undefined;
 }
-
-interface Entry {
-  readonly name: string;
-  isDirectory(): boolean;
-  isSymbolicLink(): boolean;
-}
-/** In the mediator's own tree. A directory that cannot be listed has nothing that could be judged: it throws, which denies. */
-const list = (path: BytePath): Entry[] =>
-  readdirSync(Buffer.from(path, 'latin1'), { withFileTypes: true, encoding: 'latin1' });
 
 function permitGitConfig(m: Mediation, call: Mutation, source: Slot, target: Slot): Answer {
   const change = installGitConfig(m, source, target);

@@ -221,12 +221,20 @@ function connectDatagram(m: Mediation, call: SocketCall, to: Inet, socket: numbe
   );
 }
 
+/** tcp(7) */
+export const MSG_FASTOPEN = 0x2000_0000;
+
 /**
  * sendto(2), sendmsg(2), sendmmsg(2). The network namespace has no route, and unix datagram sockets cannot be made, so
  * letting the kernel run the call gives nothing away; this is where the attempt is recorded.
  */
-export function mediateSend(m: Mediation, call: SocketCall): Answer {
+export function mediateSend(m: Mediation, call: SocketCall, fastOpen = false): Answer {
   const address = call.bytes.length === 0 ? undefined : parseAddress(call.bytes);
+  if (address?.family === 'inet' && !address.loopback && fastOpen) {
+    const reason =
+      'a connection that begins with its first data (TCP Fast Open) cannot be mediated: connect first';
+    return refuse(m, call, nameOf(address), reason, E.OPNOTSUPP, 'send');
+  }
   if (address?.family === 'inet' && !address.loopback) {
     return refuse(
       m,

@@ -183,7 +183,7 @@ export class OpenMediator {
       if (!exec && !this.m.audited) this.recordRead(pid, path, verdict, cached);
       return true;
     }
-    return this.permission(pid, path, exec, verdict);
+    return this.permission(pid, path, exec, verdict, (stat.mode & S.IFMT) === S.IFDIR);
   }
 
   private verdict(path: BytePath, stat: Stat, exec: boolean): Verdict {
@@ -194,7 +194,13 @@ export class OpenMediator {
     return exec ? this.m.decider.exec(place) : this.m.decider.file({ access: 'read', path: place });
   }
 
-  private permission(pid: number, path: BytePath, exec: boolean, verdict: Verdict): boolean {
+  private permission(
+    pid: number,
+    path: BytePath,
+    exec: boolean,
+    verdict: Verdict,
+    directory: boolean,
+  ): boolean {
     const m = this.m;
     const intent = {
       kind: exec ? 'exec' : 'file',
@@ -202,6 +208,8 @@ export class OpenMediator {
       object: toText(path),
       layer: 'fanotify',
       process: m.reader.brief(pid),
+      // To list a directory is less than to read all that is in it.
+      ...(directory ? { detail: { directory: true } } : {}),
     } as const;
     return m.decide(m.journal, m.mode, intent, verdict, () => m.reader.tree(pid)).granted;
   }

@@ -5,12 +5,14 @@ import {
   strictest,
   toText,
   type BytePath,
+  type Decider,
   type FileAccess,
   type ProcessInfo,
   type Verdict,
 } from '../model/mod.ts';
 import { continues, fails, outcomeOf, refusal, type Answer, type Mediation, refused } from './mediation.ts';
 import { write } from './repositories.ts';
+import { isDots } from './permit.ts';
 import { isPlaceless, isUnresolved, type Located, type Slot } from './resolver.ts';
 
 export interface OpenCall {
@@ -26,7 +28,12 @@ const MAX_TRIES = 16;
 const SETID = 0o6000;
 const CREATION = O.CREAT | O.EXCL | O.NOFOLLOW | O.TMPFILE_BIT;
 
+/** Devices of /dev with the access that was allowed, under the decider that said so. */
+const granted = new WeakMap<Decider, Set<string>>();
+
 export function mediateOpen(m: Mediation, call: OpenCall): Answer {
+  // Shells open /dev/null all the time. The answer would be the same: the kernel opens it with the task's own rights.
+  if (granted.get(m.decider)?.has(grantOf(call)) === true) return continues;
   for (let attempt = 0; attempt < MAX_TRIES; attempt++) {
     const answer = tryOpen(m, call);
     if (answer !== 'again') return answer;
@@ -35,17 +42,15 @@ export function mediateOpen(m: Mediation, call: OpenCall): Answer {
 }
 
 function tryOpen(m: Mediation, call: OpenCall): Answer | 'again' {
-  const exclusive = (call.flags & (O.CREAT | O.EXCL)) === (O.CREAT | O.EXCL);
-  const follow = (call.flags & O.NOFOLLOW) === 0 && !exclusive;
-  const found = m.resolver.object(call.pid, call.dirfd, call.path, follow);
+  if (mustBeNew(call)) return createNew(m, call);
+  const found = m.resolver.object(call.pid, call.dirfd, call.path, (call.flags & O.NOFOLLOW) === 0);
   if (isUnresolved(found)) {
     if (found.errno === E.NOENT && (call.flags & O.CREAT) !== 0) return create(m, call);
     return found.errno === E.NOENT ? absent(m, call) : fails(found.errno);
   }
   try {
-    if (exclusive) return fails(E.EXIST);
     // A pipe or socket of the task's own, reopened through /proc: the kernel gives what the task already has.
-    if (isPlaceless(found)) return continues;
+    if (isPlaceless(found)) return letThrough(m, call);
     return openFound(m, call, found);
   } finally {
     m.resolver.close(found);
@@ -148,12 +153,41 @@ function openSpecial(m: Mediation, call: OpenCall, found: Located, verdict: Verd
       refusal('proc-write', 'nothing below /proc can be opened for writing'),
       found.path,
     );
-  if (verdict.effect === 'allow') return continues;
+  if (verdict.effect === 'allow') {
+    const answer = letThrough(m, call, found.path);
+    if (answer === continues && call.path === found.path) grant(m.decider, call, found);
+    return answer;
+  }
   const permission = m.decide(m.journal, m.mode, intentOf(m, call, found.path, 'open'), verdict, () =>
     m.reader.tree(call.pid),
   );
-  return permission.granted ? continues : refused(permission);
+  return permission.granted ? letThrough(m, call, found.path) : refused(permission);
 }
+
+const noTruncation = refusal(
+  'truncate-reading',
+  'what is not opened for writing cannot be truncated by that',
+);
+
+/**
+ * The kernel opens what the name means by then. Landlock lets it write to devices and named pipes only; a truncation
+ * without writing would be held by the read-only mounts alone.
+ */
+function letThrough(m: Mediation, call: OpenCall, path: string = call.path): Answer {
+  const access = call.flags & O.ACCMODE;
+  const writes = access === O.WRONLY || access === O.RDWR;
+  return writes || (call.flags & O.TRUNC) === 0 ? continues : refuseOpen(m, call, noTruncation, path);
+}
+
+/** Only what stands in /dev itself, where nothing is made or removed. */
+function grant(decider: Decider, call: OpenCall, { path, stat }: Located): void {
+  if ((stat.mode & S.IFMT) !== S.IFCHR || !/^\/dev\/[a-z]+$/.test(path)) return;
+  const devices = granted.get(decider) ?? new Set<string>();
+  granted.set(decider, devices.add(grantOf(call)));
+}
+
+/** What may be written may still not be read. */
+const grantOf = ({ path, flags }: OpenCall): string => `${flags & (O.ACCMODE | O.TRUNC)} ${path}`;
 
 function openDirectory(m: Mediation, call: OpenCall, found: Located): Answer {
   if ((call.flags & O.TMPFILE_BIT) === 0) return fails(E.ISDIR);
@@ -175,11 +209,24 @@ function openDirectory(m: Mediation, call: OpenCall, found: Located): Answer {
   return handOver(call, fd);
 }
 
+const mustBeNew = ({ flags }: OpenCall): boolean => (flags & (O.CREAT | O.EXCL)) === (O.CREAT | O.EXCL);
+
+function createNew(m: Mediation, call: OpenCall): Answer | 'again' {
+  if (call.path.endsWith('/')) return fails(E.ISDIR);
+  const slot = m.resolver.slot(call.pid, call.dirfd, call.path);
+  if (isUnresolved(slot)) return fails(slot.errno);
+  try {
+    return createIn(m, call, slot);
+  } finally {
+    m.resolver.close(slot);
+  }
+}
+
 /** The name is not there. Creates it in its pinned directory, or says 'again' when something appeared meanwhile. */
 function create(m: Mediation, call: OpenCall): Answer | 'again' {
   if (call.path.endsWith('/')) return fails(E.ISDIR);
   let slot = m.resolver.slot(call.pid, call.dirfd, call.path);
-  const nofollow = (call.flags & (O.NOFOLLOW | O.EXCL)) !== 0;
+  const nofollow = (call.flags & O.NOFOLLOW) !== 0;
   for (let depth = 0; ; depth++) {
     if (isUnresolved(slot)) return fails(slot.errno);
     const next = m.resolver.throughLink(slot, depth);
@@ -187,7 +234,7 @@ function create(m: Mediation, call: OpenCall): Answer | 'again' {
     m.resolver.close(slot);
     if (nofollow) {
       if (!isUnresolved(next)) m.resolver.close(next);
-      return fails((call.flags & O.EXCL) !== 0 ? E.EXIST : E.LOOP);
+      return fails(E.LOOP);
     }
     slot = next;
   }
@@ -201,8 +248,9 @@ function create(m: Mediation, call: OpenCall): Answer | 'again' {
 const noSetId = refusal('no-setuid', 'files with set-user-ID or set-group-ID cannot be made');
 
 function createIn(m: Mediation, call: OpenCall, slot: Slot): Answer | 'again' {
-  if (slot.name === '' || slot.name === '.' || slot.name === '..') return fails(E.ISDIR);
-  if (m.files.fstatat(slot.fd, slot.name, AT.SYMLINK_NOFOLLOW) !== undefined) return 'again';
+  if (isDots(slot.name)) return fails(mustBeNew(call) ? E.EXIST : E.ISDIR);
+  if (m.files.fstatat(slot.fd, slot.name, AT.SYMLINK_NOFOLLOW) !== undefined)
+    return mustBeNew(call) ? fails(E.EXIST) : 'again'; // a symlink too is in the way of what must be new
   if ((call.mode & SETID) !== 0) return refuseOpen(m, call, noSetId, slot.path);
   const accesses = [...new Set<FileAccess>(['write', ...accessesOf(call.flags)])];
   const verdict = strictest(
@@ -218,7 +266,7 @@ function createIn(m: Mediation, call: OpenCall, slot: Slot): Answer | 'again' {
   const flags = call.flags | O.CREAT | O.EXCL | O.NOFOLLOW | O.CLOEXEC | O.NOCTTY;
   const fd = m.files.openat(slot.fd, slot.name, flags, call.mode & 0o1777);
   m.journal.complete(permission.record, outcomeOf(fd));
-  if (fd === -E.EXIST && (call.flags & O.EXCL) === 0) return 'again';
+  if (fd === -E.EXIST && !mustBeNew(call)) return 'again';
   return handOver(call, fd);
 }
 

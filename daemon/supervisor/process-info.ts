@@ -1,5 +1,5 @@
 // Who acts: executable, name and ancestors of a task, read from the host's /proc. For records, never for decisions.
-import type { Files } from '../../native-bindings/linux/mod.ts';
+import { processes, type Files } from '../../native-bindings/linux/mod.ts';
 import { toText, type ProcessInfo } from '../model/mod.ts';
 
 const MAX_ANCESTORS = 16;
@@ -45,6 +45,8 @@ export class ProcessReader {
   }
   /** The thread group leader of a task. */
   leaderOf(pid: number): number | undefined {
+    // The common case, without the text of the file.
+    if (processes.leadsGroup(pid)) return pid;
     const tgid = /^Tgid:\s*(\d+)$/m.exec(this.files.readSmall(this.proc, `${pid}/status`))?.[1];
     return tgid === undefined ? undefined : Number(tgid);
   }

@@ -1,6 +1,6 @@
 // Opens that the kernel answered from its cache, and all others, as an audit group reports them: folded by object and
-// task image, and written to the journal every second. Repeats cost a count, never a record of their own; what was read
-// is not lost.
+// task image, and written to the journal every second; what was on record before is counted on, and written every ten.
+// Repeats cost a count, never a record of their own; what was read is not lost.
 import type { AuditGroup, Files, Opened } from '../../native-bindings/linux/mod.ts';
 import { toText, type BytePath, type Decider, type NewRecord, type ProcessInfo } from '../model/mod.ts';
 import type { JournalWriter } from './journal.ts';
@@ -8,17 +8,21 @@ import type { JournalWriter } from './journal.ts';
 type Writing = Pick<JournalWriter, 'appendAll'>;
 import type { ProcessReader } from './process-info.ts';
 
-/** Objects kept before they are written, whatever the time. */
-const MAX_FOLDED = 4096;
+/** Objects kept and remembered; when there are more, all are written and forgotten. */
+const MAX_FOLDED = 8192;
 const FLUSH_MS = 1000;
+const REPEATS_MS = 10_000;
 
 interface Folded {
   readonly object: string;
   readonly path: BytePath;
-  readonly first: number;
+  /** Since it was written. */
+  first: number;
   last: number;
   count: number;
-  readonly process: ProcessInfo;
+  /** Who was the first of them. */
+  process: ProcessInfo;
+  isOnRecord: boolean;
 }
 
 export interface ReadAuditOptions {
@@ -40,19 +44,21 @@ export class ReadAudit {
   private readonly directories = new Map<string, string>();
   private readonly images = new Map<number, ProcessInfo>();
   private flushed: number;
+  private flushedRepeats: number;
   private lost = 0;
 
   constructor(options: ReadAuditOptions) {
     this.o = options;
-    this.flushed = options.elapsed();
+    this.flushed = this.flushedRepeats = options.elapsed();
   }
 
   /** Takes one batch of what waits (with `force` everything), and writes what is due. True when something came. */
   drain(journal: Writing, decider: Decider, force = false): boolean {
     let came = this.take();
     while (force && this.take()) came = true;
-    if (force || this.folded.size >= MAX_FOLDED || this.o.elapsed() - this.flushed >= FLUSH_MS)
-      this.flush(journal, decider);
+    const full = force || this.folded.size >= MAX_FOLDED;
+    if (full || this.o.elapsed() - this.flushed >= FLUSH_MS) this.flush(journal, decider, full);
+    if (full) this.folded.clear();
     return came;
   }
 
@@ -78,9 +84,9 @@ export class ReadAudit {
     const key = `${path}\0${process.exe ?? ''}`;
     const now = this.o.now();
     const known = this.folded.get(key);
-    if (known === undefined)
-      this.folded.set(key, { object: toText(path), path, first: now, last: now, count: 1, process });
+    if (known === undefined) this.folded.set(key, newlyFolded(path, process, now));
     else {
+      if (known.count === 0) [known.first, known.process] = [now, process];
       known.count++;
       known.last = now;
     }
@@ -108,16 +114,32 @@ export class ReadAudit {
   }
 
   /** Directories may be renamed and pids reused: what was learned of both holds for one period. */
-  private flush(journal: Writing, decider: Decider): void {
-    const records = Array.from(this.folded.values(), (entry) => recordOf(entry, decider));
+  private flush(journal: Writing, decider: Decider, all: boolean): void {
+    const now = this.o.elapsed();
+    const repeats = all || now - this.flushedRepeats >= REPEATS_MS;
+    const due = [...this.folded.values()].filter(
+      ({ count, isOnRecord }) => count > 0 && (repeats || !isOnRecord),
+    );
+    const records = due.map((entry) => recordOf(entry, decider));
     journal.appendAll(this.lost > 0 ? [...records, lostRecord(this.lost)] : records);
+    for (const entry of due) [entry.count, entry.isOnRecord] = [0, true];
     this.lost = 0;
-    this.folded.clear();
     this.directories.clear();
     this.images.clear();
-    this.flushed = this.o.elapsed();
+    this.flushed = now;
+    if (repeats) this.flushedRepeats = now;
   }
 }
+
+const newlyFolded = (path: BytePath, process: ProcessInfo, now: number): Folded => ({
+  object: toText(path),
+  path,
+  first: now,
+  last: now,
+  count: 1,
+  process,
+  isOnRecord: false,
+});
 
 function recordOf(entry: Folded, decider: Decider): NewRecord {
   const verdict = decider.file({ access: 'read', path: entry.path });

@@ -2,9 +2,9 @@
 // that has `objects` and `refs`: a bare repository, the target of a `.git` file, the common directory of a worktree. Such
 // a directory is judged as if it were called `.git`. While it has only one of the two, git does not look at it; when the
 // other appears, what lies in it already is judged whole.
-import { readdirSync } from 'node:fs';
 import { AT, O, S } from '../../native-bindings/linux/mod.ts';
 import { toText, type BytePath, type Verdict } from '../model/mod.ts';
+import { entriesOf } from './directory.ts';
 import { installText, readBounded } from './git-config.ts';
 import { refusal, type Mediation } from './mediation.ts';
 import { join } from './resolver.ts';
@@ -55,12 +55,13 @@ function becomesRepository(m: Mediation, path: BytePath): Verdict | undefined {
 function hooksVerdict(m: Mediation, directory: string): Verdict | undefined {
   const stat = m.files.fstatat(AT.FDCWD, `${directory}/hooks`, AT.SYMLINK_NOFOLLOW);
   if (stat === undefined) return undefined;
-  const names = (stat.mode & S.IFMT) === S.IFDIR ? listed(`${directory}/hooks`) : ['a link'];
-  return names.map((name) => asGit(m, directory, `hooks/${name}`)).find(({ effect }) => effect !== 'allow');
+  const names = (stat.mode & S.IFMT) === S.IFDIR ? entriesOf(`${directory}/hooks`) : [{ name: 'a link' }];
+  for (const { name } of names) {
+    const verdict = asGit(m, directory, `hooks/${name}`);
+    if (verdict.effect !== 'allow') return verdict;
+  }
+  return undefined;
 }
-
-const listed = (path: string): string[] =>
-  readdirSync(Buffer.from(path, 'latin1'), { encoding: 'latin1' as BufferEncoding });
 
 /** A harmless configuration is put into a file of its own: whoever holds the old one open writes to nobody's. */
 function configVerdict(m: Mediation, directory: BytePath): Verdict | undefined {

@@ -10,7 +10,7 @@ export interface SocketCall {
 }
 
 /** A unix or loopback listener whose backlog is full must not stall the mediator longer than this. */
-const CONNECT_MS = 1000;
+const CONNECT_US = 1_000_000n;
 
 export function readAddress(m: Mediation, pid: number, address: number, length: number): Buffer | undefined {
   if (length < 0 || length > MAX_ADDRESS) return undefined;
@@ -54,11 +54,12 @@ export function unborrowed(
   return refuse(m, call, object, reason, E.ACCES, operation);
 }
 
-/** A blocking socket waits at most CONNECT_MS; a non-blocking one answers EINPROGRESS as ever. */
+/** A blocking socket waits at most CONNECT_US, or as long as its owner said; a non-blocking one answers EINPROGRESS as ever. */
 export function connectBounded(socket: number, address: Uint8Array): number {
-  sockets.sendTimeout(socket, CONNECT_MS);
+  const own = sockets.sendTimeout(socket);
+  sockets.setSendTimeout(socket, own > 0n && own < CONNECT_US ? own : CONNECT_US);
   const result = sockets.connectTo(socket, address);
-  sockets.sendTimeout(socket, 0);
+  sockets.setSendTimeout(socket, own);
   return result === -E.AGAIN ? -E.CONNREFUSED : result;
 }
 

@@ -1,5 +1,5 @@
 // Unix sockets with a name: connected to on behalf, by the object that was judged, and bound on behalf, as new files.
-import { AT, E, S, processes, sockets } from '../../native-bindings/linux/mod.ts';
+import { AT, E, S, mounts, processes, sockets } from '../../native-bindings/linux/mod.ts';
 import { normalise, toText, type Mode, type Verdict } from '../model/mod.ts';
 import { parseAddress } from './addresses.ts';
 import {
@@ -13,7 +13,7 @@ import {
   refused,
 } from './mediation.ts';
 import { write } from './repositories.ts';
-import { isPlaceless, isUnresolved, type Located } from './resolver.ts';
+import { isPlaceless, isUnresolved, type Located, type Slot } from './resolver.ts';
 import { borrow, connectBounded, intentOf, refuse, unborrowed, type SocketCall } from './socket-call.ts';
 
 export const RESOLVER_PORT = 53;
@@ -86,6 +86,21 @@ function noSuchSocket(m: Mediation, call: SocketCall, path: string): Answer {
 }
 const notHere = refusal('not-in-sandbox', "this socket is the machine's, and not in the sandbox's own tree");
 
+/** Bytes of sun_path (unix(7)), the last one for NUL. */
+const MAX_NAME = 107;
+
+/** Our directory makes a name longer: what is too long then is bound from inside it. The working directory is this thread's own. */
+function bindIn(m: Mediation, socket: number, slot: Slot): number {
+  const name = `${m.files.selfPath(slot.fd)}/${slot.name}`;
+  if (name.length <= MAX_NAME) return sockets.bindTo(socket, sockets.unixAddress(name));
+  mounts.changeDirectory(slot.fd);
+  try {
+    return sockets.bindTo(socket, sockets.unixAddress(slot.name));
+  } finally {
+    mounts.changeDirectory(m.proc);
+  }
+}
+
 /** A unix socket with a name is a new file: made on behalf. Every other bind stays inside the network namespace. */
 export function mediateBind(m: Mediation, call: SocketCall): Answer {
   const address = parseAddress(call.bytes);
@@ -110,7 +125,7 @@ export function mediateBind(m: Mediation, call: SocketCall): Answer {
     if (!permission.granted) return refused(permission);
     const status = m.reader.status(call.pid);
     m.files.umask(status?.umask ?? 0o077);
-    const result = sockets.bindTo(socket, sockets.unixAddress(`${m.files.selfPath(slot.fd)}/${slot.name}`));
+    const result = bindIn(m, socket, slot);
     if (result === 0) m.boundHere.add(slot);
     m.journal.complete(permission.record, outcomeOf(result));
     return answerOf(result);

@@ -3,15 +3,16 @@
 import { randomBytes, randomInt } from 'node:crypto';
 import { attestationLacks } from '../model/mod.ts';
 import type { AttestationState, CapabilitySet, Decider } from '../model/mod.ts';
-import { claimsJson, maxDepth, subjectText, tokenType } from './claims.ts';
+import { claimsJson, subjectText, tokenType } from './claims.ts';
 import type { Claims, TokenSubject } from './claims.ts';
 import { destinationOf, detailText } from './details.ts';
 import type { FileUploadDetail } from './details.ts';
 import { keySource } from './jwks.ts';
 import type { KeySource } from './jwks.ts';
 import { jwksOf } from './keys.ts';
+import type { SigningKey } from './keys.ts';
 import type { KeyRing } from './key-ring.ts';
-import { narrows } from './narrows.ts';
+import { checkNarrower } from './narrows.ts';
 import { isUploadTo } from './permits.ts';
 import { checkProof } from './proof.ts';
 import { TokenRefused } from './refusal.ts';
@@ -104,7 +105,7 @@ export class TokenAuthority {
       throw new TokenRefused('attestation', unmet, 'cordon attest says what this machine has proved');
     if (wish.uses !== 1 && wish.details.some(({ type }) => type === 'file.upload'))
       throw new TokenRefused('schema', 'an upload has exactly one use');
-    if (store.liveOf(subject.session, now() / 1000) >= liveLimit)
+    if (!store.hasRoom(subject.session, now() / 1000, liveLimit))
       throw new TokenRefused('rate', `the session has ${liveLimit} tokens that live`);
     if (parent !== undefined) checkNarrower(wish, parent);
   }
@@ -226,6 +227,12 @@ export class TokenAuthority {
     );
   }
 
+  /** Of the published keys, what the TPM loads those from that are in it. */
+  get wrappedKeys(): readonly NonNullable<SigningKey['wrapped']>[] {
+    const { ring, now } = this.#parts;
+    return ring.published(now()).flatMap(({ wrapped }) => (wrapped === undefined ? [] : [wrapped]));
+  }
+
   jwks(): object {
     return jwksOf(this.#parts.ring.published(this.#parts.now()));
   }
@@ -250,17 +257,6 @@ export class TokenAuthority {
   #replay(): Pick<Replay, 'first'> {
     return { first: (id, until) => this.#parts.store.firstProof(id, until) };
   }
-}
-
-function checkNarrower(wish: Wish, parent: Claims): void {
-  if (parent.lineage.length + 1 >= maxDepth)
-    throw new TokenRefused('widened', `sub-tokens go ${maxDepth} generations deep at most`);
-  if (wish.audience !== parent.aud)
-    throw new TokenRefused('widened', 'a sub-token is for its parent’s audience');
-  if (wish.uses > parent.uses)
-    throw new TokenRefused('widened', 'a sub-token has no more uses than its parent');
-  if (!narrows(wish.details, parent.details))
-    throw new TokenRefused('widened', 'a sub-token permits nothing that its parent does not');
 }
 
 const issuedOf = ({

@@ -57,6 +57,8 @@ export interface Claims {
   readonly subject: TokenSubject;
   readonly policy: TokenPolicyClaim;
   readonly attestation: AttestationClaim;
+  /** Which machine: Name of its attestation key, hexadecimal. Only in tokens of an issuer of several (`verifier serve`). */
+  readonly endpoint?: string;
   readonly uses: number;
   readonly purpose?: string;
   /** Ancestors, the first token first. A use of this token is a use of each of them. */
@@ -64,6 +66,7 @@ export interface Claims {
 }
 
 const jtiForm = /^[A-Za-z0-9_-]{22}$/;
+const endpointForm = /^(?:[0-9a-f]{2}){22,66}$/;
 const thumbprintForm = /^[A-Za-z0-9_-]{43}$/;
 const digestForm = /^[A-Za-z0-9_-]{1,128}$/;
 const maxSeconds = 2 ** 40;
@@ -75,7 +78,7 @@ export function claimsOf(value: unknown): Claims {
     ...['iss', 'sub', 'aud', 'jti', 'iat', 'nbf', 'exp', 'cnf', 'authorization_details', 'status', 'cordon'],
   ]);
   const own = fieldsOf(from.get('cordon'), 'cordon', [
-    ...['session', 'user', 'agent', 'policy', 'attestation', 'uses', 'purpose', 'lineage'],
+    ...['session', 'user', 'agent', 'policy', 'attestation', 'endpoint', 'uses', 'purpose', 'lineage'],
   ]);
   const claims: Claims = {
     iss: textOf(from, 'iss', 512),
@@ -93,6 +96,7 @@ export function claimsOf(value: unknown): Claims {
     subject: subjectOf(own),
     policy: policyOf(own.get('policy')),
     attestation: attestationOf(own.get('attestation')),
+    ...(own.has('endpoint') ? { endpoint: textOf(own, 'endpoint', 132, endpointForm) } : {}),
     uses: integerOf(own, 'uses', 1, maxUses),
     ...(own.has('purpose') ? { purpose: textOf(own, 'purpose', 200) } : {}),
     lineage: own.has('lineage') ? listOf(own, 'lineage', maxDepth - 1).map(ancestorOf) : [],
@@ -157,8 +161,19 @@ function ancestorOf(value: unknown): Claims['lineage'][number] {
 
 /** The payload as it is signed. `claimsOf` gives back what went in. */
 export function claimsJson(claims: Claims): Readonly<Record<string, unknown>> {
-  const { jkt, details, status, subject, policy, attestation, uses, purpose, lineage, ...registered } =
-    claims;
+  const {
+    jkt,
+    details,
+    status,
+    subject,
+    policy,
+    attestation,
+    endpoint,
+    uses,
+    purpose,
+    lineage,
+    ...registered
+  } = claims;
   return {
     ...registered,
     ...(jkt === undefined ? {} : { cnf: { jkt } }),
@@ -168,6 +183,7 @@ export function claimsJson(claims: Claims): Readonly<Record<string, unknown>> {
       ...subject,
       policy,
       attestation,
+      ...(endpoint === undefined ? {} : { endpoint }),
       uses,
       ...(purpose === undefined ? {} : { purpose }),
       ...(lineage.length === 0 ? {} : { lineage }),

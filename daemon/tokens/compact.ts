@@ -3,6 +3,7 @@
 // this thread: a signature costs less than the way to another one, as it does where they are made (keys.ts).
 import { verify } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
+import { derOf } from './ecdsa.ts';
 import { fieldsOf, oneOf } from './fields.ts';
 import type { Fields } from './fields.ts';
 import type { SigningAlgorithm } from './jwks.ts';
@@ -56,7 +57,8 @@ function isSigned(token: string, key: KeyObject, algorithm: SigningAlgorithm): b
   const end = token.lastIndexOf('.');
   const signature = Buffer.from(token.slice(end + 1), 'base64url');
   if (signature.length !== signatureSize) return false;
-  const digest = algorithm === 'EdDSA' ? null : 'sha256';
   const signed = Buffer.from(token.slice(0, end), 'latin1');
-  return verify(digest, signed, { key, dsaEncoding: 'ieee-p1363' }, signature);
+  return algorithm === 'EdDSA'
+    ? verify(null, signed, key, signature)
+    : verify('sha256', signed, key, derOf(signature));
 }

@@ -1,7 +1,8 @@
 // The keys of this endpoint: one signs, the others are still (or already) published, so that nobody who checks tokens ever
 // meets a key he could not have known. Kept in one file that only root reads.
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { readIfThere, writeDurably } from '../../native-bindings/files/mod.ts';
 import { CordonError } from '../model/mod.ts';
 import { maxLifetime } from './claims.ts';
 import type { SigningAlgorithm } from './jwks.ts';
@@ -136,25 +137,7 @@ const fileStore = (file: string): KeyStore => ({
   name: file,
   read: () => {
     mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    try {
-      return readFileSync(file, 'utf8');
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw error;
-    }
+    return readIfThere(file);
   },
-  write: (text) => writeFile(file, text),
+  write: (text) => writeDurably(file, text),
 });
-
-/** All or nothing, and on the disk when it returns. */
-function writeFile(file: string, text: string): void {
-  const next = `${file}.new`;
-  const fd = openSync(next, 'w', 0o600);
-  try {
-    writeSync(fd, text);
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(next, file);
-}

@@ -14,6 +14,8 @@ export interface SigningKey {
   readonly held: 'file' | 'tpm';
   /** What TPM, for one that is in it. */
   readonly tpm?: Exclude<TpmKind, 'none'>;
+  /** For one that is in it: what the TPM loads it from. */
+  readonly wrapped?: { readonly privateArea: Buffer; readonly publicArea: Buffer };
   /** A compact JWS of this `typ` over this payload. */
   sign(type: string, payload: Readonly<Record<string, unknown>>): Promise<string>;
 }

@@ -1,7 +1,11 @@
 // Attenuation: a sub-token permits nothing that its parent does not. Sound, not complete: a child that splits one detail
 // of its parent into several is understood, one that joins several into one is refused.
+import { maxDepth } from './claims.ts';
+import type { Claims } from './claims.ts';
 import type { Detail } from './details.ts';
 import { sameOrAny, valueIn } from './permits.ts';
+import { TokenRefused } from './refusal.ts';
+import type { Wish } from './wish.ts';
 
 /** True only when everything that `child` permits, `parent` permits. */
 export const narrows = (child: readonly Detail[], parent: readonly Detail[]): boolean =>
@@ -38,4 +42,16 @@ function narrowsOne(child: Detail, parent: Detail): boolean {
 function narrowsPath(child: string, parent: string): boolean {
   if (child === parent) return true;
   return parent.endsWith('/*') && child.startsWith(parent.slice(0, -1));
+}
+
+/** Throws TokenRefused('widened') for what a sub-token of this parent may not be. */
+export function checkNarrower(wish: Wish, parent: Claims): void {
+  if (parent.lineage.length + 1 >= maxDepth)
+    throw new TokenRefused('widened', `sub-tokens go ${maxDepth} generations deep at most`);
+  if (wish.audience !== parent.aud)
+    throw new TokenRefused('widened', 'a sub-token is for its parent’s audience');
+  if (wish.uses > parent.uses)
+    throw new TokenRefused('widened', 'a sub-token has no more uses than its parent');
+  if (!narrows(wish.details, parent.details))
+    throw new TokenRefused('widened', 'a sub-token permits nothing that its parent does not');
 }

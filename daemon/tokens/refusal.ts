@@ -23,6 +23,7 @@ export type RefusalReason =
   | 'not-covered' // the action is not among its authorization details
   | 'widened' // a sub-token that asks for more than its parent
   | 'beyond-session' // more than the session itself may do
+  | 'beyond-policy' // more than an issuer of several endpoints grants
   | 'rate'
   | 'unavailable'; // what must be asked cannot be asked
 

@@ -18,6 +18,7 @@ export interface StatusList {
   isRevoked(idx: number): boolean;
   readonly uri: string;
   /** Seconds since the epoch. */
+  readonly issued: number;
   readonly expires: number;
 }
 
@@ -84,6 +85,7 @@ export async function readStatusList(
   const bits = decodeBits(textOf(list, 'lst', maxListToken, /^[A-Za-z0-9_-]+$/));
   return {
     uri: textOf(from, 'sub', 512),
+    issued: integerOf(from, 'iat', 0, Number.MAX_SAFE_INTEGER),
     expires,
     isRevoked: (idx) => {
       const byte = bits[idx >> 3];

@@ -12,8 +12,8 @@ export interface TokenStore {
   get(jti: string): IssuedToken | undefined;
   /** Not expired at `now` (seconds), newest first; revoked ones too. */
   list(selector: Selector, now: number): IssuedToken[];
-  /** Not expired and not revoked. */
-  liveOf(session: string, now: number): number;
+  /** True while fewer than `most` of the session's are neither expired at `now` (seconds) nor revoked. */
+  hasRoom(session: string, now: number, most: number): boolean;
   /** One use of each of these tokens, or of none: false when one of them has none left, is revoked or not known. */
   take(jtis: readonly string[]): boolean;
   /** True the first time that this proof is shown; remembered until `until` (seconds). */

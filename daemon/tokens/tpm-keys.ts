@@ -25,6 +25,7 @@ import {
 import { CordonError } from '../model/mod.ts';
 import { thumbprintOf } from '../wire/dpop.ts';
 import type { PublicJwk } from '../wire/dpop.ts';
+import { derOf } from './ecdsa.ts';
 import type { KeyKeeper } from './key-ring.ts';
 import { signingInput, softwareKey } from './keys.ts';
 import type { PrivateJwk, SigningKey } from './keys.ts';
@@ -131,6 +132,7 @@ function tpmKey(tpm: Tpm | undefined, kind: SigningKey['tpm'], { tpm: kept }: Wr
     algorithm: 'ES256',
     publicJwk,
     held: 'tpm',
+    wrapped: areas,
     ...(kind === undefined ? {} : { tpm: kind }),
     sign: async (typ, payload) => {
       if (resident === undefined)
@@ -138,11 +140,9 @@ function tpmKey(tpm: Tpm | undefined, kind: SigningKey['tpm'], { tpm: kept }: Wr
           fix: 'cordon token rotate --now makes one in a file; tokens by the old one end',
         });
       const text = signingInput({ alg: 'ES256', typ, kid }, payload);
-      const digest = createHash('sha256').update(text).digest();
-      const options = { key, dsaEncoding: 'ieee-p1363' } as const;
-      const signature = await resident.sign(digest, (bytes) =>
-        verify('sha256', Buffer.from(text), options, bytes),
-      );
+      const bytes = Buffer.from(text);
+      const digest = createHash('sha256').update(bytes).digest();
+      const signature = await resident.sign(digest, (made) => verify('sha256', bytes, key, derOf(made)));
       return `${text}.${signature.toString('base64url')}`;
     },
   };

@@ -9,6 +9,7 @@ export type { Power, Pump } from './pump.ts';
 export { offer } from './offer.ts';
 export type { EntryLog, LogEntry } from './offer.ts';
 export { fileSink } from './file/sink.ts';
+export type { Rotation } from './file/sink.ts';
 export { isNetworkSink, packSink } from './setup.ts';
 export type { NetworkSink } from './setup.ts';
 export type { Acknowledgement, Batch, Cosigned, Entry, SinkReport, Source } from './entry.ts';

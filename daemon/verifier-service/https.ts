@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { CordonError } from '../model/mod.ts';
 import { maxRequest, serveRequest } from './service.ts';
-import type { ServiceParts } from './service.ts';
+import type { Answer, ServiceParts } from './service.ts';
 
 export interface Door {
   readonly host: string;
@@ -35,26 +35,35 @@ async function bodyOf(request: IncomingMessage): Promise<string | undefined> {
   return Buffer.concat(parts).toString('utf8');
 }
 
+const tooLarge: Answer = {
+  status: 413,
+  body: '{"error":{"code":"limit","message":"the request is too large"}}',
+};
+
 async function handle(
   parts: ServiceParts,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
   const body = await bodyOf(request);
-  const { status, body: text } =
-    body === undefined
-      ? { status: 413, body: '{"error":{"code":"limit","message":"the request is too large"}}' }
-      : await serveRequest(parts, request.method ?? '', request.url ?? '', body);
-  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+  const { dpop, 'content-type': contentType } = request.headers;
+  // A field that comes twice is none.
+  const headers = { contentType, dpop: typeof dpop === 'string' ? dpop : undefined };
+  const {
+    status,
+    body: text,
+    type = 'application/json',
+  } = body === undefined
+    ? tooLarge
+    : await serveRequest(parts, request.method ?? '', request.url ?? '', body, headers);
+  response.writeHead(status, { 'content-type': type, 'cache-control': 'no-store' });
   response.end(text);
 }
 
-export async function serveHttps(parts: ServiceParts, door: Door): Promise<Serving> {
+/** `partsAt`: what serves at the port that was taken. */
+export async function serveHttps(partsAt: (port: number) => ServiceParts, door: Door): Promise<Serving> {
   const { host, port, certificate, privateKey } = door;
-  const server = createServer(
-    { cert: certificate, key: privateKey, minVersion: 'TLSv1.3' },
-    (request, response) => void handle(parts, request, response).catch(() => response.destroy()),
-  );
+  const server = createServer({ cert: certificate, key: privateKey, minVersion: 'TLSv1.3' });
   server.requestTimeout = patience;
   server.headersTimeout = patience;
   server.maxConnections = maxConnections;
@@ -64,8 +73,14 @@ export async function serveHttps(parts: ServiceParts, door: Door): Promise<Servi
   );
   server.listen(port, host, () => resolve(undefined));
   await promise;
+  const taken = (server.address() as AddressInfo).port;
+  const parts = partsAt(taken);
+  server.on(
+    'request',
+    (request, response) => void handle(parts, request, response).catch(() => response.destroy()),
+  );
   return {
-    port: (server.address() as AddressInfo).port,
+    port: taken,
     close: async () => {
       server.closeAllConnections();
       await new Promise((done) => server.close(done));

@@ -6,3 +6,8 @@ export { serveRequest } from './service.ts';
 export type { Answer, ServiceParts } from './service.ts';
 export { openStore } from './store.ts';
 export type { Endpoint, Store } from './store.ts';
+export { formType, exchangeGrant, jwtType } from './form.ts';
+export { tokenPath } from './exchange.ts';
+export type { MintingParts } from './exchange.ts';
+export { readMintingPolicy } from './minting-policy.ts';
+export type { Act, MintedToken, Selected } from './token-book.ts';

@@ -4,8 +4,11 @@ import { challengeText, Fields, maxEvidence, parsed, readEnrolment, readEvidence
 import { CordonError } from '../model/mod.ts';
 import { nameOf, readKey } from '../../native-bindings/tpm/wire/mod.ts';
 import { challenge, enrolmentToken, resultToken, verifyEvidence } from '../verifier/mod.ts';
-import type { Anchors, Expectations, SigningKey } from '../verifier/mod.ts';
+import type { Anchors, Expectations, SigningKey, Verdict } from '../verifier/mod.ts';
+import type { MintingParts } from './exchange.ts';
 import type { Endpoint, Store } from './store.ts';
+import { serveTokenRequest } from './token-routes.ts';
+import type { RequestHeaders } from './token-routes.ts';
 
 export interface ServiceParts {
   readonly store: Store;
@@ -14,14 +17,17 @@ export interface ServiceParts {
   readonly expectations: Expectations;
   /** Seconds that a result counts. */
   readonly lifetime: number;
+  /** Undefined: it mints no capability tokens. */
+  readonly minting?: MintingParts;
   /** Unix milliseconds. */
   readonly now: () => number;
 }
 
 export interface Answer {
   readonly status: number;
-  /** JSON. */
   readonly body: string;
+  /** Of the body; JSON when not given. */
+  readonly type?: string;
 }
 
 const answer = (value: object, status = 200): Answer => ({ status, body: JSON.stringify(value) });
@@ -51,6 +57,8 @@ const complete: Route = async ({ store, key, now }, body) => {
   const [id, secret] = [fields.text('id', 64), Buffer.from(fields.hex('secret'), 'hex')];
   fields.end();
   const enrolled = store.takeEnrolment(id, secret, now());
+  if (enrolled !== undefined && store.book.isBlocked(enrolled.ak))
+    return refusal(403, 'not-permitted', 'this machine is no longer wanted here');
   if (enrolled === undefined)
     return refusal(
       403,
@@ -71,13 +79,26 @@ const nonce: Route = ({ store, now }) => {
 /** Undefined for what is no evidence: the verdict says so. */
 function endpointOf(store: Store, evidence: string): Endpoint | undefined {
   try {
-    return store.endpoint(nameOf(readKey(readEvidence(evidence).ak)).toString('hex'));
+    const ak = nameOf(readKey(readEvidence(evidence).ak)).toString('hex');
+    return store.book.isBlocked(ak) ? undefined : store.endpoint(ak);
   } catch {
     return undefined;
   }
 }
 
-const verify: Route = async ({ store, key, expectations, lifetime, now }, body) => {
+/** What tokens rest on: the last that the endpoint itself proved, for good or ill. */
+function keepVerdict({ book }: Store, verdict: Verdict, now: number): void {
+  const { accepted, authentic, ak, tpm, statement, tokenKeys } = verdict;
+  if (accepted && statement !== undefined && tpm !== 'none' && !book.isBlocked(ak))
+    book.accept({
+      ...{ ak, at: now, tpm, killEpoch: statement.killEpoch },
+      sessions: statement.sessions.map(({ id, policy }) => ({ id, policy })),
+      keys: tokenKeys.filter(({ crv }) => crv === 'P-256'),
+    });
+  else if (authentic) book.withdraw(ak, 'the verifier refused its machine', now);
+}
+
+const verify: Route = async ({ store, key, expectations, lifetime, minting, now }, body) => {
   const fields = new Fields('request', parsed('request', body));
   const [given, evidence] = [fields.hex('nonce'), fields.text('evidence', maxEvidence)];
   fields.end();
@@ -92,8 +113,9 @@ const verify: Route = async ({ store, key, expectations, lifetime, now }, body) 
     ...(known?.memory === undefined ? {} : { memory: known.memory }),
   });
   if (verdict.memory !== undefined) store.remember(verdict.ak, verdict.memory);
+  keepVerdict(store, verdict, now());
   const result = await resultToken(verdict, { key, nonce: given, now: Math.floor(now() / 1000), lifetime });
-  return answer({ accepted: verdict.accepted, checks: verdict.checks, result });
+  return answer({ accepted: verdict.accepted, checks: verdict.checks, result, mints: minting !== undefined });
 };
 
 const routes: Readonly<Record<string, Route>> = {
@@ -104,18 +126,41 @@ const routes: Readonly<Record<string, Route>> = {
   'POST /v1/verify': verify,
 };
 
+function routeOf(
+  parts: ServiceParts,
+  name: string,
+  body: string,
+  headers: RequestHeaders,
+): Promise<Answer> | Answer {
+  const route = Object.hasOwn(routes, name) ? routes[name] : undefined;
+  return route === undefined ? tokenAnswer(parts, name, body, headers) : route(parts, body);
+}
+
+async function tokenAnswer(
+  { minting, store, key, expectations, now }: ServiceParts,
+  name: string,
+  body: string,
+  headers: RequestHeaders,
+): Promise<Answer> {
+  const { minimumKillEpoch } = expectations;
+  const facts = { book: store.book, verifier: key.issuer, minimumKillEpoch, now };
+  const answered =
+    minting === undefined
+      ? undefined
+      : await serveTokenRequest({ ...minting, ...facts }, name, body, headers);
+  return answered ?? refusal(404, 'not-found', 'there is no such request');
+}
+
 /** Never rejects: whatever is wrong with a request is its answer. */
 export async function serveRequest(
   parts: ServiceParts,
   method: string,
   path: string,
   body: string,
+  headers: RequestHeaders = {},
 ): Promise<Answer> {
-  const name = `${method} ${path}`;
-  const route = Object.hasOwn(routes, name) ? routes[name] : undefined;
-  if (route === undefined) return refusal(404, 'not-found', 'there is no such request');
   try {
-    return await route(parts, body);
+    return await routeOf(parts, `${method} ${path}`, body, headers);
   } catch (error) {
     if (!(error instanceof CordonError) && !(error instanceof Error && error.name === 'TpmWireError'))
       return refusal(500, 'internal', 'the verifier failed');

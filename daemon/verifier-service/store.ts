@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto';
 import Sqlite from 'better-sqlite3';
 import { CordonError } from '../model/mod.ts';
 import type { Enrolled, Memory } from '../verifier/mod.ts';
+import { tokenBook } from './token-book.ts';
+import type { TokenBook } from './token-book.ts';
 
 /** Of an endpoint whose attestation key is known. */
 export interface Endpoint {
@@ -21,6 +23,7 @@ export interface Store {
   addNonce(nonce: string, now: number): void;
   /** Once only. False: never given out, too old, or used. */
   takeNonce(nonce: string, now: number): boolean;
+  readonly book: TokenBook;
   close(): void;
 }
 
@@ -51,6 +54,8 @@ export function openStore(path: string): Store {
   const db = new Sqlite(path);
   db.pragma('journal_mode = WAL');
   db.pragma('synchronous = FULL');
+  // An administrator's `cordon verifier revoke` is another process.
+  db.pragma('busy_timeout = 5000');
   db.exec(schema);
   const tidy = (table: 'enrolments' | 'nonces', now: number): void => {
     db.prepare(`DELETE FROM ${table} WHERE time < ?`).run(now - lifetime);
@@ -94,6 +99,7 @@ export function openStore(path: string): Store {
     },
     takeNonce: (nonce, now) =>
       db.prepare('DELETE FROM nonces WHERE nonce = ? AND time >= ?').run(nonce, now - lifetime).changes === 1,
+    book: tokenBook(db),
     close: () => db.close(),
   };
 }

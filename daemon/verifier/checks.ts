@@ -24,6 +24,8 @@ export type CheckName =
   | 'layers'
   | 'audit'
   | 'audit-key'
+  | 'token-keys'
+  | 'sessions'
   | 'counter'
   | 'kill-epoch';
 

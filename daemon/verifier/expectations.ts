@@ -4,6 +4,17 @@ import { hashNamed } from '../../native-bindings/tpm/wire/mod.ts';
 import { defaultPcrs, Fields, malformed } from '../evidence/mod.ts';
 import { CordonError } from '../model/mod.ts';
 
+/** What every running session must be. Empty lists and undefined: not looked at. */
+export interface SessionExpectations {
+  readonly mode: string | undefined;
+  /** In force, as they were read back. */
+  readonly layers: readonly string[];
+  /** Digests of policies: lowercase hexadecimal SHA-256. */
+  readonly policies: readonly string[];
+  /** Layers that a profile may allow to lack; undefined: any. */
+  readonly mayLack: readonly string[] | undefined;
+}
+
 export interface Expectations {
   readonly bank: string;
   /** Exactly these are quoted, and IMA's where there is IMA. */
@@ -14,6 +25,7 @@ export interface Expectations {
   readonly policyDigests: readonly string[];
   /** Layers that every running session must have. */
   readonly layers: readonly string[];
+  readonly sessions: SessionExpectations;
   readonly minimumAuditSize: number;
   readonly minimumKillEpoch: number;
   /** Steps of the rollback counter that may be unaccounted for. */
@@ -23,6 +35,8 @@ export interface Expectations {
   /** The key of the record's checkpoints must be sealed by the TPM; to these PCRs at least. */
   readonly requireSealedKey: boolean;
   readonly sealedPcrs: readonly number[];
+  /** A token key must be shown to be in the TPM. */
+  readonly requireTokenKeys: boolean;
   /** Attestation keys (Names, hexadecimal) that are trusted without an enrolment, and what TPM they are in. */
   readonly pinned: ReadonlyMap<string, 'hardware' | 'software'>;
 }
@@ -34,6 +48,7 @@ export const noExpectations: Expectations = {
   images: { daemon: [], supervisor: [] },
   policyDigests: [],
   layers: [],
+  sessions: { mode: undefined, layers: [], policies: [], mayLack: undefined },
   minimumAuditSize: 0,
   minimumKillEpoch: 0,
   maximumLost: 0,
@@ -41,6 +56,7 @@ export const noExpectations: Expectations = {
   requireEventLog: false,
   requireSealedKey: false,
   sealedPcrs: [],
+  requireTokenKeys: false,
   pinned: new Map(),
 };
 
@@ -80,6 +96,17 @@ function readImages(fields: Fields): Expectations['images'] {
   return images;
 }
 
+function readSessions(fields: Fields): SessionExpectations {
+  const sessions = {
+    mode: fields.has('mode') ? fields.one('mode', ['enforce', 'monitor']) : undefined,
+    layers: fields.has('layers') ? fields.list('layers', 64, shortText) : [],
+    policies: fields.has('policy-digests') ? fields.list('policy-digests', most, digestText) : [],
+    mayLack: fields.has('may-lack') ? fields.list('may-lack', 64, shortText) : undefined,
+  };
+  fields.end();
+  return sessions;
+}
+
 function readPinned(fields: Fields): Expectations['pinned'] {
   return new Map(
     fields.entries().map(([name, kind]) => {
@@ -113,6 +140,7 @@ export function readExpectations(text: string): Expectations {
     images: or('images', () => readImages(fields.object('images')), noExpectations.images),
     policyDigests: or('policy-digests', () => fields.list('policy-digests', most, digestText), []),
     layers: or('layers', () => fields.list('layers', 64, shortText), []),
+    sessions: or('sessions', () => readSessions(fields.object('sessions')), noExpectations.sessions),
     minimumAuditSize: or('minimum-audit-size', () => fields.whole('minimum-audit-size'), 0),
     minimumKillEpoch: or('minimum-kill-epoch', () => fields.whole('minimum-kill-epoch'), 0),
     maximumLost: or('maximum-lost', () => fields.whole('maximum-lost'), noExpectations.maximumLost),
@@ -120,6 +148,7 @@ export function readExpectations(text: string): Expectations {
     requireEventLog: or('require-event-log', () => fields.flag('require-event-log'), false),
     requireSealedKey: or('require-sealed-key', () => fields.flag('require-sealed-key'), false),
     sealedPcrs: or('sealed-pcrs', () => fields.list('sealed-pcrs', 24, pcrNumber), []),
+    requireTokenKeys: or('require-token-keys', () => fields.flag('require-token-keys'), false),
     pinned: or('trusted-keys', () => readPinned(fields.object('trusted-keys')), noExpectations.pinned),
   };
   fields.end();

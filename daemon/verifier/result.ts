@@ -60,13 +60,16 @@ export async function resultToken(
             generation: statement.generation,
             audit: statement.audit,
             auditKeySealed: checks.some(({ name, outcome }) => name === 'audit-key' && outcome === 'success'),
+            tokenKeys: verdict.tokenKeys.map(({ kid }) => kid),
             killEpoch: statement.killEpoch,
             images: statement.images,
-            sessions: statement.sessions.map(({ id, profile, policy, layers }) => ({
+            sessions: statement.sessions.map(({ id, profile, mode, policy, layers, lacking }) => ({
               id,
               profile,
+              mode,
               policy,
               layers,
+              lacking,
             })),
           }),
     },

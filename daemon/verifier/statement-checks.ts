@@ -10,6 +10,8 @@ import type { Expectations } from './expectations.ts';
 import type { Memory } from './memory.ts';
 import { isSigned } from './quote-checks.ts';
 import { recordKeyCheck } from './record-key-check.ts';
+import { sessionsCheck } from './sessions-check.ts';
+import { tokenKeysCheck } from './token-keys-check.ts';
 
 export interface StatementContext {
   readonly evidence: Evidence;
@@ -151,8 +153,10 @@ export function statementChecks(context: StatementContext): {
       imagesCheck(context, statement),
       policyCheck(context, statement),
       layersCheck(context, statement),
+      sessionsCheck(context.expectations, statement),
       judged('audit', auditProblem(context, statement), `${statement.audit.size} entries`),
       look('audit-key', () => recordKeyCheck(context, statement)),
+      look('token-keys', () => tokenKeysCheck(context)),
       look('counter', () => counterCheck(context, statement)),
       killCheck(context, statement),
     ],

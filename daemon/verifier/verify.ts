@@ -1,16 +1,17 @@
 // A verdict on evidence. Pure: everything it knows is given to it, and it says what is to be remembered.
 import { nameOf, readAttest, readKey } from '../../native-bindings/tpm/wire/mod.ts';
 import { readEvidence } from '../evidence/mod.ts';
-import type { Evidence, Statement } from '../evidence/mod.ts';
+import type { EcJwk, Evidence, Statement } from '../evidence/mod.ts';
 import type { TpmKind } from '../model/mod.ts';
 import { accepted, failed, judged, look, notRun, passed } from './checks.ts';
-import type { Check } from './checks.ts';
+import type { Check, CheckName } from './checks.ts';
 import type { Enrolled } from './enrol.ts';
 import type { Expectations } from './expectations.ts';
 import { remembered, timeProblem } from './memory.ts';
 import type { Memory } from './memory.ts';
 import { pcrChecks, signatureChecks } from './quote-checks.ts';
 import { statementChecks } from './statement-checks.ts';
+import { tokenJwks } from './token-keys-check.ts';
 
 export interface VerifyRequest {
   /** As it was received. */
@@ -31,9 +32,21 @@ export interface Verdict {
   readonly ak: string;
   readonly tpm: TpmKind;
   readonly statement: Statement | undefined;
+  /** Token keys that are shown to be in this TPM. */
+  readonly tokenKeys: readonly EcJwk[];
+  /**
+   * The endpoint itself said this, now, whether it is accepted or not: a refusal that is authentic takes back an acceptance,
+   * a stranger's noise does not.
+   */
+  readonly authentic: boolean;
   /** To keep when accepted. */
   readonly memory: Memory | undefined;
 }
+
+/** Together they say: the restricted key of this TPM signed this statement, for this nonce. */
+const proofOfOrigin: readonly CheckName[] = [
+  ...(['ak-attributes', 'quote-signature', 'quote-magic', 'quote-type', 'statement', 'nonce'] as const),
+];
 
 const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -90,7 +103,16 @@ export function verifyEvidence(request: VerifyRequest): Verdict {
     ak = nameOf(readKey(evidence.ak)).toString('hex');
   } catch (error) {
     const checks = [failed('form', reasonOf(error))];
-    return { accepted: false, checks, ak: '', tpm: 'none', statement: undefined, memory: undefined };
+    return {
+      accepted: false,
+      checks,
+      ak: '',
+      tpm: 'none',
+      statement: undefined,
+      tokenKeys: [],
+      authentic: false,
+      memory: undefined,
+    };
   }
   const { expectations, nonce, memory } = request;
   // What is known of another key says nothing of this one.
@@ -113,6 +135,12 @@ export function verifyEvidence(request: VerifyRequest): Verdict {
     ak,
     tpm: identity.tpm,
     statement,
+    tokenKeys: checks.some(({ name, outcome }) => name === 'token-keys' && outcome === 'success')
+      ? tokenJwks(evidence)
+      : [],
+    authentic: proofOfOrigin.every((name) =>
+      checks.some((check) => check.name === name && check.outcome === 'success'),
+    ),
     memory: fine ? memoryOf(evidence, statement) : undefined,
   };
 }

@@ -43,6 +43,7 @@ const answers: ReadonlySet<Kind> = new Set<Kind>([
   'uploadAnswer',
   'uploadProofAnswer',
   'sinksAnswer',
+  'secretsAnswer',
   'mintTokenAnswer',
   'useTokenAnswer',
   'tokensAnswer',

@@ -24,6 +24,7 @@ export interface RunRequest {
   readonly tty: boolean;
   readonly rows: number;
   readonly columns: number;
+  readonly agentVersion: string;
 }
 
 export interface RunAnswer {
@@ -101,6 +102,7 @@ export interface QueryRequest {
   readonly host: string;
   readonly limit: number;
   readonly before: number;
+  readonly reveal: boolean;
 }
 
 export interface QueryAnswer {
@@ -126,6 +128,7 @@ export interface ExportAnswer {
 
 export interface ExplainRequest {
   readonly id: string;
+  readonly reveal: boolean;
 }
 
 export interface ExplainAnswer {
@@ -424,6 +427,16 @@ export interface SinkInfo {
   readonly cosigned: number;
 }
 
+export interface SecretsRequest {
+  readonly verb: string;
+  readonly name: string;
+  readonly secret: Uint8Array;
+}
+
+export interface SecretsAnswer {
+  readonly names: readonly string[];
+}
+
 export interface MintToken {
   readonly wish: string;
   readonly proof: string;
@@ -551,6 +564,8 @@ export interface Bodies {
   readonly uploadHint: UploadHint;
   readonly sinks: SinksRequest;
   readonly sinksAnswer: SinksAnswer;
+  readonly secrets: SecretsRequest;
+  readonly secretsAnswer: SecretsAnswer;
   readonly mintToken: MintToken;
   readonly mintTokenAnswer: MintTokenAnswer;
   readonly dropToken: DropToken;
@@ -602,6 +617,7 @@ export const fieldTables: Readonly<Record<string, readonly FieldRow[]>> = {
     { no: 8, name: 'tty', type: 'bool', repeated: false },
     { no: 9, name: 'rows', type: 'uint32', repeated: false },
     { no: 10, name: 'columns', type: 'uint32', repeated: false },
+    { no: 11, name: 'agentVersion', type: 'string', repeated: false },
   ],
   RunAnswer: [
     { no: 1, name: 'session', type: 'string', repeated: false },
@@ -663,6 +679,7 @@ export const fieldTables: Readonly<Record<string, readonly FieldRow[]>> = {
     { no: 7, name: 'host', type: 'string', repeated: false },
     { no: 8, name: 'limit', type: 'uint32', repeated: false },
     { no: 9, name: 'before', type: 'uint64', repeated: false },
+    { no: 10, name: 'reveal', type: 'bool', repeated: false },
   ],
   QueryAnswer: [
     { no: 1, name: 'records', type: 'string', repeated: true },
@@ -682,7 +699,10 @@ export const fieldTables: Readonly<Record<string, readonly FieldRow[]>> = {
     { no: 2, name: 'done', type: 'uint64', repeated: false },
     { no: 3, name: 'total', type: 'uint64', repeated: false },
   ],
-  ExplainRequest: [{ no: 1, name: 'id', type: 'string', repeated: false }],
+  ExplainRequest: [
+    { no: 1, name: 'id', type: 'string', repeated: false },
+    { no: 2, name: 'reveal', type: 'bool', repeated: false },
+  ],
   ExplainAnswer: [
     { no: 1, name: 'record', type: 'string', repeated: false },
     { no: 2, name: 'layer', type: 'string', repeated: false },
@@ -917,6 +937,12 @@ export const fieldTables: Readonly<Record<string, readonly FieldRow[]>> = {
     { no: 18, name: 'warning', type: 'string', repeated: false },
     { no: 19, name: 'cosigned', type: 'uint64', repeated: false },
   ],
+  SecretsRequest: [
+    { no: 1, name: 'verb', type: 'string', repeated: false },
+    { no: 2, name: 'name', type: 'string', repeated: false },
+    { no: 3, name: 'secret', type: 'bytes', repeated: false },
+  ],
+  SecretsAnswer: [{ no: 1, name: 'names', type: 'string', repeated: true }],
   MintToken: [
     { no: 1, name: 'wish', type: 'string', repeated: false },
     { no: 2, name: 'proof', type: 'string', repeated: false },
@@ -1033,6 +1059,8 @@ export const bodyTable: readonly BodyRow[] = [
   { no: 107, kind: 'uploadHint', type: 'UploadHint' },
   { no: 110, kind: 'sinks', type: 'SinksRequest' },
   { no: 111, kind: 'sinksAnswer', type: 'SinksAnswer' },
+  { no: 112, kind: 'secrets', type: 'SecretsRequest' },
+  { no: 113, kind: 'secretsAnswer', type: 'SecretsAnswer' },
   { no: 120, kind: 'mintToken', type: 'MintToken' },
   { no: 121, kind: 'mintTokenAnswer', type: 'MintTokenAnswer' },
   { no: 122, kind: 'dropToken', type: 'DropToken' },

@@ -80,6 +80,8 @@ const deviceNumber = (major: number, minor: number): number =>
 export class Files {
   private readonly arena = new Arena(16384);
   private readonly proc: number;
+  /** The directory of our own descriptors: a name there is found in one step. Opened when it is first needed. */
+  private own = -1;
   /** `proc`: a descriptor of the procfs in which this process is visible, for threads whose root has another /proc. */
   constructor(proc = -100) {
     this.proc = proc;
@@ -111,12 +113,22 @@ export class Files {
   faccessat(dirfd: number, path: string, mode: number, flags: number): number {
     return this.out(libc.faccessat(dirfd, this.arena.cstring(PATH1, path, 4097), mode, flags));
   }
+  /** `path` is relative to the working directory. Returns the watch, or -errno. */
+  inotifyAddWatch(fd: number, path: string, mask: number): number {
+    return this.out(libc.inotifyAddWatch(fd, this.arena.cstring(PATH1, path, 4097), mask >>> 0));
+  }
   close(fd: number): void {
     libc.close(fd);
   }
   /** Where a descriptor of this process points, as the kernel prints it; '' when unreadable. */
   pathOf(fd: number): string {
-    return this.readlink(this.proc, this.selfPath(fd));
+    if (this.own < 0)
+      this.own = this.openat(
+        this.proc,
+        this.proc < 0 ? '/proc/self/fd' : 'self/fd',
+        O.PATH | O.DIRECTORY | O.CLOEXEC,
+      );
+    return this.readlink(this.own, String(fd));
   }
   /** '' when it is no link or cannot be read. */
   readlink(dirfd: number, path: string): string {

@@ -41,6 +41,7 @@ export class Poller {
 export class Appender {
   readonly fd: number;
   private arena = new Arena(65536);
+  private address = Number(this.arena.address);
   constructor(fd: number) {
     this.fd = fd;
   }
@@ -49,12 +50,17 @@ export class Appender {
     if (size > this.arena.size) {
       this.arena.free();
       this.arena = new Arena(size * 2);
+      this.address = Number(this.arena.address);
     }
     return this.arena.bytes;
   }
+  /** Of the same bytes. */
+  get view(): DataView {
+    return this.arena.view;
+  }
   /** One write(2) of the first `size` bytes. 0 or -errno; a short write is -ENOSPC. */
   append(size: number): number {
-    const n = libc.write(this.fd, this.arena.at(0), size);
+    const n = libc.writeAt(this.fd, this.address, size);
     if (n < 0) return -errno();
     return n === size ? 0 : -28;
   }

@@ -1,6 +1,6 @@
 // Landlock (landlock(7)): rights, and a ruleset for the calling thread.
 import { Arena } from './arena.ts';
-import { check, libc, NR, raw } from './libc.ts';
+import { check, errno, libc, NR, raw } from './libc.ts';
 import { O } from './files.ts';
 
 /** LANDLOCK_ACCESS_FS_*, linux/landlock.h. */
@@ -28,11 +28,14 @@ export const SCOPE = { ABSTRACT_UNIX_SOCKET: 1, SIGNAL: 2 } as const;
 const handledByAbi = [0, 0x1fff, 0x3fff, 0x7fff, 0x7fff, 0xffff];
 export const handledRights = (abi: number): number => handledByAbi[Math.min(abi, 5)] ?? 0;
 
-/** 0 when the kernel has no Landlock. */
-export function abi(): number {
+/** The ABI version, or -errno: ENOSYS when the kernel was built without Landlock, EOPNOTSUPP when it was started without. */
+export function support(): number {
   const version = raw.pnn(NR.landlockCreateRuleset, null, 0, 1);
-  return version < 0 ? 0 : version;
+  return version < 0 ? -errno() : version;
 }
+
+/** 0 when there is no Landlock to be had. */
+export const abi = (): number => Math.max(0, support());
 
 export interface PathRule {
   readonly path: string;
@@ -41,16 +44,24 @@ export interface PathRule {
 
 const scratch = new Arena(8192);
 
-/** Makes a ruleset; returns its descriptor. `scoped` is ignored below ABI 6. */
-export function createRuleset(rules: readonly PathRule[], version: number, scoped: number): number {
-  const handled = handledRights(version);
+/**
+ * Makes a ruleset; returns its descriptor. `scoped` is ignored below ABI 6. What is in `unhandled` is not restricted, and
+ * costs nothing: an open that asks for handled rights is a walk from the file up to the root (security/landlock/fs.c).
+ */
+export function createRuleset(
+  rules: readonly PathRule[],
+  version: number,
+  scoped: number,
+  unhandled = 0,
+): number {
+  const handled = handledRights(version) & ~unhandled;
   scratch.view.setBigUint64(0, BigInt(handled), true);
   scratch.view.setBigUint64(8, 0n, true);
   scratch.view.setBigUint64(16, BigInt(scoped), true);
   const size = version >= 6 ? 24 : version >= 4 ? 16 : 8;
   const fd = check(raw.pnn(NR.landlockCreateRuleset, scratch.at(0), size, 0), 'landlock_create_ruleset');
   try {
-    for (const rule of rules) addPath(fd, rule.path, rule.rights & handled);
+    for (const { path, rights } of rules) if ((rights & handled) !== 0) addPath(fd, path, rights & handled);
   } catch (error) {
     libc.close(fd);
     throw error;

@@ -14,6 +14,8 @@ export const libc = {
   close: fn('int close(int fd)'),
   read: fn('long read(int fd, void *buf, size_t n)'),
   write: fn('long write(int fd, void *buf, size_t n)'),
+  /** The same with the address as a number: a quarter less of the call. */
+  writeAt: fn('long write(int fd, intptr_t address, size_t n)'),
   pread: fn('long pread64(int fd, void *buf, size_t n, int64_t offset)'),
   poll: fn('int poll(void *fds, unsigned long n, int timeout)'),
   ioctl: fn('int ioctl(int fd, unsigned long request, void *arg)'),
@@ -37,6 +39,7 @@ export const libc = {
   utimensat: fn('int utimensat(int dirfd, void *path, void *times, int flags)'),
   fsetxattr: fn('int fsetxattr(int fd, void *name, void *value, size_t size, int flags)'),
   fremovexattr: fn('int fremovexattr(int fd, void *name)'),
+  inotifyAddWatch: fn('int inotify_add_watch(int fd, void *path, unsigned int mask)'),
   fallocate: fn('int fallocate64(int fd, int mode, int64_t offset, int64_t length)'),
   fsync: fn('int fdatasync(int fd)'),
   umask: fn('unsigned int umask(unsigned int mask)'),
@@ -80,6 +83,7 @@ export const libc = {
   waitpid: fn('int waitpid(int pid, void *status, int options)'),
   getuid: fn('unsigned int getuid()'),
   exit: fn('void _exit(int status)'),
+  mallocTrim: fn('int malloc_trim(size_t pad)'),
 };
 
 /** syscall(2) with typed arguments; the name says them: n = long, p = pointer, after the number. */
@@ -109,6 +113,7 @@ const x64 = process.arch === 'x64';
 /** Numbers of the system calls that have no libc wrapper on Debian 12 (glibc 2.36), or whose wrapper acts on all threads. */
 export const NR = {
   gettid: x64 ? 186 : 178,
+  tgkill: x64 ? 234 : 131,
   seccomp: x64 ? 317 : 277,
   setgroups: x64 ? 116 : 159,
   setresuid: x64 ? 117 : 147,

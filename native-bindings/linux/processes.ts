@@ -2,6 +2,8 @@
 import { Arena } from './arena.ts';
 import { check, errno, libc, NR, raw } from './libc.ts';
 
+/** Whether the task is a thread group's leader; false also when that cannot be told (tgkill(2) with no signal). */
+export const leadsGroup = (pid: number): boolean => raw.n4(NR.tgkill, pid, pid, 0, 0) === 0;
 /** Returns a pidfd or -errno. `thread` needs 6.9 (PIDFD_THREAD) when `pid` is not a thread-group leader. */
 export function pidfdOpen(pid: number, thread = false): number {
   const fd = raw.n4(NR.pidfdOpen, pid, thread ? 0o200 : 0, 0, 0);
@@ -23,6 +25,8 @@ export const closeOnExecFrom = (first: number): void =>
   void check(raw.n4(NR.closeRange, first, 0x7fff_ffff, 4, 0), 'close_range');
 /** _exit(2): at once, with every thread, also those that block in a call of ours; nothing is flushed. */
 export const exitNow = (status: number): void => void libc.exit(status);
+/** malloc_trim(3): what was freed goes back to the kernel. Below a millisecond for the few megabytes of our processes. */
+export const trimMemory = (): void => void libc.mallocTrim(0);
 export const gettid = (): number => raw.n4(NR.gettid, 0, 0, 0, 0);
 
 const scratch = new Arena(128);
@@ -58,6 +62,12 @@ export function lowerNofile(soft: number): void {
   check(libc.prlimit(0, RLIMIT_NOFILE, scratch.at(64), null), 'prlimit');
 }
 
+/** Of a string, bytes that are read first: most are no longer. */
+const FIRST = 256;
+/** Of `shortStrings`: bytes of one, and how many at once. */
+const SHORT = 512;
+export const SHORT_STRINGS = 64;
+
 /** Reads other processes' memory, page by page, so that a short read is never mistaken for the end. */
 export class RemoteMemory {
   private readonly arena = new Arena(64 + 131072);
@@ -73,7 +83,7 @@ export class RemoteMemory {
   string(pid: number, address: number, max: number): string | undefined | null {
     let got = 0;
     while (got <= max) {
-      const chunk = Math.min(4096 - ((address + got) % 4096), max + 1 - got);
+      const chunk = Math.min(4096 - ((address + got) % 4096), max + 1 - got, got === 0 ? FIRST : Infinity);
       const n = this.fetch(pid, address + got, got, chunk);
       if (n <= 0) return undefined;
       const end = this.arena.bytes.indexOf(0, 64 + got);
@@ -81,6 +91,48 @@ export class RemoteMemory {
       got += n;
     }
     return null;
+  }
+  /** The pointers of a list that ends with NULL, at most `max` of them; undefined when it cannot be read so far. */
+  pointers(pid: number, address: number, max: number): number[] | undefined {
+    const found: number[] = [];
+    for (let at = address; found.length < max;) {
+      const inPage = 4096 - (at % 4096);
+      const chunk = Math.min(Math.max(8, inPage - (inPage % 8)), 8 * (max - found.length));
+      if (this.fetch(pid, at, 0, chunk) !== chunk) return undefined;
+      for (let offset = 0; offset < chunk; offset += 8) {
+        const pointer = Number(this.arena.view.getBigUint64(64 + offset, true));
+        if (pointer === 0) return found;
+        found.push(pointer);
+      }
+      at += chunk;
+    }
+    return found;
+  }
+  /**
+   * The NUL-terminated strings at these addresses (at most SHORT_STRINGS), as far as they are short and lie in one page,
+   * by one call; undefined for each that is not, or cannot be read.
+   */
+  shortStrings(pid: number, addresses: readonly number[]): (string | undefined)[] {
+    if (addresses.length === 0) return [];
+    const { view, bytes } = this.arena;
+    const lengths = addresses.map((address) => Math.min(SHORT, 4096 - (address % 4096)));
+    const total = lengths.reduce((sum, length) => sum + length, 0);
+    const data = 64 + 16 * addresses.length;
+    view.setBigUint64(0, this.arena.at(data), true);
+    view.setBigUint64(8, BigInt(total), true);
+    addresses.forEach((address, i) => {
+      view.setBigUint64(64 + 16 * i, BigInt(address), true);
+      view.setBigUint64(72 + 16 * i, BigInt(lengths[i]!), true);
+    });
+    const got = libc.processVmReadv(pid, this.local, 1, this.arena.at(64), addresses.length, 0);
+    let at = data;
+    return lengths.map((length) => {
+      const begin = at;
+      at += length;
+      if (at > data + got) return undefined;
+      const end = bytes.indexOf(0, begin);
+      return end < 0 || end >= at ? undefined : bytes.latin1Slice(begin, end);
+    });
   }
   private fetch(pid: number, address: number, at: number, length: number): number {
     const { view } = this.arena;

@@ -20,6 +20,9 @@ export const processState = (pid: number): string => statFields(pid)?.[0] ?? '';
 
 export const parentOf = (pid: number): number => Number(statFields(pid)?.[1] ?? 0);
 
+/** Of setsid(2): the process that leads the session; 0 when there is no such process. */
+export const sessionOf = (pid: number): number => Number(statFields(pid)?.[3] ?? 0);
+
 /** Every process that is there now. */
 export const processes = (): number[] =>
   readdirSync('/proc')

@@ -41,6 +41,7 @@ export class Listener {
   private readonly arena = new Arena(512);
   private readonly notification = this.arena.at(NOTIF);
   private readonly response = this.arena.at(RESP);
+  private readonly words = new Int32Array(this.arena.view.buffer, this.arena.view.byteOffset, 64);
   constructor(fd: number) {
     this.fd = fd;
   }
@@ -50,7 +51,7 @@ export class Listener {
   }
   /** 0, or -errno (ENOENT: the asker died; EINTR). */
   receive(): number {
-    this.arena.bytes.fill(0, NOTIF, NOTIF + 80);
+    this.words.fill(0, NOTIF / 4, NOTIF / 4 + 20);
     return libc.ioctl(this.fd, IOCTL.RECV, this.notification) < 0 ? -errno() : 0;
   }
   /** In the listener's pid namespace (the supervisor's: the host's). 0 when the task is not visible there. */
@@ -78,25 +79,29 @@ export class Listener {
   stillValid(): boolean {
     return libc.ioctl(this.fd, IOCTL.ID_VALID, this.notification) === 0;
   }
-  private answer(value: bigint, error: number, flags: number): boolean {
-    const { view } = this.arena;
-    view.setBigUint64(RESP, view.getBigUint64(NOTIF, true), true);
-    view.setBigInt64(RESP + 8, value, true);
-    view.setInt32(RESP + 16, error, true);
-    view.setUint32(RESP + 20, flags, true);
+  private answer(value: number, error: number, flags: number): boolean {
+    const { words } = this;
+    this.copyId(RESP);
+    words[RESP / 4 + 2] = value; // the low half
+    words[RESP / 4 + 3] = Math.floor(value / 2 ** 32);
+    words[RESP / 4 + 4] = error;
+    words[RESP / 4 + 5] = flags;
     return libc.ioctl(this.fd, IOCTL.SEND, this.response) === 0;
+  }
+  private copyId(to: number): void {
+    this.words.copyWithin(to / 4, NOTIF / 4, NOTIF / 4 + 2);
   }
   /** The call returns `value` to the asker without having run. */
   returns(value: number): boolean {
-    return this.answer(BigInt(value), 0, 0);
+    return this.answer(value, 0, 0);
   }
   /** The call fails with `errno` (positive). */
   fails(errorNumber: number): boolean {
-    return this.answer(0n, -errorNumber, 0);
+    return this.answer(0, -errorNumber, 0);
   }
   /** The kernel runs the call with whatever the arguments are then. Never a security decision. */
   continues(): boolean {
-    return this.answer(0n, 0, CONTINUE);
+    return this.answer(0, 0, CONTINUE);
   }
   /** Gives the asker a descriptor and lets the call return its number, in one step (5.14). False: the asker is gone. */
   returnsDescriptor(fd: number, cloexec: boolean): boolean {
@@ -108,7 +113,7 @@ export class Listener {
   }
   private addfd(fd: number, flags: number, target: number, cloexec: boolean): number {
     const { view } = this.arena;
-    view.setBigUint64(ADDFD, view.getBigUint64(NOTIF, true), true);
+    this.copyId(ADDFD);
     view.setUint32(ADDFD + 8, flags, true);
     view.setUint32(ADDFD + 12, fd, true);
     view.setUint32(ADDFD + 16, target, true);

@@ -43,10 +43,18 @@ export function reuseAddress(fd: number): void {
   scratch.view.setInt32(0, 1, true);
   check(libc.setsockopt(fd, SOL_SOCKET, SO.REUSEADDR, scratch.at(0), 4), 'setsockopt');
 }
-/** Bounds how long a blocking connect may take (unix sockets with a full backlog), in milliseconds; 0 = forever. */
-export function sendTimeout(fd: number, milliseconds: number): void {
-  scratch.view.setBigInt64(0, BigInt(Math.floor(milliseconds / 1000)), true);
-  scratch.view.setBigInt64(8, BigInt((milliseconds % 1000) * 1000), true);
+/**
+ * How long a blocking connect or send may take (unix sockets with a full backlog), in microseconds; 0 = forever. To the
+ * microsecond: what is somebody else's is given back as it was.
+ */
+export function sendTimeout(fd: number): bigint {
+  scratch.view.setUint32(32, 16, true);
+  if (libc.getsockopt(fd, SOL_SOCKET, SO.SNDTIMEO, scratch.at(0), scratch.at(32)) < 0) return 0n;
+  return scratch.view.getBigInt64(0, true) * 1_000_000n + scratch.view.getBigInt64(8, true);
+}
+export function setSendTimeout(fd: number, microseconds: bigint): void {
+  scratch.view.setBigInt64(0, microseconds / 1_000_000n, true);
+  scratch.view.setBigInt64(8, microseconds % 1_000_000n, true);
   libc.setsockopt(fd, SOL_SOCKET, SO.SNDTIMEO, scratch.at(0), 16);
 }
 const POLLERR = 8;

@@ -2,6 +2,7 @@
 // page that any thread writes afterwards: milliseconds in a process with several isolates. posix_spawn() copies nothing
 // (clone(2) with CLONE_VM and CLONE_VFORK); the calling thread waits until the new image runs.
 import { Arena } from './arena.ts';
+import { errnoName } from './errno.ts';
 import { makeBlocking } from './io.ts';
 import { check, errno, libc, NR, raw } from './libc.ts';
 
@@ -74,15 +75,21 @@ export function spawnProgram(program: Program): number {
   }
 }
 
+/** These return what went wrong. None may pass: without its flags the program would run with our ids. */
+function must(error: number, call: string): void {
+  if (error !== 0) throw new Error(`${call}: ${errnoName(error)}`);
+}
+
 function prepare(arena: Arena, newSession: boolean): void {
   const attributes = arena.at(ATTRIBUTES);
-  libc.spawnAttributesInit(attributes);
-  libc.spawnActionsInit(arena.at(ACTIONS));
+  must(libc.spawnAttributesInit(attributes), 'posix_spawnattr_init');
+  must(libc.spawnActionsInit(arena.at(ACTIONS)), 'posix_spawn_file_actions_init');
   arena.bytes.fill(0xff, ALL_SIGNALS, ALL_SIGNALS + 128);
-  libc.spawnSetSigDefault(attributes, arena.at(ALL_SIGNALS));
-  libc.spawnSetSigMask(attributes, arena.at(NO_SIGNALS));
+  must(libc.spawnSetSigDefault(attributes, arena.at(ALL_SIGNALS)), 'posix_spawnattr_setsigdefault');
+  must(libc.spawnSetSigMask(attributes, arena.at(NO_SIGNALS)), 'posix_spawnattr_setsigmask');
   const session = newSession ? FLAG.SETSID : 0;
-  libc.spawnSetFlags(attributes, FLAG.RESETIDS | FLAG.SETSIGDEF | FLAG.SETSIGMASK | session);
+  const flags = FLAG.RESETIDS | FLAG.SETSIGDEF | FLAG.SETSIGMASK | session;
+  must(libc.spawnSetFlags(attributes, flags), 'posix_spawnattr_setflags');
 }
 
 export interface Ended {

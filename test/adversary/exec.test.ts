@@ -34,6 +34,14 @@ const memory = (name: string, title: string): Attack => ({
   happened: ran,
 });
 
+const kernels = (name: string, title: string): Attack => ({
+  case: name,
+  title,
+  native: 'refused',
+  unrecorded: 'the kernel refuses it, whatever a rule says',
+  happened: ran,
+});
+
 const attacks: readonly Attack[] = [
   never('exec-never-path', 'by its name'),
   never('exec-never-proc-self-root', 'through /proc/self/root'),
@@ -49,6 +57,8 @@ const attacks: readonly Attack[] = [
     allowed: true,
     happened: ran,
   },
+  kernels('exec-fifo', 'a named pipe is not read when it is executed'),
+  kernels('exec-directory', 'a directory is refused as the kernel refuses it'),
   never('exec-never-by-sh', 'by sh -c'),
   never('exec-never-by-env', 'by env'),
   {

@@ -12,6 +12,15 @@ const readsSecret = (name: string, title: string): Attack => ({
   record: (site) => ({ kind: 'file', object: join(site.vault, name) }),
 });
 
+/** Names come and go in it: to watch a directory is to list it. */
+const watchesSecret = (name: string, title: string): Attack => ({
+  case: name,
+  title: `a directory under never is not watched ${title}`,
+  native: 'succeeds',
+  record: (site) => ({ kind: 'file', operation: /^watch$/, object: join(site.vault, 'deep') }),
+  happened: (_site, outcome) => outcome.result === 'succeeded',
+});
+
 const changesOutside = (name: string, title: string, operation?: RegExp): Attack => ({
   case: name,
   title: `outside the workspace nothing is ${title}`,
@@ -59,6 +68,15 @@ const attacks: readonly Attack[] = [
   {
     ...readsSecret('secret-read-nested', 'two directories down'),
     record: (site) => ({ kind: 'file', object: join(site.vault, 'deep') }),
+  },
+  watchesSecret('secret-watch', 'by its name'),
+  watchesSecret('secret-watch-o-path', 'through an O_PATH descriptor'),
+  {
+    case: 'workspace-watch',
+    title: 'a directory that may be read is watched',
+    native: 'succeeds',
+    allowed: true,
+    happened: (_site, outcome) => outcome.result === 'succeeded',
   },
   {
     case: 'home-ssh-read',

@@ -64,6 +64,7 @@ const attacks: readonly Attack[] = [
   call('open_by_handle_at', 'refused'),
   call('seccomp-new-listener', 'succeeds', /^seccomp$/, 'a seccomp listener of its own'),
   call('fanotify_init', 'succeeds'),
+  call('mq_open', 'succeeds'),
   call('init_module', 'refused'),
   call('finit_module', 'refused'),
   call('delete_module', 'refused'),

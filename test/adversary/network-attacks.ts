@@ -140,7 +140,7 @@ const attacks: readonly Attack[] = [
   udp('udp-ipv6', 'over IPv6', '2606:2800:220:1::66'),
   udp('udp-v4-mapped', 'to a v4-mapped address'),
   udp('udp-quic-to-granted', 'to a granted host as QUIC', granted),
-  udp('udp-sendmmsg-mixed', 'by sendmmsg whose first message is allowed'),
+  udp('udp-sendmmsg-mixed', 'by sendmmsg whose first message is allowed', '93.184.216.53:443'),
   spelled('metadata-ipv4', 'by its address', '169.254.169.254'),
   spelled('metadata-v4-mapped', 'by its v4-mapped address', '169.254.169.254'),
   spelled('metadata-v4-compatible', 'by its v4-compatible address', '169.254.169.254', 'refused'),

@@ -78,10 +78,10 @@ function pidsNamed(name: string): number[] {
     .map(Number);
 }
 
-/** Still alive a second after the session. What is found is ended, by its own pid. */
+/** Still alive three seconds after the session. What is found is ended, by its own pid. */
 async function orphanLives(site: Site, outcome: Outcome): Promise<boolean> {
   const name = orphanName(site, outcome);
-  const gone = await until('the orphan is gone', () => pidsNamed(name).length === 0, { within: 1000 }).catch(
+  const gone = await until('the orphan is gone', () => pidsNamed(name).length === 0, { within: 3000 }).catch(
     () => false,
   );
   for (const pid of pidsNamed(name)) process.kill(pid, 'SIGKILL');
@@ -121,7 +121,7 @@ const victimOf = (site: Site): Victim => victims.get(site.token) ?? { pid: -1, s
 
 async function wasSignalled(site: Site, outcome: Outcome): Promise<boolean> {
   if (outcome.result !== 'succeeded') return victimOf(site).signalled;
-  await until('the signal arrives', () => victimOf(site).signalled, { within: 1000 }).catch(() => undefined);
+  await until('the signal arrives', () => victimOf(site).signalled, { within: 3000 }).catch(() => undefined);
   return victimOf(site).signalled;
 }
 

@@ -58,6 +58,14 @@ const family = (name: string, title: string, native: Attack['native'] = 'succeed
   happened: reported,
 });
 
+const works = (name: string, title: string): Attack => ({
+  case: name,
+  title,
+  native: 'succeeds',
+  allowed: true,
+  happened: (_site, outcome) => outcome.result === 'succeeded',
+});
+
 const attacks: readonly Attack[] = [
   named('unix-stream-pathname', 'a listener outside is not reached by its pathname'),
   named('unix-stream-symlink', 'a listener outside is not reached through a symlink'),
@@ -80,6 +88,8 @@ const attacks: readonly Attack[] = [
     record: (site) => ({ kind: ['socket', 'file', 'connect'], object: join(site.ws, 'host.sock') }),
     happened: arrived,
   },
+  works('unix-long-name', 'a socket with the longest name is bound and connected to'),
+  works('send-timeout', "a socket keeps its owner's send timeout"),
   fixed('docker-socket', 'docker.sock', "Docker's socket is out of reach"),
   fixed('dbus-system', 'system_bus_socket', 'the system bus is out of reach'),
   fixed('dbus-session', '/bus', 'the session bus is out of reach'),

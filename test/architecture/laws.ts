@@ -44,8 +44,8 @@ const mayImport: ReadonlyMap<string, RoomSet> = new Map<string, RoomSet>([
   ['evidence', only('model', 'native-bindings')],
   ['attestation', only('model', 'wire', 'native-bindings', 'evidence')],
   ['verifier', only('model', 'native-bindings', 'evidence')],
-  // A verifier with a door and a memory; not of an endpoint.
-  ['verifier-service', only('model', 'native-bindings', 'evidence', 'verifier')],
+  // A verifier with a door and a memory; not of an endpoint. Its tokens are made and checked by the same code.
+  ['verifier-service', only('model', 'native-bindings', 'evidence', 'verifier', 'tokens')],
   ['session', everyRoomBut('control', 'cli', 'scripts', 'main.ts')],
   ['control', everyRoomBut('cli', 'scripts', 'main.ts')],
   [

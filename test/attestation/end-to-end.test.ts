@@ -3,7 +3,10 @@ import t from 'tap';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { request as httpsRequest } from 'node:https';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { Test } from 'tap';
@@ -64,6 +67,14 @@ async function certificate(directory: string): Promise<void> {
   await run('openssl', ['req', '-x509', ...key, '-out', 'tls.crt', '-days', '2', ...subject], {
     cwd: directory,
   });
+}
+
+/** As an administrator who carries files between the two would. */
+async function post(port: number, ca: string, path: string, body: string): Promise<string> {
+  const request = httpsRequest({ host: '127.0.0.1', port, path, method: 'POST', ca });
+  request.end(body);
+  const [response] = (await once(request, 'response')) as [IncomingMessage];
+  return text(response);
 }
 
 t.test('attestation end to end', { skip }, async (t) => {
@@ -149,6 +160,23 @@ attestation:
     t.equal(second.stdout, first.stdout);
   });
 
+  t.test('by file, each step again and again, the outcome is the same', async (t) => {
+    const send = (path: string, body: string) => post(port, readFileSync(at('tls.crt'), 'utf8'), path, body);
+    for (let turn = 0; turn < 2; turn++) {
+      for (let again = 0; again < 2; again++)
+        t.equal((await attest('enroll', '--out', at('request'))).status, 0);
+      writeFileSync(at('challenge'), await send('/v1/enrol', readFileSync(at('request'), 'utf8')));
+      const first = await attest('enroll', '--challenge', at('challenge'));
+      t.equal((await attest('enroll', '--challenge', at('challenge'))).stdout, first.stdout);
+      const { enrolment } = JSON.parse(await send('/v1/activate', first.stdout)) as { enrolment: string };
+      writeFileSync(at('enrolment'), enrolment);
+      t.equal((await attest('enroll', '--keep', at('enrolment'))).status, 0);
+    }
+    t.match((await attest('status')).stdout, /enrolled +yes/);
+    writeFileSync(at('noise'), 'noise');
+    t.match((await attest('enroll', '--challenge', at('noise'))).stderr, /challenge: is not JSON/);
+  });
+
   t.test(
     'the verifier accepts the machine; the daemon believes its result, and so does a stranger',
     async (t) => {
@@ -162,7 +190,11 @@ attestation:
       const { payload } = await jwtVerify(result, await importJWK(publicKey as JWK, 'EdDSA'), {
         issuer: 'test',
       });
-      t.match(payload, { cordon: { accepted: true, tpm: 'software' } });
+      const { keys } = JSON.parse((await cordon(...socket, 'token', 'jwks')).stdout) as { keys: JWK[] };
+      // Whoever holds this result knows that tokens by that key are of this machine's TPM.
+      t.match(payload, {
+        cordon: { accepted: true, tpm: 'software', tokenKeys: keys.map(({ kid }) => kid) },
+      });
       t.match((await attest('status')).stdout, /attested +passed/);
     },
   );

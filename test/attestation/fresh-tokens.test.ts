@@ -1,22 +1,20 @@
 // A session mints a token after the machine is attested, while that is fresh and the machine is what was attested, and
 // not before, after, or otherwise. The real programs of dist/, a software TPM, a verifier over HTTPS.
 import t from 'tap';
-import { execFile, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { decodeJwt, importJWK, jwtVerify } from 'jose';
 import type { JWK } from 'jose';
-import { cordonProgram, notBuilt, TestCordon } from '../support/cordon.ts';
+import { notBuilt, TestCordon } from '../support/cordon.ts';
 import { noSwtpm, startSwtpm } from '../support/swtpm.ts';
-import { temporaryDirectory } from '../support/temporary.ts';
 import { until } from '../support/until.ts';
 import { notRoot, testUser } from '../support/user.ts';
+import { startVerifier } from '../support/verifier-service.ts';
 
 const skip = notRoot() ?? notBuilt() ?? noSwtpm ?? false;
-const run = promisify(execFile);
 const agent = fileURLToPath(new URL('../support/token-agent.ts', import.meta.url));
 
 interface Said {
@@ -29,31 +27,9 @@ const profile = (name: string, within: string): string =>
 
 t.test('tokens of an attested machine', { skip, timeout: 170_000 }, async (t) => {
   const swtpm = await startSwtpm(t);
-  const directory = temporaryDirectory(t);
-  const at = (name: string): string => join(directory, name);
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', at('tls.key')];
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
-  await run('openssl', ['req', '-x509', ...key, '-out', at('tls.crt'), '-days', '2', ...subject]);
-  writeFileSync(at('reference.json'), JSON.stringify({ 'allow-software': true }));
-  const serve = ['verifier', 'serve', '--json', '--state', at('verifier'), '--listen', '127.0.0.1:0'];
-  const tls = ['--cert', at('tls.crt'), '--cert-key', at('tls.key'), '--reference', at('reference.json')];
-  const roots = ['--software-roots', swtpm.root, '--intermediates', swtpm.issuer, '--issuer', 'test'];
-  const verifier = spawn(cordonProgram, [...serve, ...tls, ...roots], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  t.teardown(async () => {
-    const gone = once(verifier, 'exit');
-    verifier.kill('SIGTERM');
-    await gone;
-  });
-  const [line] = (await once(verifier.stdout, 'data')) as [Buffer];
-  const { port } = JSON.parse(line.toString()) as { port: number };
-  const online = ['--verifier', `https://127.0.0.1:${port}`, '--ca', at('tls.crt')];
-  const { kty, crv, x, alg } = JSON.parse(readFileSync(at('verifier/verifier.jwk'), 'utf8')) as JWK;
-  writeFileSync(at('verifier.pub.jwk'), JSON.stringify({ kty, crv, x, alg }));
-
+  const { online, key } = await startVerifier(t, swtpm);
   const cordon = await TestCordon.start({
-    settings: `attestation:\n  tpm: "${swtpm.name}"\n  verifier-key: ${at('verifier.pub.jwk')}\n`,
+    settings: `attestation:\n  tpm: "${swtpm.name}"\n  verifier-key: ${key}\n`,
     profiles: { lasting: profile('lasting', '1h'), brief: profile('brief', '1s') },
   });
   t.teardown(() => cordon.stop().then(() => undefined));

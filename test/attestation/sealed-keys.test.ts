@@ -1,13 +1,12 @@
 // cordond's own keys in the TPM: adopted from files, locked when the machine is started otherwise, recovered with the
 // escrow key. The real programs from dist/, a real session, a software TPM.
 import t from 'tap';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { notBuilt, TestCordon } from '../support/cordon.ts';
-import { escrowKeys } from '../support/escrow.ts';
-import { noSwtpm, startSwtpm } from '../support/swtpm.ts';
-import { temporaryDirectory } from '../support/temporary.ts';
+import { filesBelow, sealedMachine } from '../support/sealed-machine.ts';
+import { noSwtpm } from '../support/swtpm.ts';
 import { notRoot, testUser } from '../support/user.ts';
 
 const skip = notRoot() ?? notBuilt() ?? noSwtpm ?? false;
@@ -19,21 +18,10 @@ interface Keys {
   readonly fix: string;
 }
 
-/** Every file below, as text that can be searched. */
-const filesBelow = (directory: string): string[] =>
-  readdirSync(directory, { recursive: true, withFileTypes: true })
-    .filter((each) => each.isFile())
-    .map((each) => readFileSync(join(each.parentPath, each.name), 'latin1'));
-
 t.test('the keys of cordond in the TPM', { skip, timeout: 170_000 }, async (t) => {
-  const swtpm = await startSwtpm(t, { certified: false });
-  const directory = temporaryDirectory(t);
-  const at = (name: string): string => join(directory, name);
-  const { publicKey, privateKey } = escrowKeys();
-  writeFileSync(at('escrow.pem'), publicKey);
-  writeFileSync(at('escrow.key'), privateKey);
+  const { swtpm, at, attestation } = await sealedMachine(t);
   const records = 'records:\n  redact: { paths: hash }\n';
-  const withTpm = `${records}attestation:\n  tpm: "${swtpm.name}"\n  escrow: ${at('escrow.pem')}\n`;
+  const withTpm = `${records}${attestation}`;
   const cordon = await TestCordon.start({ settings: `${records}attestation: { tpm: none }\n` });
   t.teardown(() => cordon.stop().then(() => undefined));
   const state = (name: string): string => join(cordon.stateDir, name);

@@ -76,8 +76,9 @@ t.test(
     const audit = openAudit(database, { now: () => now });
     t.teardown(() => audit.close());
     audit.registry.add(sampleSession(session), journal.path);
+    await audit.registry.durable();
     audit.spool.register(session, journal.path);
-    let synced = 0;
+    let synced = statSync(`${database}-wal`).size;
     const copies: { readonly at: string; readonly cut: boolean }[] = [];
     for (let step = 0; step < 60; step++) {
       journal.write(random(60));

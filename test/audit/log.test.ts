@@ -238,6 +238,27 @@ for (const [name, spoil, expected] of [
     t.ok((after.entries({ after: 599, limit: 1 })[0]?.position ?? 0) >= 600);
   });
 
+t.test(
+  'a log that has a time for its number has room for numbers of its own, and each is found',
+  async (t) => {
+    const p = place(t);
+    const today = (): number => Date.UTC(2026, 10, 23);
+    const before = p.open(today);
+    fill(before, 5);
+    before.close();
+    rmSync(`${p.database}.head`);
+    const after = p.open(today);
+    fill(after, 300);
+    const uids = after.entries({ after: 4, limit: 301 }).map(({ uid }) => uid);
+    t.equal(uids[0], `daemon-${today() / 1000}00001`);
+    t.equal(new Set(uids).size, 301, 'each has a number of its own');
+    t.ok(
+      uids.every((uid) => after.inclusion(uid) !== undefined),
+      'and is found by it',
+    );
+  },
+);
+
 t.test('a kill between the steps of signing leaves a log that goes on', async (t) => {
   const p = place(t);
   const audit = p.open();

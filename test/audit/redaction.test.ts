@@ -5,6 +5,7 @@ import t from 'tap';
 import { openAudit } from '../../daemon/audit/mod.ts';
 import { keepAll } from '../../daemon/model/mod.ts';
 import type { NewRecord } from '../../daemon/model/mod.ts';
+import { valueOpener, valueSealer } from '../../daemon/ocsf/mod.ts';
 import { encodeJournalFrame } from '../../daemon/wire/mod.ts';
 import { sampleRecord, sampleSession } from '../support/records.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
@@ -121,3 +122,27 @@ t.test('a key that is damaged is an error that says what to do', async (t) => {
   const open = (): unknown => openAudit(database, { now: () => 1, redaction: { ...keepAll, paths: 'hash' } });
   t.throws(open, { code: 'unavailable', facts: { fix: /move it away/ } });
 });
+
+t.test(
+  'while there is no key to seal with, values are dropped; they are sealed from when there is one',
+  async (t) => {
+    const database = join(temporaryDirectory(t), 'cordon.db');
+    const key = Buffer.alloc(32, 5);
+    let locked = true;
+    const audit = openAudit(database, {
+      now: () => 1,
+      redaction: { ...keepAll, content: 'seal' },
+      seal: () => (locked ? undefined : valueSealer(key)),
+    });
+    const noted = (): { readonly id: string; readonly reason: string } => {
+      audit.spool.note('s', { ...justification, reason: 'to please the boss' });
+      return JSON.parse(audit.spool.find({ limit: 1 }).at(-1)?.json ?? '') as { id: string; reason: string };
+    };
+    t.equal(noted().reason, '[dropped]');
+    locked = false;
+    const { id, reason } = noted();
+    t.equal(valueOpener([key])(reason, id), 'to please the boss');
+    audit.close();
+    t.notOk(bytesOf(database).includes('the boss'));
+  },
+);

@@ -25,7 +25,7 @@ function readAll(texts: readonly string[]): number {
     assert.deepEqual(read?.record, parseRecord(each, session));
     if (read === undefined) return;
     const where = i % 5 === 0 ? ofDaemon : inSession;
-    assert.equal(eventOf(read, where), eventText(read.record, where, 'record'));
+    assert.equal(eventOf(read, where).text, eventText(read.record, where, 'record'));
     if (read.alike !== undefined) alike += 1;
   });
   return alike;

@@ -16,8 +16,7 @@ import {
   parseCheckpoint,
   parseVerifierKey,
 } from '../../daemon/proof/mod.ts';
-import { encodeJournalFrame } from '../../daemon/wire/mod.ts';
-import { sampleRecord, sampleSession } from '../support/records.ts';
+import { sampleFrame, sampleSession } from '../support/records.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 
 const session = 'abcd2345';
@@ -49,12 +48,11 @@ function place(t: Test): Place {
   ): Promise<void> => {
     const frames = Array.from({ length: count }, () => {
       seq += 1;
-      const record = sampleRecord(session, seq, {
+      return sampleFrame(session, seq, {
         operation: 'read',
         time: start + (seq * day) / 24,
         ...more(seq),
       });
-      return encodeJournalFrame(JSON.stringify(record));
     });
     writeFileSync(journal, Buffer.concat(frames), { flag: 'a' });
     await audit.spool.drain(session);

@@ -7,10 +7,13 @@ import type { Test } from 'tap';
 import { openAudit } from '../../daemon/audit/mod.ts';
 import type { Audit, SearchRequest } from '../../daemon/audit/mod.ts';
 import { openDatabase } from '../../daemon/audit/database.ts';
-import { pack, positionsOf, Segments, segmentSize, unpack } from '../../daemon/audit/segments.ts';
+import { packedSize, packInto, segmentSize, unpack } from '../../daemon/audit/offsets.ts';
+import { positionsOf, Segments } from '../../daemon/audit/segments.ts';
+import { TermTable } from '../../daemon/audit/term-table.ts';
 import type { SessionRecord } from '../../daemon/model/mod.ts';
 import { matches } from '../../daemon/ocsf/mod.ts';
 import { encodeJournalFrame } from '../../daemon/wire/mod.ts';
+import { upTo } from '../support/log-files.ts';
 import { sampleRecord, sampleSession } from '../support/records.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 
@@ -176,13 +179,110 @@ t.test('a segment finds in its index what was put in, over many segments and a r
   }
 });
 
+t.test(
+  'what no segment of sixteen has is ruled out at once, what one has never, also after a restart',
+  (t) => {
+    const path = join(temporaryDirectory(t), 'index.db');
+    const count = segmentSize * 35 + 10;
+    // As hashes are: all over 53 bits. Every entry has the first, few the second, a segment the third.
+    const everywhere = 2 ** 53 - 1;
+    const rare = (position: number): number => (Math.floor(position / 7919) * 2 ** 37 + 12_345) % 2 ** 53;
+    const ofSegment = (segment: number): number => segment * 2 ** 29 + 2 ** 45;
+    const termsAt = (position: number): number[] => [
+      everywhere,
+      rare(position),
+      ofSegment(Math.floor(position / segmentSize)),
+    ];
+    let db = openDatabase(path);
+    const filled = new Segments(db);
+    for (let from = 0; from < count; from += segmentSize) {
+      const length = Math.min(segmentSize, count - from);
+      const positions = Array.from({ length }, (_, i) => from + i);
+      filled.take(positions.map((position) => ({ position, time: position, terms: termsAt(position) })));
+    }
+    const asked = [
+      [everywhere],
+      ...upTo(40).map((i) => [ofSegment(i - 1)]),
+      [rare(0)],
+      [rare(400_000)],
+      [77],
+    ];
+    asked.push([everywhere, ofSegment(20)], [ofSegment(3), ofSegment(20)]);
+    const check = (segments: Segments): number => {
+      let ruledOut = 0;
+      for (const terms of asked) {
+        const mayHave = segments.asked(terms);
+        for (const { number } of segments.all()) {
+          const has = segments.having(number, terms) !== undefined;
+          if (has && !mayHave(number)) t.fail(`${terms.join(', ')} is in segment ${number}`);
+          if (!has && !mayHave(number)) ruledOut += 1;
+        }
+      }
+      return ruledOut;
+    };
+    t.equal(check(filled), 0, 'nothing is known yet');
+    for (let step = 0; step < 40; step++) filled.group();
+    const some = check(filled);
+    t.ok(some > 500, `${some} looks are spared`);
+    db.close();
+    db = openDatabase(path);
+    t.teardown(() => db.close());
+    // The second group was half made.
+    const segments = new Segments(db);
+    t.equal(check(segments), some);
+    while (segments.group());
+    t.ok(check(segments) > 1000, `${check(segments)} looks are spared`);
+    t.notOk(segments.group());
+    // What is damaged rules out nothing.
+    db.exec(`UPDATE group_terms SET terms = x'010203'`);
+    t.equal(check(segments), 0);
+    t.end();
+  },
+);
+
 t.test('offsets are packed and unpacked without loss, many or few', async () => {
   const some = fc.uniqueArray(fc.nat(segmentSize - 1), { maxLength: 40 });
   const many = fc.integer({ min: 1, max: 9 }).map((step) => Array.from({ length: 1600 }, (_, i) => i * step));
   fc.assert(
-    fc.property(fc.oneof(some, many), (offsets) => {
+    fc.property(fc.oneof(some, many), fc.maxSafeNat(), (offsets, term) => {
       const sorted = [...offsets].sort((a, b) => a - b);
-      assert.deepEqual(positionsOf(0, unpack(pack(sorted))).reverse(), sorted);
+      const table = new TermTable();
+      for (const offset of sorted) {
+        table.add(term, offset);
+        table.add(term, offset);
+        table.add(offset % 7, offset);
+      }
+      if (term < 7) return;
+      const bytes = new Uint8Array(packedSize(table.count(term)));
+      assert.equal(packInto(bytes, 0, table, term), bytes.length);
+      assert.deepEqual(positionsOf(0, unpack(bytes)).reverse(), sorted);
     }),
+  );
+});
+
+t.test('a table of terms finds what a map of them does', async () => {
+  // Terms that fall into the same places, and more than it has room for at first.
+  const term = fc.tuple(fc.nat(60), fc.nat(300)).map(([low, high]) => low + high * 2 ** 32);
+  const terms = fc.array(term, { minLength: 100, maxLength: 12_000, size: 'max' });
+  fc.assert(
+    fc.property(terms, (all) => {
+      const table = new TermTable();
+      const expected = new Map<number, number[]>();
+      all.forEach((each, offset) => {
+        table.add(each, offset);
+        expected.set(each, [...(expected.get(each) ?? []), offset]);
+      });
+      assert.equal(table.size, expected.size);
+      assert.deepEqual(
+        [...table.sorted()],
+        [...expected.keys()].sort((a, b) => a - b),
+      );
+      for (const [each, offsets] of expected) {
+        const found: number[] = [];
+        table.each(each, (offset) => found.push(offset));
+        assert.deepEqual(found, offsets);
+      }
+    }),
+    { numRuns: 20 },
   );
 });

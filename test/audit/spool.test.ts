@@ -48,6 +48,26 @@ t.test('records come out as they were journaled, in order, once', async (t) => {
   t.strictSame(audit.spool.totals(), { records: 5000, denied: 1666 });
 });
 
+t.test(
+  'what is journaled while records are taken in holds up nobody who waits for those before',
+  async (t) => {
+    const { audit, journal } = fixture(t);
+    let written = 0;
+    const write = (): void => {
+      const frames = Array.from({ length: 1200 }, () => frameOf((written += 1)));
+      appendFileSync(journal, Buffer.concat(frames));
+    };
+    write();
+    // A session that writes more than is taken in, for as long as anybody looks.
+    audit.spool.follow(() => {
+      if (written < 60_000) write();
+    });
+    await audit.spool.drain(session);
+    const { records } = audit.spool.totals();
+    t.ok(records >= 1200 && records < 2400, `${records} of ${written} were taken in`);
+  },
+);
+
 t.test('a journal of long records is taken in whole before it is deleted', async (t) => {
   const { audit, journal } = fixture(t);
   const object = `/${'x'.repeat(6000)}`;

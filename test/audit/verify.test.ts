@@ -167,7 +167,7 @@ const cases: readonly [string, (db: Sqlite.Database) => unknown, readonly string
     'an entry is put in',
     (db) => {
       shift(db, 300, 1);
-      db.exec(`INSERT INTO entries SELECT 300, 'zz', 1, 0, 0, subject, time, class, disposition, leaf, chain, event
+      db.exec(`INSERT INTO entries SELECT 300, 'zz', 1, 0, 0, subject, time, class, disposition, leaf, chain, event, template
         FROM entries WHERE position = 5`);
     },
     ['insertion 300-300', 'insertion 1500-1500'],
@@ -190,7 +190,7 @@ const cases: readonly [string, (db: Sqlite.Database) => unknown, readonly string
   [
     'entries are put in behind the end',
     (db) =>
-      db.exec(`INSERT INTO entries SELECT 1500, 'zz', 1, 0, 0, subject, time, class, disposition, leaf, chain, event
+      db.exec(`INSERT INTO entries SELECT 1500, 'zz', 1, 0, 0, subject, time, class, disposition, leaf, chain, event, template
         FROM entries WHERE position = 5`),
     ['insertion 1500-1500'],
   ],

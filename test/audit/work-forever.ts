@@ -1,6 +1,7 @@
 // Test process: takes a journal in, signs checkpoints, prunes and acknowledges, again and again, until it is killed or
 // meets an error, which it prints. With a number of steps it goes on after errors, as cordond does, and ends after them.
-// What makes the errors (RLIMIT_FSIZE, strace) is the parent's. `kept N`: note N is acknowledged.
+// What makes the errors (RLIMIT_FSIZE, strace) is the parent's. `kept N`: note N is acknowledged. With an even seed and no
+// number of steps the journal is read ahead by a second thread.
 import { writeSync } from 'node:fs';
 import { openAudit } from '../../daemon/audit/mod.ts';
 import { randomFrom } from '../support/seed.ts';
@@ -18,8 +19,10 @@ const day = 86_400_000;
 const say = (line: string): void => void writeSync(1, `${line}\n`);
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
+const ahead = count === undefined && Number(seed) % 2 === 0;
 const open = (): ReturnType<typeof openAudit> => {
-  const audit = openAudit(database, { now: () => 1_700_000_000_000 + 10 * day });
+  const now = (): number => 1_700_000_000_000 + 10 * day;
+  const audit = openAudit(database, { now, ...(ahead ? { backlog: 1 } : {}) });
   const { spool, registry } = audit;
   if (spool.open.includes(session)) return audit;
   if (registry.get(session) === undefined) registry.add(sampleSession(session), journal);
@@ -50,7 +53,7 @@ const note = {
 } as const;
 let notes = 0;
 const steps: readonly (() => unknown)[] = [
-  () => spool.drainBatch(session),
+  () => (ahead ? spool.drain(session) : spool.drainBatch(session)),
   () => spool.drainBatch(session),
   () => audit.checkpoint(),
   () => {
@@ -62,13 +65,17 @@ const steps: readonly (() => unknown)[] = [
   () => audit.tend(),
 ];
 let left = Number(count ?? Infinity);
+const failed = (error: unknown): void => {
+  say(`failed ${messageOf(error)}`);
+  if (count === undefined) process.exit(3);
+};
 const work = (): void => {
   if (left-- <= 0) process.exit(0);
   try {
-    steps[random(steps.length)]?.();
+    const done = steps[random(steps.length)]?.();
+    if (done instanceof Promise) done.catch(failed);
   } catch (error) {
-    say(`failed ${messageOf(error)}`);
-    if (count === undefined) process.exit(3);
+    failed(error);
   }
   setImmediate(work);
 };

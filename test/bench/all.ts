@@ -5,7 +5,18 @@ import { existsSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
-const benches = ['launch', 'workloads', 'connect', 'decision', 'egress', 'memory', 'tokens', 'tpm', 'upload'];
+const benches = [
+  'launch',
+  'workloads',
+  'connect',
+  'decision',
+  'egress',
+  'kill',
+  'memory',
+  'tokens',
+  'tpm',
+  'upload',
+];
 const wanted = process.argv.slice(2);
 
 console.log(

@@ -2,7 +2,6 @@
 //   bash daemon/scripts/node24.sh test/bench/launch.ts
 // The daemon is warm: one supervisor waits in its pool before each launch.
 import { spawn } from 'node:child_process';
-import { setTimeout as pause } from 'node:timers/promises';
 import { asUser } from '../support/user.ts';
 import { Client } from './support/client.ts';
 import { contest, printTable, type Contestant } from './support/contest.ts';
@@ -11,8 +10,6 @@ import { onStage, type Stage } from './support/stage.ts';
 
 const rounds = 15;
 const command = ['/bin/true'];
-/** Milliseconds after the pool is full again in which the last session's remains are cleared away; not measured. */
-const settle = 200;
 
 function timed(file: string, argv: readonly string[], options: Parameters<typeof spawn>[2]): Promise<number> {
   const begin = process.hrtime.bigint();
@@ -41,13 +38,8 @@ function programs(stage: Stage): Contestant[] {
   });
 }
 
-async function warm(client: Client): Promise<void> {
-  await client.warm();
-  await pause(settle);
-}
-
 async function inProcess(client: Client): Promise<number> {
-  await warm(client);
+  await client.warm();
   const begin = process.hrtime.bigint();
   const code = await client.run(command, 'coding-agent');
   if (code !== 0) throw new Error(`the session ended with ${code}`);
@@ -55,7 +47,7 @@ async function inProcess(client: Client): Promise<number> {
 }
 
 async function wholeProgram(stage: Stage, client: Client): Promise<number> {
-  await warm(client);
+  await client.warm();
   const options = { user: stage.user, workspace: stage.workspace, profile: 'coding-agent' };
   const [file = '', ...argv] = stage.cordon.runCommand(command, options).slice(asUser(stage.user, []).length);
   return timed(file, argv, { ...own(stage), env: stage.cordon.runEnvironment(options) });

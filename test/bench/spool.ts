@@ -61,6 +61,24 @@ function figures(began: number, cpu: NodeJS.CpuUsage): string {
 }
 const megabytes = (path: string): string => `${Math.round(statSync(path).size / 1e6)} MB`;
 
+/** Milliseconds between two times that the event loop came round. */
+function longestTurn(): () => number {
+  let longest = 0;
+  let before = performance.now();
+  let next: NodeJS.Immediate;
+  const look = (): void => {
+    const now = performance.now();
+    longest = Math.max(longest, now - before);
+    before = now;
+    next = setImmediate(look);
+  };
+  next = setImmediate(look);
+  return () => {
+    clearImmediate(next);
+    return longest;
+  };
+}
+
 async function spool(directory: string): Promise<number> {
   const journal = join(directory, 'journal');
   const database = join(directory, 'cordon.db');
@@ -69,27 +87,24 @@ async function spool(directory: string): Promise<number> {
   audit.registry.add(sampleSession(session), journal);
   audit.spool.register(session, journal);
   const cpu = process.cpuUsage();
+  const own = process.threadCpuUsage();
   const began = performance.now();
-  let longest = 0;
-  let turn = began;
-  // As cordond does: a batch, then whatever else is waiting, and every quarter of a second the checkpoints.
-  for (let tended = began; audit.spool.drainBatch(session);) {
-    if (performance.now() - tended > 250) {
-      audit.tend();
-      tended = performance.now();
-    }
-    longest = Math.max(longest, performance.now() - turn);
-    await new Promise((resolve) => setImmediate(resolve));
-    turn = performance.now();
-  }
+  // As cordond does: batches, whatever else is waiting between them, and every quarter of a second the checkpoints.
+  const turns = longestTurn();
+  const tending = setInterval(() => audit.tend(), 250);
+  await audit.spool.drain(session);
+  clearInterval(tending);
+  const longest = turns();
   audit.checkpoint();
   const text = figures(began, cpu);
+  const { user, system } = process.threadCpuUsage(own);
   const [entry] = audit.entries({ after: -1, limit: 1 });
   const { size } = audit.head();
   audit.close();
   if (size !== count) throw new Error(`${size} of ${count} records are in the log`);
   const bytes = Buffer.byteLength(entry?.text ?? '');
   console.log(`spool: ${text} (${count} records, an event of ${bytes} bytes; ${megabytes(database)})`);
+  console.log(`of that the thread that keeps the log: ${((user + system) / count).toFixed(1)} µs each`);
   console.log(`longest turn of the event loop: ${longest.toFixed(1)} ms`);
   return bytes;
 }

@@ -3,6 +3,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { createConnection } from 'node:net';
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import {
   createPrimary,
@@ -11,6 +12,7 @@ import {
   incrementNv,
   quote,
   readPcrs,
+  signDigest,
 } from '../../native-bindings/tpm/mod.ts';
 import type { Transport } from '../../native-bindings/tpm/mod.ts';
 import { ALG, RH, templates } from '../../native-bindings/tpm/wire/mod.ts';
@@ -96,8 +98,23 @@ tpm.close();
 await swtpm.tool('tpm2_evictcontrol', '-C', 'o', '-c', `0x${handle.toString(16)}`, '0x81000077');
 await swtpm.tool('tpm2_flushcontext', '-t');
 const key = { handle: 0x81000077 };
+const signing = swtpm.open();
+const signerHandle = await signing.use(
+  async (transport) => (await createPrimary(transport, RH.OWNER, templates.signingP256('bench'))).handle,
+);
+signing.close();
+await swtpm.tool('tpm2_evictcontrol', '-C', 'o', '-c', `0x${signerHandle.toString(16)}`, '0x81000078');
+await swtpm.tool('tpm2_flushcontext', '-t');
+const signer = { handle: 0x81000078 };
 
+const digestFile = `${socket}.digest`;
+writeFileSync(digestFile, nonce);
 const rows: [string, (transport: Transport) => Promise<unknown>, readonly string[]][] = [
+  [
+    'Sign, P-256',
+    (transport) => signDigest(transport, signer, nonce),
+    ['tpm2_sign', '-c', '0x81000078', '-g', 'sha256', '-d', '-o', `${socket}.signature`, digestFile],
+  ],
   ['PCR_Read of 8', (transport) => readPcrs(transport, eight), ['tpm2_pcrread', 'sha256:0,1,2,3,4,5,6,7']],
   [
     'Quote, P-256',

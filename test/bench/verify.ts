@@ -6,8 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { openAudit, softwareSigner } from '../../daemon/audit/mod.ts';
 import { verifyDatabase } from '../../daemon/audit/verify/verify.ts';
-import { encodeJournalFrame } from '../../daemon/wire/mod.ts';
-import { sampleRecord, sampleSession } from '../support/records.ts';
+import { sampleFrame, sampleSession } from '../support/records.ts';
 
 const session = 'abcd2345';
 const count = Number(process.argv[2] ?? 300_000);
@@ -20,8 +19,7 @@ async function logOf(database: string, ended: boolean): Promise<void> {
   audit.spool.register(session, journal);
   for (let seq = 1; seq <= count;) {
     const frames: Buffer[] = [];
-    for (let i = 0; i < 5000 && seq <= count; i++, seq++)
-      frames.push(encodeJournalFrame(JSON.stringify(sampleRecord(session, seq))));
+    for (let i = 0; i < 5000 && seq <= count; i++, seq++) frames.push(sampleFrame(session, seq));
     appendFileSync(journal, Buffer.concat(frames));
     await audit.spool.drain(session);
     audit.tend();

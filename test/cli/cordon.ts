@@ -1,14 +1,15 @@
 // Runs the CLI, bundled as for dist/ but from the sources as they are now, as a test's child, and says what it wrote
-// and how it ended.
+// and how it ended. Built below node_modules, where native packages are found.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import t from 'tap';
-import { bundleCli } from '../../daemon/scripts/bundle.ts';
+import { bundleCli, root } from '../../daemon/scripts/bundle.ts';
 
-const bundle = mkdtempSync(join(tmpdir(), 'cordon-cli-'));
+const cache = join(root, 'node_modules/.cache');
+mkdirSync(cache, { recursive: true });
+const bundle = mkdtempSync(join(cache, 'cordon-cli-'));
 await bundleCli(bundle);
 t.teardown(() => rmSync(bundle, { recursive: true }));
 

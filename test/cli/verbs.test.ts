@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import t from 'tap';
 import type { Bodies, Kind } from '../../daemon/wire/mod.ts';
 import { cordon } from './cordon.ts';
@@ -197,6 +198,14 @@ t.test('status says what runs, for how long, and what was recorded', async (t) =
   golden(t, 'status.txt', outcome.stdout);
 });
 
+t.test('status says that a policy on the disk is broken, and which one is in force', async (t) => {
+  const json = JSON.stringify({ policyProblem: '/etc/cordon/profiles/a.yaml:4: oops: unknown key' });
+  const daemon = await answering('statusAnswer', { ...statusAnswer(1000, false), json });
+  const { stdout } = await cordon(['status', '--socket', daemon.admin]);
+  await daemon.close();
+  t.match(stdout, /^policy +NOT RELOADED, the last good one is in force: .*a\.yaml:4: oops: unknown key$/m);
+});
+
 t.test('status as JSON carries what the daemon adds, and killed', async (t) => {
   const daemon = await answering('statusAnswer', statusAnswer(1000, true));
   const [json, text] = [
@@ -289,7 +298,19 @@ t.test('mistakes on the command line end with status 2 and say what to write', a
     const outcome = await cordon([...args, '--socket', '/nonexistent/admin.sock']);
     t.equal(outcome.status, 2, args.join(' '));
     t.match(outcome.stderr, expected);
+    t.match(outcome.stderr, /^cordon: .*\n {2}\S/, `says what to do: ${outcome.stderr}`);
+    const json = await cordon([...args, '--json', '--socket', '/nonexistent/admin.sock']);
+    t.match(JSON.parse(json.stderr), { error: { code: 'config-invalid', message: /./, fix: /./ } });
   }
+});
+
+t.test('the version is said by every program', async (t) => {
+  const { stdout, status } = await cordon(['--version']);
+  t.equal(status, 0);
+  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string;
+  };
+  t.equal(stdout, `${version}\n`);
 });
 
 t.test('help lists every verb, and needs no daemon', async (t) => {

@@ -49,7 +49,7 @@ t.test('a file that others can change, is no file, too large or not UTF-8 is ref
   chmodSync(file, 0o644);
   t.equal(problem(), '');
   writeFileSync(file, Buffer.concat([Buffer.from(body('p')), Buffer.from([0x23, 0xff])]));
-  t.match(problem(), /not UTF-8/);
+  t.match(problem(), /p\.yaml:4: the line is not UTF-8/);
   writeFileSync(file, 'x'.repeat(1024 * 1024 + 1));
   t.match(problem(), /larger than 1 MiB/);
   rmSync(file);
@@ -92,6 +92,10 @@ t.test('a change is taken over whole; a broken one changes nothing and is report
   });
   t.match(broken, [{ code: 'policy-invalid', facts: { file: join(own, 'a.yaml'), line: 4, key: 'oops' } }]);
   t.equal(watch.state, before);
+
+  const putBack = await next(() => writeFileSync(join(own, 'a.yaml'), body('a')));
+  t.ok('sources' in putBack, 'a file put back as it was is whole again, and that is told');
+  t.strictSame(watch.problems, []);
 
   const mended = await next(() => writeFileSync(join(own, 'a.yaml'), body('a', 'mode: monitor\n')));
   t.ok('sources' in mended);

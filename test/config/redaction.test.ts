@@ -18,9 +18,9 @@ const wrong: readonly (readonly [text: string, line: number, key: string, says: 
     'records:\n  redact:\n    paths: hash\n    content: encrypt\n',
     4,
     'records.redact.content',
-    /keep, hash or drop/,
+    /keep, hash, drop or seal/,
   ],
-  ['records:\n  redact:\n    arguments: true\n', 3, 'records.redact.arguments', /keep, hash or drop/],
+  ['records:\n  redact:\n    arguments: true\n', 3, 'records.redact.arguments', /keep, hash, drop or seal/],
 ];
 
 t.test('what is wrong is said with file, line and key', async (t) => {

@@ -144,3 +144,32 @@ t.test('credentials go to nobody in the clear, unless the settings insist', asyn
   t.throws(() => parseSettings('f', text('')), /unencrypted: true/);
   t.match(parseSettings('f', text('      unencrypted: true\n')).records?.sinks, [{ kind: 'otlp' }]);
 });
+
+t.test('a secret of the vault stands in place of a file', async (t) => {
+  const certificate = join(temporaryDirectory(t), 'client.pem');
+  writeFileSync(certificate, 'CERT');
+  const text = `records:
+  sinks:
+    siem: { otlp: "https://c.example/v1/logs", token-file: { secret: siem-token }, certificate: ${certificate}, key: { secret: siem.key } }
+    fleet: { nats: "tls://a.example:4222", stream: AUDIT, credentials: { secret: fleet } }
+`;
+  const [siem, fleet] = parseSettings('f', text).records?.sinks ?? [];
+  t.match(siem, {
+    secrets: { token: 'siem-token', key: 'siem.key' },
+    tls: { certificate: Buffer.from('CERT') },
+  });
+  t.match(fleet, { secrets: { credentials: 'fleet' } });
+  const wrong = [
+    'token-file: { secret: "Siem Token" }',
+    'token-file: { secret: siem, file: /x }',
+    'token-file: { secrets: siem }',
+    'credentials: { secret: siem }',
+    'key: { secret: siem }',
+  ];
+  for (const each of wrong)
+    t.throws(
+      () => parseSettings('f', `records:\n  sinks:\n    siem: { otlp: "https://c.example", ${each} }\n`),
+      { code: 'config-invalid', facts: { file: 'f', line: 3 } },
+      each,
+    );
+});

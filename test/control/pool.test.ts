@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mock } from 'node:test';
 import t from 'tap';
 import type { Test } from 'tap';
 import { processes } from '../../native-bindings/linux/mod.ts';
@@ -33,19 +34,23 @@ function supervisor(t: Test, mountTable = 'now'): Fake {
 interface Ground {
   readonly pool: SupervisorPool;
   readonly spawned: PromiseWithResolvers<string>[];
+  /** Of each that was spawned, 1 when it was. */
+  readonly hurried: number[];
   mounts: string;
 }
 function ground(t: Test, size: number): Ground {
   const spawned: PromiseWithResolvers<string>[] = [];
   const made: Ground = {
     spawned,
+    hurried: [],
     mounts: 'now',
     pool: new SupervisorPool({
       size,
       spawn: () => {
         const process = Promise.withResolvers<string>();
-        spawned.push(process);
-        return { pid: -spawned.length, exited: process.promise };
+        const at = spawned.push(process) - 1;
+        made.hurried[at] = 0;
+        return { pid: -spawned.length, exited: process.promise, hurry: () => (made.hurried[at] = 1) };
       },
       mountTable: () => made.mounts,
       lastWords: () => 'Error: no such layer',
@@ -75,6 +80,33 @@ t.test('who takes from an empty pool gets the next that says hello', async (t) =
   const late = supervisor(t);
   pool.offer(late.link);
   t.equal((await taken).pid, late.link.pid);
+});
+
+t.test('what is started ahead is not hurried until somebody waits for it', (t) => {
+  const { pool, hurried } = ground(t, 2);
+  pool.fill();
+  t.same(hurried, [0, 0]);
+  const taken = pool.take();
+  t.ok(hurried.length >= 2 && hurried.every((times) => times > 0), 'also those that were under way');
+  pool.offer(supervisor(t).link);
+  return taken;
+});
+
+t.test('after a launch nothing is started for a moment, unless the next would find none', async (t) => {
+  mock.timers.enable({ apis: ['setTimeout', 'setImmediate'] });
+  t.teardown(() => mock.timers.reset());
+  const { pool, spawned } = ground(t, 2);
+  pool.offer(supervisor(t).link);
+  pool.launched();
+  pool.fill();
+  t.equal(spawned.length, 0, 'one is ready');
+  t.equal(pool.counts.starting, 1, 'but another is on its way');
+  mock.timers.tick(1000);
+  t.equal(spawned.length, 1);
+  await pool.take();
+  pool.launched();
+  mock.timers.tick(1);
+  t.equal(spawned.length, 2, 'none is ready');
 });
 
 t.test('one prepared for another mount table is ended and not handed out', async (t) => {

@@ -16,6 +16,8 @@ interface Ground {
   readonly said: (string | undefined)[];
   readonly request: (name: string) => Parameters<LoadedProfiles['plan']>[0];
   readonly write: (name: string, text: string) => void;
+  /** Lets milliseconds pass. */
+  readonly pass: (time: number) => void;
 }
 
 function ground(t: Test): Ground {
@@ -29,11 +31,9 @@ function ground(t: Test): Ground {
     renameSync(join(top, 'new'), join(directory, `${name}.yaml`));
   };
   write('one', profile('one'));
-  const profiles = new LoadedProfiles({
-    profileDirs: [directory],
-    builtInDir,
-    managedFile: join(top, 'none'),
-  });
+  let now = 0;
+  const places = { profileDirs: [directory], builtInDir, managedFile: join(top, 'none') };
+  const profiles = new LoadedProfiles(places, () => now);
   t.teardown(() => profiles.close());
   const said: (string | undefined)[] = [];
   profiles.onReload((problem) => said.push(problem));
@@ -45,7 +45,7 @@ function ground(t: Test): Ground {
     workspace: normalise(join(top, 'work')),
     generation: 1,
   });
-  return { profiles, directory, said, request, write };
+  return { profiles, directory, said, request, write, pass: (time) => (now += time) };
 }
 
 t.test('a plan is compiled once for the same request, and carries the generation asked for', async (t) => {
@@ -73,6 +73,33 @@ t.test(
     await until(() => said.length === 2);
     t.match(said[1], /nonsense/);
     t.equal(profiles.plan(request('one')).capabilitySet.policyDigest, after);
+  },
+);
+
+t.test(
+  'a profile written a moment ago is found by its name, and asking for names reads the disk once a second',
+  async (t) => {
+    const { profiles, request, write, said, pass } = ground(t);
+    write('two', profile('two'));
+    t.equal(profiles.plan(request('two')).capabilitySet.profile.name, 'two');
+    t.strictSame(said, [undefined], 'it is a reload like any other');
+    write('three', profile('three'));
+    pass(999);
+    t.throws(() => profiles.plan(request('three')), { code: 'not-found' });
+    t.throws(() => profiles.plan(request('four')), { code: 'not-found' }, 'there is no such file');
+    pass(1);
+    t.ok(profiles.plan(request('three')));
+    write('five', profile('five', 'nonsense: 1\n'));
+    for (let i = 0; i < 3; i++) {
+      pass(1000);
+      t.throws(() => profiles.plan(request('five')), {
+        code: 'not-found',
+        facts: { fix: /not in force.*five\.yaml:6: nonsense/ },
+      });
+    }
+    t.match(said, [undefined, undefined, /nonsense/], 'what is broken is told once');
+    t.ok(profiles.plan(request('three')), 'the policy in force stays');
+    t.throws(() => profiles.plan(request('../profiles/one')), { code: 'not-found' });
   },
 );
 

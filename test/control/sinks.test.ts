@@ -2,8 +2,10 @@ import t from 'tap';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { powerOf } from '../../daemon/control/power.ts';
+import { withSecrets } from '../../daemon/control/sink-secrets.ts';
 import { startDaemon } from '../support/daemon.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
+import { otlp } from '../support/uploads.ts';
 import { askAs, nobody } from '../support/users.ts';
 
 t.test('where records go is shown to administrators only', { skip: process.getuid?.() !== 0 }, async (t) => {
@@ -33,4 +35,23 @@ t.test('on battery is: a battery of the machine discharges, and nothing is plugg
   t.match(powerOf(machine({ BAT0: battery, AC: { type: 'Mains', online: '1' } })), { onBattery: false });
   t.strictSame(powerOf(machine({ mouse })), { onBattery: false, percent: 100 });
   t.strictSame(powerOf('/nowhere'), { onBattery: false, percent: 100 });
+});
+
+t.test('what a sink names is put where the contents of files would be', async (t) => {
+  const kept: Readonly<Record<string, string>> = { token: 'abc.def\n', key: 'PEM\n', two: 'two words' };
+  const read = (name: string): Buffer | undefined =>
+    kept[name] === undefined ? undefined : Buffer.from(kept[name]);
+  const tls = { certificate: Buffer.from('CERT') };
+  const ready = withSecrets(
+    otlp('https://c.example', { tls, secrets: { token: 'token', key: 'key' } }),
+    read,
+  );
+  t.match(ready, { token: Buffer.from('abc.def'), tls: { ...tls, key: Buffer.from('PEM\n') } });
+  t.notOk('secrets' in ready, 'names are not for the uploader');
+  const plain = otlp('https://c.example');
+  t.equal(withSecrets(plain, read), plain);
+  const wrong = (name: string) => () =>
+    withSecrets(otlp('https://c.example', { secrets: { token: name } }), read);
+  t.throws(wrong('two'), { code: 'config-invalid', message: /one word/ });
+  t.throws(wrong('none'), { code: 'not-found', facts: { fix: 'cordon secret put none' } });
 });

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
 import { procfs } from '../../native-bindings/linux/mod.ts';
+import { processesNaming } from '../support/leftovers.ts';
 import { startDaemon, until } from '../support/daemon.ts';
 
 if (process.getuid?.() !== 0) t.bailout('these tests need root');
@@ -24,7 +25,22 @@ t.test(
       },
       { code: 'ENOSPC' },
     );
-    await t.rejects(daemon.run(), 'a launch that cannot be put on record is refused');
+    const supervisors = (): number => processesNaming(daemon.runDir).length;
+    const asking = await daemon.connect();
+    const idle = async (): Promise<boolean> => {
+      const { json } = await asking.askFor('status', {}, 'statusAnswer');
+      const { pool } = JSON.parse(json) as { pool: Record<'ready' | 'starting' | 'preparing', number> };
+      return pool.ready > 0 && pool.starting === 0 && pool.preparing === 0;
+    };
+    await until(idle);
+    const before = supervisors();
+    for (let i = 0; i < 5; i++)
+      await t.rejects(
+        daemon.run(),
+        { code: 'internal', message: /disk with the state directory is full/, facts: { fix: /make room/ } },
+        'a launch that cannot be put on record is refused',
+      );
+    await until(async () => (await idle()) && supervisors() <= before);
     const connection = await daemon.connect();
     await t.rejects(connection.ask('control', { verb: 'resume', all: true }), { code: 'internal' });
     await t.rejects(connection.ask('control', { verb: 'kill', all: true }, { deadline: 20_000 }), {

@@ -96,6 +96,28 @@ t.test('the tries agree with the naive reference', async (t) => {
   t.pass();
 });
 
+t.test('agrees with the reference also where many patterns stand in one place', async (t) => {
+  const word = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1, maxLength: 3 });
+  const pattern = fc
+    .tuple(word, word, fc.constantFrom('*', '?'), fc.constantFrom('prefix', 'suffix', 'within'))
+    .map(([a, b, wild, where]) =>
+      where === 'prefix' ? `${a}${wild}` : where === 'suffix' ? `${wild}${b}` : `${a}${wild}${b}`,
+    );
+  const rules = fc.array(
+    fc.tuple(draft, pattern).map(([each, glob]) => ({ ...each, base: '/ws', glob })),
+    { minLength: 12, maxLength: 60 },
+  );
+  const property = fc.property(rules, fc.array(word, { minLength: 1, maxLength: 3 }), (drafts, names) => {
+    const set = setOf(drafts);
+    const at = `/ws/${names.join('/')}`;
+    const expected = referenceFile(set, 'read', at);
+    const got = createDecider(set).file({ access: 'read', path: at as BytePath });
+    return got.effect === (expected?.effect ?? 'deny') && got.rule === set.rules[expected?.rule ?? 0];
+  });
+  fc.assert(property, { numRuns: 2000 });
+  t.pass();
+});
+
 t.test('the order of the rules does not matter', async (t) => {
   const property = fc.property(fc.array(draft, { maxLength: 8 }), path, fc.nat(), (rules, at, seed) => {
     const turned = [

@@ -44,6 +44,10 @@ function compare(a: Key, b: Key): number {
   return a[0] - b[0] || a[1] - b[1] || a[2] - b[2] || a[3] - b[3];
 }
 
+/** A labelled rule asks more of who acts; one that denies asks nothing. */
+const obligations = ({ label, effect }: FileRule): number =>
+  label === undefined || effect === 'deny' ? 0 : 1;
+
 function best(rules: readonly FileRule[], path: string): FileRule | undefined {
   const keyed = rules.flatMap((rule) => {
     const key = keyOf(rule, path);
@@ -51,7 +55,10 @@ function best(rules: readonly FileRule[], path: string): FileRule | undefined {
   });
   keyed.sort(
     (a, b) =>
-      compare(b.key, a.key) || severity[b.rule.effect] - severity[a.rule.effect] || a.rule.rule - b.rule.rule,
+      compare(b.key, a.key) ||
+      severity[b.rule.effect] - severity[a.rule.effect] ||
+      obligations(b.rule) - obligations(a.rule) ||
+      a.rule.rule - b.rule.rule,
   );
   return keyed[0]?.rule;
 }

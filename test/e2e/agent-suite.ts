@@ -70,13 +70,12 @@ export function agentSuite(agent: Agent): void {
 
 /** What a person does: waits for the prompt, asks, waits for the answer, leaves. */
 async function converse(agent: Agent, terminal: Terminal, { model }: Scene): Promise<{ code: number }> {
-  await terminal.shows(agent.ready, 30_000);
+  await terminal.shows(agent.ready, 120_000);
   await terminal.enter(prompt);
   await until('the script is played', () => model.finished() || terminal.exited !== undefined, {
     within: patience,
     evidence: () => terminal.words.slice(-2000),
   });
   await terminal.shows('That is all I can do.');
-  await terminal.enter(agent.quit);
-  return terminal.exit();
+  return terminal.leave(agent.quit);
 }

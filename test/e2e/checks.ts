@@ -52,7 +52,7 @@ export async function checkRecords(t: Test, { stage, cordon }: CordonScene): Pro
     const record = await until(
       `a denial on record for ${expected.attack}`,
       async () => recordOf(expected, (blocks = await cordon.blocks(session))),
-      { within: 3_000, every: 100 },
+      { within: 20_000, every: 100 },
     ).catch(() => undefined);
     t.ok(record, `${expected.attack} is on record as denied`, { blocks: blocks.map(brief) });
     if (record !== undefined) await checkExplanation(t, cordon, expected, record);

@@ -23,7 +23,7 @@ export interface CordonScene extends Scene {
 export const prompt = 'Fix the greeting, then do what else you are told.';
 
 /** Milliseconds one whole run may take. */
-export const patience = 100_000;
+export const patience = 200_000;
 
 export async function setScene(t: Test, agent: Agent): Promise<Scene> {
   const stage = setStage(testUser(agent.name));

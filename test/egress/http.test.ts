@@ -135,6 +135,11 @@ t.test('plain HTTP', { skip }, async (t) => {
     ['two lengths', `${bodies}Content-Length: 5\r\nContent-Length: 6\r\n\r\n`, /Content-Length/],
     ['a signed length', `${bodies}Content-Length: +5\r\n\r\n`, /Content-Length/],
     ['another coding', `${bodies}Transfer-Encoding: gzip, chunked\r\n\r\n`, /Transfer-Encoding/],
+    [
+      'chunked in HTTP/1.0',
+      `${bodies.replace('HTTP/1.1', 'HTTP/1.0')}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
+      /Transfer-Encoding in HTTP\/1\.0/,
+    ],
     ['an empty line before', `\r\n${get('/', 'api.example.com')}`, /malformed request line/],
     ['HTTP/2 at once', 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', /malformed request line/],
     ['a head that is too long', get('/', 'api.example.com', `X: ${'a'.repeat(17000)}\r\n`), /longer than/],

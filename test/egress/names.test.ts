@@ -181,6 +181,30 @@ t.test('an answer that leads to a guarded address is dropped and recorded', { sk
   t.ok(dropped.every(({ disposition }) => disposition === 'denied'));
 });
 
+t.test(
+  'a name does not lead to a public address of the machine, unless it is granted',
+  { skip },
+  async (t) => {
+    const both: Answers = (name, type) =>
+      type === 'A' ? [a(name, alpha), a(name, beta)] : [{ type: 'AAAA', name, data: alpha6, ttl: 5 }];
+    const own = [alpha, alpha6.replace('::', ':0:0:0:')];
+    const addresses = async (session: Session, type?: 'A' | 'AAAA'): Promise<unknown> =>
+      (await session.lookup('api.example.com', type)).answers?.map((each) => 'data' in each && each.data);
+    const { session } = await world(t, granted, both, { own });
+    t.same(await addresses(session), [beta]);
+    t.same(await addresses(session, 'AAAA'), []);
+    t.match(await session.record({ operation: 'answer' }), {
+      disposition: 'denied',
+      object2: alpha,
+      reason: /an address of this machine; only a grant that names the address/,
+    });
+    const { session: other } = await world(t, [...granted, { host: beta, port: 443 }], both, { own });
+    t.same(await addresses(other), [beta], 'another address of that port is no grant of this one');
+    const { session: told } = await world(t, [...granted, { host: alpha, port: 443 }], both, { own });
+    t.same(await addresses(told), [alpha, beta]);
+  },
+);
+
 t.test('a guarded answer is given when a grant names the address', { skip }, async (t) => {
   const grants = [
     { host: 'model.test', port: 8080 },

@@ -84,6 +84,7 @@ export interface SessionOptions {
   readonly authorities?: Readonly<Record<string, string>>;
   /** Another entry than the source, such as the bundle. */
   readonly entry?: string;
+  readonly own?: readonly string[];
   readonly pins?: readonly {
     readonly host: string;
     readonly addrs: readonly string[];
@@ -151,8 +152,8 @@ export class Session {
       this.changed();
     });
     createInterface({ input: this.control }).on('line', (line) => this.said(JSON.parse(line)));
-    const { set, upstream = [], hosts = {}, pins = [], authorities = {} } = options;
-    const facts = { authorities, upstream, hosts, pins, session: 'test' };
+    const { set, upstream = [], hosts = {}, pins = [], authorities = {}, own = [] } = options;
+    const facts = { authorities, upstream, hosts, pins, own, session: 'test' };
     this.begin = () => this.tell({ t: 'start', capabilitySet: set, ...facts });
     if (options.hold !== true) this.begin();
   }

@@ -267,7 +267,7 @@ const samples: readonly Sample[] = [
     detail: { class: 'private-key' },
   },
   { kind: 'finding', operation: 'burst', object: 'many denials', disposition: 'observed', outcome: '0' },
-  ...['gap', 'prune', 'rotate', 'checkpoint', 'rollback'].map((operation): Sample => ({
+  ...['gap', 'prune', 'export', 'rotate', 'start', 'stop', 'convert'].map((operation): Sample => ({
     kind: 'log',
     operation,
     object: 'audit log',

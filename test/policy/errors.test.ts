@@ -181,9 +181,47 @@ const cases: Readonly<Record<string, readonly [string, Expected]>> = {
   'a tag': ['description: !!str x\n', { line: 4, key: 'description', message: /tags/ }],
   'a custom tag': ['description: !x x\n', { line: 4, key: '', message: /tag/i }],
   'a merge key': ['environment:\n  <<: {}\n', { line: 5, key: 'environment.<<', message: /unknown key/ }],
-  'two documents': ['---\ncordon: 1\n', { line: 4, key: '', message: /multiple documents/ }],
+  'two documents': ['---\ncordon: 1\n', { line: 4, key: '', message: /more than one YAML document$/ }],
   'a key that is not text': ['1: x\n', { line: 4, key: '', message: /key must be text/ }],
-  'broken YAML': ['files: [\n', { line: 5, key: '', message: /./ }],
+  'broken YAML': ['files: [\n', { line: 5, key: '', message: /not YAML: [^]*[^:]$/ }],
+  'a JavaScript tag': [
+    'mode: !!js/function "f"\n',
+    { line: 4, key: '', message: /not YAML: .*js\/function/ },
+  ],
+  'a binary tag': ['mode: !!binary eA==\n', { line: 4, key: 'mode', message: /tags/ }],
+  'a NUL byte': [
+    'files:\n  - { allow: [read], in: ["/x\\0y"] }\n',
+    { line: 5, key: 'files[0].in[0]', message: /no meaning/ },
+  ],
+  'half a character': [
+    'files:\n  - { allow: [read], in: ["/x\\ud800"] }\n',
+    { line: 5, key: 'files[0].in[0]', message: /not Unicode/ },
+  ],
+  'a huge scalar': [
+    `files:\n  - { allow: [read], in: ["/${'x'.repeat(900_000)}"] }\n`,
+    { line: 5, key: 'files[0].in[0]', message: /^.{0,120}…: must NOT have more than 4096 characters/ },
+  ],
+  'a merge of mappings': [
+    'files:\n  - { <<: { allow: [read] }, in: [/x] }\n',
+    { line: 5, key: 'files[0]', message: /exactly one of/ },
+  ],
+  'a number that is none': [
+    'limits: { processes: 1e999 }\n',
+    { line: 4, key: 'limits.processes', message: /Infinity is not a whole number/, fix: /whole number/ },
+  ],
+  'one value for many': [
+    'files: 3\n',
+    { line: 4, key: 'files', message: /3 is not a list/, fix: /\[a, b\]/ },
+  ],
+  'nested brackets': [`files: ${'['.repeat(17)}\n`, { line: 4, key: '', message: /nested too deep/ }],
+  'nested blocks on a line': [
+    `files:\n  ${'- '.repeat(17)}x\n`,
+    { line: 5, key: '', message: /nested too deep/ },
+  ],
+  'nested blocks on many lines': [
+    Array.from({ length: 18 }, (_, i) => `${' '.repeat(i)}a:\n`).join(''),
+    { line: 21, key: `a${'.a'.repeat(16)}`, message: /nested too deep/ },
+  ],
   '__proto__ as a key': ['__proto__: { cordon: 1 }\n', { line: 4, key: '__proto__', message: /unknown key/ }],
 };
 
@@ -201,15 +239,18 @@ for (const [what, [body, expected]] of Object.entries(cases)) {
 t.test('a wrong version of the grammar, a missing name and an empty file are refused', async (t) => {
   t.match(errorOf('', 'cordon: 2\nname: p\nversion: 1\n').message, /2 is not 1/);
   t.match(errorOf('', 'cordon: 1\nversion: 1\n').message, /name is missing/);
-  t.match(errorOf('', '').message, /must be object/);
-  t.match(errorOf('', 'x').message, /must be object/);
+  t.match(errorOf('', '').message, /nothing is not a mapping/);
+  t.match(errorOf('', 'x').message, /"x" is not a mapping/);
 });
 
 t.test('a file over 1 MiB, and one that would grow or nest without end, are refused quickly', async (t) => {
   t.match(errorOf(`# ${'x'.repeat(1024 * 1024)}`).message, /larger than 1 MiB/);
   const bomb = `a: &a [x]\nb: &b [${'*a,'.repeat(9)}]\nc: &c [${'*b,'.repeat(9)}]\n`;
   t.match(errorOf(bomb).message, /anchors/);
-  t.match(errorOf(`files: ${'['.repeat(100_000)}`).message, /p\.yaml:\d+: /);
+  for (const nest of ['[', '{a: ', '- ', '? ', '[a: ', '- ? ', '? - '])
+    t.match(errorOf(`files:\n  ${nest.repeat(100_000)}`).message, /^p\.yaml:5: nested too deep$/, nest);
+  const stairs = Array.from({ length: 1400 }, (_, i) => `${' '.repeat(i)}a:\n`).join('');
+  t.match(errorOf(stairs).message, /nested too deep/);
   const wide = Array.from({ length: 60_000 }, (_, i) => `  k${i}: x`).join('\n');
   t.match(
     errorOf(`environment:\n  set:\n${wide.replaceAll('  k', '    k')}\n    k1: y\n`).message,
@@ -234,6 +275,10 @@ t.test(
       },
     );
     t.throws(() => compile('nope', ring, context), { message: /no profile nope/ });
+    t.throws(() => compile('part1', profiles({ part1: 'extends: [part2]\n' }), context), {
+      message: /no profile part2/,
+      facts: { fix: /^the profiles are: / },
+    });
   },
 );
 

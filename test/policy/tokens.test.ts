@@ -92,3 +92,21 @@ t.test('of two rules for one destination the one that asks more of requests hold
     t.match(verdict.obligations, [{ kind: 'upstream' }]);
   }
 });
+
+t.test('permission to send a token in clear text does not win over an equal rule without it', async (t) => {
+  const token = 'token: { audience: "urn:api", type: dpop }';
+  const [strict, loose] = [
+    `{ allow: "api.example:80", ${token} }`,
+    `{ allow: "api.example:80", ${token}, upstream: plain }`,
+  ];
+  const obligations = (first: string, second: string) =>
+    createDecider(
+      compile('p', profiles({ p: `network:\n  - ${first}\n  - ${second}\n` }), context).capabilitySet,
+    ).network({ host: 'api.example', port: 80 }).obligations;
+  for (const rules of [[strict, loose] as const, [loose, strict] as const])
+    t.strictSame(
+      obligations(...rules).map(({ kind }) => kind),
+      ['token'],
+    );
+  t.equal(obligations('{ allow: "api.example:80" }', loose).length, 2, 'over one without a token it does');
+});

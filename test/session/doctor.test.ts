@@ -1,12 +1,16 @@
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import { runDoctor } from '../../daemon/session/doctor.ts';
 import type { Check, DoctorSettings } from '../../daemon/session/doctor.ts';
-import { judgeDisk, judgeKernel, missingCapabilities } from '../../daemon/session/doctor/machine.ts';
+import { judgeDisk, judgeKernel } from '../../daemon/session/doctor/machine.ts';
 import { probes } from '../../daemon/session/doctor/probes.ts';
+import { explainRefusal, missingCapabilities } from '../../daemon/session/doctor/refusal.ts';
 import { allLayers } from '../../daemon/model/mod.ts';
+import { E, SyscallError } from '../../native-bindings/linux/mod.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'cordon-doctor-'));
 const settings: DoctorSettings = {
@@ -77,3 +81,60 @@ t.test('missing capabilities are named', async (t) => {
   t.same(missingCapabilities('CapEff:\t000001ffffd7ffff\n'), ['SYS_PTRACE', 'SYS_ADMIN']);
   t.ok(missingCapabilities('').includes('SYS_ADMIN'));
 });
+
+const whole = {
+  status: 'CapEff:\t000001ffffffffff\nSeccomp:\t0\n',
+  uidMap: '         0          0 4294967295\n',
+};
+
+t.test(
+  'what the kernel refuses is explained by what cordond lacks, and the advice is about that',
+  async (t) => {
+    const refused = new SyscallError('unshare', E.PERM);
+    t.match(explainRefusal(refused, { ...whole, status: 'CapEff:\t000001ffffdfffff\n' }), {
+      detail: 'unshare: EPERM: cordond lacks CAP_SYS_ADMIN',
+      fix: /container/,
+    });
+    t.match(explainRefusal(refused, { ...whole, uidMap: '0 1000 1\n' }), {
+      detail: /root of a user namespace/,
+      fix: /on the machine itself/,
+    });
+    t.match(
+      explainRefusal(refused, { ...whole, status: whole.status.replace('Seccomp:\t0', 'Seccomp:\t2') }),
+      {
+        detail: /seccomp filter on it/,
+      },
+    );
+    t.strictSame(
+      explainRefusal(refused, whole),
+      { state: 'fail', detail: 'unshare: EPERM' },
+      'the probe has its own advice',
+    );
+    t.strictSame(explainRefusal(new SyscallError('mount', E.NOENT), whole), {
+      state: 'fail',
+      detail: 'mount: ENOENT',
+    });
+  },
+);
+
+t.test(
+  'a probe that may not do what it tries says which capability is missing',
+  { skip: process.getuid?.() === 0 ? false : 'needs root' },
+  async (t) => {
+    const stage = mkdtempSync(join(directory, 'stage-'));
+    const entry = fileURLToPath(new URL('../../daemon/session/doctor-probe.ts', import.meta.url));
+    const lacking = ['--bounding-set=-sys_admin', '--inh-caps=-sys_admin', '--', process.execPath, entry];
+    const found = spawnSync(
+      'setpriv',
+      [...lacking, 'mount-namespace', JSON.stringify({ ...settings, stage })],
+      {
+        encoding: 'utf8',
+      },
+    );
+    t.match(JSON.parse(found.stdout), {
+      name: 'mount-namespace',
+      state: 'fail',
+      detail: 'unshare: EPERM: cordond lacks CAP_SYS_ADMIN',
+    });
+  },
+);

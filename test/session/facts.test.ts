@@ -1,8 +1,10 @@
 // What is not denied because it has no effect is said in the record of what happened.
 import t from 'tap';
-import { chownSync, mkdtempSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { chownSync, copyFileSync, mkdtempSync, readFileSync, rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { notBuilt, TestCordon } from '../support/cordon.ts';
+import { until } from '../support/until.ts';
 import { notRoot, testUser } from '../support/user.ts';
 
 t.test('facts without a denial', { skip: notRoot() ?? notBuilt() ?? false }, async (t) => {
@@ -39,4 +41,18 @@ t.test('facts without a denial', { skip: notRoot() ?? notBuilt() ?? false }, asy
     },
     'a process that outlived the command, and ended with the session',
   );
+
+  // Its program ends before all of it is read; it is read within what a supervisor waits for that.
+  const image = join(workspace, 'large');
+  copyFileSync('/bin/true', image);
+  truncateSync(image, 8 * 1024 * 1024);
+  chownSync(image, user.uid, user.gid);
+  t.equal((await cordon.run([image], how)).code, 0);
+  const latest = await cordon.sessionIn(workspace);
+  t.not(latest.session, session);
+  const digest = await until('the digest of a large image', async () =>
+    (await cordon.records(latest.session)).find(({ operation }) => operation === 'image'),
+  );
+  const sha256 = createHash('sha256').update(readFileSync(image)).digest('hex');
+  t.match(digest, { object: image, detail: { sha256 } }, 'a digest that is known after the end is on record');
 });

@@ -1,7 +1,17 @@
 // A sandbox that was prepared before its launch is used for that launch only, and only while the machine is as it was.
 import t, { type Test } from 'tap';
 import { spawnSync } from 'node:child_process';
-import { linkSync, mkdirSync, mkdtempSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { notBuilt, TestCordon, type Ran } from '../support/cordon.ts';
 import { Terminal } from '../support/terminal.ts';
@@ -94,9 +104,23 @@ t.test('a prepared sandbox', { skip }, async (t) => {
       records.map((_, i) => i + 1),
       'numbered from 1 without a hole',
     );
-    t.match(records.at(-1), { kind: 'session', operation: 'exit', object: '7' });
+    // The digest of an image may be known only after the command has ended.
+    const decided = records.filter(({ operation }) => operation !== 'image');
+    t.match(decided.at(-1), { kind: 'session', operation: 'exit', object: '7' });
     t.ok(records.some(({ kind, operation }) => kind === 'session' && operation === 'launch'));
     t.match(await cordon.blocks(session), [{ operation: 'read', object: join(workspace, '.token') }]);
+  });
+
+  await t.test('was made in the background, and works with the usual priority', async (t) => {
+    await g.foresee();
+    const nice =
+      "cut -d' ' -f19 /proc/self/stat /proc/1/stat; cat /proc/self/autogroup /proc/1/autogroup | sed 's/.* //'";
+    const before = await g.pool();
+    const ran = await g.sh(nice);
+    const [own, first, ...groups] = ran.stdout.trim().split('\n').map(Number);
+    t.same([own, first], [getPriority(), getPriority()], ran.stderr);
+    t.ok(groups.every((nice) => nice === 0));
+    t.equal((await g.pool()).used, before.used + 1, 'it was the prepared one');
   });
 
   await t.test('keeps nothing of the launch before it', async (t) => {
@@ -243,10 +267,17 @@ t.test('a prepared sandbox', { skip }, async (t) => {
     const found = spawnSync('pgrep', ['-f', `supervisor.js --run-dir ${cordon.runDir}`], {
       encoding: 'utf8',
     });
-    for (const pid of found.stdout.trim().split('\n').map(Number)) process.kill(pid, 'SIGKILL');
+    const killed = found.stdout.trim().split('\n').map(Number);
+    for (const pid of killed) process.kill(pid, 'SIGKILL');
+    // What is killed has its sockets a moment longer.
+    await until('cordond has seen them end', () => !killed.some((pid) => existsSync(`/proc/${pid}`)));
     const ran = await g.sh('echo all is well');
     t.equal(ran.stdout, 'all is well\n', ran.stderr);
     t.equal((await g.pool()).used, before.used);
+    await until(
+      'their directories are gone',
+      () => !killed.some((pid) => existsSync(join(cordon.runDir, `stage-${pid}`))),
+    );
   });
 
   await t.test('goes with the daemon, and leaves nothing', async (t) => {

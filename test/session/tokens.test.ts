@@ -14,6 +14,7 @@ import t from 'tap';
 import { notBuilt, TestCordon } from '../support/cordon.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { tlsAuthority } from '../support/tls-authority.ts';
+import { until } from '../support/until.ts';
 import { notRoot, testUser } from '../support/user.ts';
 import { startExample } from '../tokens/example.ts';
 
@@ -124,7 +125,9 @@ t.test('tokens in a session', { skip }, async (t) => {
   writeFileSync(join(workspace, 'package.json'), '{"type":"module"}');
   writeFileSync(join(workspace, 'agent.js'), agent({ api, files, secure }));
   spawnSync('chown', ['-R', `${user.uid}:${user.gid}`, workspace]);
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await until('the profile is loaded', async () =>
+    (await cordon.records('daemon')).some(({ operation }) => operation === 'policy-reload'),
+  );
   const ran = await cordon.run([process.execPath, 'agent.js'], { user, workspace, profile: 'tokens' });
   t.equal(ran.code, 0, ran.stdout + ran.stderr + cordon.log);
   const said = Object.fromEntries(

@@ -42,12 +42,42 @@ t.test('reads are written every second though the clock was put back by a day', 
   const audit = readAudit(clock, opens);
   for (const jump of [0, -day, 30 * day]) {
     clock.wall += jump;
-    opens.push('file');
+    opens.push(`file${jump}`);
     audit.drain(journal, decider);
     clock.elapsed += 1000;
     audit.drain(journal, decider);
-    t.match(written.splice(0), [{ object: '/work/file', count: 1 }], `after a jump of ${jump / day} days`);
+    t.match(
+      written.splice(0),
+      [{ object: `/work/file${jump}`, count: 1 }],
+      `after a jump of ${jump / day} days`,
+    );
   }
+});
+
+t.test('a read of what is on record is counted on, and told within ten seconds and at the end', async (t) => {
+  const written: NewRecord[] = [];
+  const journal = { appendAll: (records: readonly NewRecord[]) => void written.push(...records) };
+  const allowed = { effect: 'allow', reason: '', rule: { id: 'r', source: { file: '', line: 0 } } };
+  const decider = { file: () => allowed } as unknown as Decider;
+  const clock = { wall: 0, elapsed: 0 };
+  const opens: string[] = [];
+  const audit = readAudit(clock, opens);
+  for (let second = 0; second < 25; second++) {
+    opens.push('again', 'again', ...(second === 12 ? ['late'] : []));
+    [clock.elapsed, clock.wall] = [clock.elapsed + 1000, clock.wall + 1000];
+    audit.drain(journal, decider);
+  }
+  audit.drain(journal, decider, true);
+  const again = written.filter(({ object }) => object === '/work/again');
+  t.same(
+    again.map(({ count }) => count),
+    [2, 18, 20, 10],
+  );
+  t.match(again[1], { detail: { first: 2000, last: 10_000 } });
+  t.match(
+    written.filter(({ object }) => object === '/work/late'),
+    [{ count: 1, detail: { first: 13_000 } }],
+  );
 });
 
 t.test('offences are counted and told though the clock was put back', async (t) => {

@@ -96,6 +96,16 @@ t.test('a record that is too long is refused, not cut', async (t) => {
   const writer = journal.writer();
   t.equal(writer.append(record('x'.repeat(300 * 1024))), undefined);
   t.match(writer.failure, /too long/);
+  // A long one that is not too long makes room, which the next, too long one then finds.
+  t.ok(writer.append(record('é'.repeat(250 * 1024))));
+  t.equal(writer.append({ ...record('/x'), reason: '\u20ac'.repeat(400 * 1024) }), undefined);
+  t.match(writer.failure, /too long/);
+  t.ok(writer.append(record('/after')));
+  t.same(
+    journal.read().map(({ operation }) => operation === 'journal'),
+    [false, true, false, true],
+    'all can be read, and what was refused is told',
+  );
 });
 
 t.test(
@@ -117,7 +127,7 @@ t.test(
     const records = journal.read();
     t.equal(records.length, 1 + written + 2, 'nothing that was written is lost');
     t.match(records.at(-2), { object: '/after' });
-    t.match(records.at(-1), { operation: 'journal', layer: 'journal', count: 2, reason: /refused/ });
+    t.match(records.at(-1), { operation: 'journal', layer: 'journal', count: 2, reason: /ENOSPC.*refused/ });
     t.same(
       records.map((r) => r.seq),
       records.map((_, i) => i + 1),

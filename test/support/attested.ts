@@ -14,6 +14,7 @@ import type {
   SigningKey,
   Verdict,
 } from '../../daemon/verifier/mod.ts';
+import type { Tpm } from '../../native-bindings/tpm/mod.ts';
 import { startSwtpm } from './swtpm.ts';
 import type { Swtpm } from './swtpm.ts';
 
@@ -69,13 +70,15 @@ export const anchorsOf = ({ root, issuer }: Swtpm): Anchors => ({
 /** Enrolled. */
 export async function attested(
   t: Pick<Test, 'teardown'>,
-  options: Partial<AttesterOptions> = {},
+  asked: Partial<AttesterOptions> | ((tpm: Tpm) => Partial<AttesterOptions>) = {},
 ): Promise<Attested> {
   const swtpm = await startSwtpm(t);
+  const tpm = swtpm.open();
+  const options = typeof asked === 'function' ? asked(tpm) : asked;
   const store = memoryStore();
   const machine: { facts: DaemonFacts } = { facts: daemonFacts };
   const attester = new Attester({
-    tpm: swtpm.open(),
+    tpm,
     counter: 0x0181c0d0,
     ekCertificates: [],
     store,

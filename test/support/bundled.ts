@@ -12,13 +12,21 @@ const entries = {
   'fake-supervisor': 'test/support/fake-supervisor.ts',
   'audit-verify': 'daemon/audit/verify/main.ts',
   'audit-verify-thread': 'daemon/audit/verify/thread.ts',
+  'audit-intake-thread': 'daemon/audit/intake-thread.ts',
   'work-forever': 'test/audit/work-forever.ts',
 };
 
 const sets = {
   uploader: ['uploader'],
-  log: ['work-forever'],
-  daemon: ['daemon-process', 'fake-supervisor', 'uploader', 'audit-verify', 'audit-verify-thread'],
+  log: ['work-forever', 'audit-intake-thread'],
+  daemon: [
+    'daemon-process',
+    'fake-supervisor',
+    'uploader',
+    'audit-verify',
+    'audit-verify-thread',
+    'audit-intake-thread',
+  ],
 } as const;
 
 const built = new Map<string, string>();

@@ -281,7 +281,7 @@ export class TestCordon {
         await this.#end('SIGTERM');
       }
       await until('every process of this cordond is gone', () => leftovers(this.root).length === 0, {
-        within: 10_000,
+        within: 30_000,
         every: 50,
       }).catch(() => undefined);
       return leftovers(this.root);

@@ -4,8 +4,7 @@ import { softwareSigner } from '../../daemon/audit/mod.ts';
 import type { Audit } from '../../daemon/audit/mod.ts';
 import type { VerifyResult } from '../../daemon/audit/verify/result.ts';
 import { verifyDatabase } from '../../daemon/audit/verify/verify.ts';
-import { encodeJournalFrame } from '../../daemon/wire/mod.ts';
-import { sampleRecord } from './records.ts';
+import { sampleFrame } from './records.ts';
 
 export const session = 'abcd2345';
 
@@ -23,7 +22,7 @@ export function journalAt(path: string): WrittenJournal {
     write: (count) => {
       const frames = Array.from({ length: count }, () => {
         journal.written += 1;
-        return encodeJournalFrame(JSON.stringify(sampleRecord(session, journal.written)));
+        return sampleFrame(session, journal.written);
       });
       appendFileSync(path, Buffer.concat(frames));
     },

@@ -1,6 +1,8 @@
 // Records as a session's supervisor would journal them.
 import type { SessionRow } from '../../daemon/audit/mod.ts';
 import type { SessionRecord } from '../../daemon/model/mod.ts';
+import { recordText } from '../../daemon/supervisor/record-text.ts';
+import { encodeJournalFrame } from '../../daemon/wire/mod.ts';
 
 export function sampleRecord(session: string, seq: number, more: Partial<SessionRecord> = {}): SessionRecord {
   return {
@@ -19,6 +21,10 @@ export function sampleRecord(session: string, seq: number, more: Partial<Session
     ...more,
   };
 }
+
+/** As the writer of journals puts it down: from the third on, those that are alike are stored by a template. */
+export const sampleFrame = (session: string, seq: number, more: Partial<SessionRecord> = {}): Buffer =>
+  encodeJournalFrame(recordText(sampleRecord(session, seq, more)));
 
 export const sampleSession = (session: string): SessionRow => ({
   session,

@@ -2,6 +2,7 @@
 // terminal programs ask of their terminal (cursor position, device attributes), as a real one would.
 import { createRequire } from 'node:module';
 import type * as NodePty from 'node-pty';
+import { setTimeout as pause } from 'node:timers/promises';
 import { until } from './until.ts';
 
 const pty = createRequire(import.meta.url)('node-pty') as typeof NodePty;
@@ -12,6 +13,9 @@ export interface TerminalOptions {
   readonly columns?: number;
   readonly rows?: number;
 }
+
+/** Milliseconds. */
+const moment = 200;
 
 export interface Exit {
   readonly code: number;
@@ -53,6 +57,10 @@ export class Terminal {
     return this.#output.replace(escapes, '').replace(/\s/g, '');
   }
 
+  get pid(): number {
+    return this.#process.pid;
+  }
+
   get exited(): Exit | undefined {
     return this.#exit;
   }
@@ -66,7 +74,7 @@ export class Terminal {
   }
 
   /** Waits until these words are on the screen, white space ignored. */
-  async shows(text: string, within = 20_000): Promise<void> {
+  async shows(text: string, within = 60_000): Promise<void> {
     const wanted = text.replace(/\s/g, '');
     await until(`the terminal shows ${JSON.stringify(text)}`, () => this.words.includes(wanted), {
       within,
@@ -74,11 +82,29 @@ export class Terminal {
     });
   }
 
-  /** Types a line as people do: the text, and Enter only after it was echoed. */
+  /**
+   * Types a line as people do: the text, and Enter only after it was echoed, and a moment later: an Enter right behind the last
+   * character is a pasted line break to programs that tell the two apart by time.
+   */
   async enter(text: string): Promise<void> {
     this.type(text);
     await this.shows(text);
+    await pause(moment);
     this.type('\r');
+  }
+
+  /** Enters what ends the program, and Enter again when it does not end: people look, and press it again. */
+  async leave(text: string): Promise<Exit> {
+    await this.enter(text);
+    let looks = 0;
+    return until(
+      'the program on the terminal ends',
+      () => {
+        if (this.#exit === undefined && looks++ > 0) this.type('\r');
+        return this.#exit;
+      },
+      { within: 60_000, every: 2000, evidence: () => this.words.slice(-2000) },
+    );
   }
 
   exit(within = 20_000): Promise<Exit> {

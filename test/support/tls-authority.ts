@@ -12,7 +12,7 @@ export interface KeyPair {
 export interface TlsAuthority {
   /** PEM of the authority. */
   readonly ca: string;
-  issue(name: string, options?: IssueOptions): KeyPair;
+  readonly issue: (name: string, options?: IssueOptions) => KeyPair;
   /** Signed by itself. */
   alone(name: string): KeyPair;
 }

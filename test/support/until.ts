@@ -14,7 +14,7 @@ export interface Patience {
 export async function until<T>(
   what: string,
   look: () => T | Promise<T>,
-  { within = 20_000, every = 20, evidence }: Patience = {},
+  { within = 60_000, every = 20, evidence }: Patience = {},
 ): Promise<NonNullable<T>> {
   const deadline = Date.now() + within;
   for (;;) {

@@ -273,6 +273,9 @@ t.test('a session has a bounded number of live tokens', async (t) => {
   for (let i = 0; i < 1000; i++) await authority.mint(view, wish([get]), undefined);
   await refused(t, () => authority.mint(view, wish([get]), undefined), 'rate');
   t.ok(await authority.mint(viewOf('two'), wish([get]), undefined));
+  authority.revoke(authority.list({ by: 'session', value: 'one' }).slice(0, 1), 'room');
+  t.ok(await authority.mint(view, wish([get]), undefined), 'one that ends makes room');
+  await refused(t, () => authority.mint(view, wish([get]), undefined), 'rate');
 });
 
 t.test('what is published lets a stranger see that a token was revoked', async (t) => {

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
+import { generateKeyPairSync, sign, verify } from 'node:crypto';
 import { inflateSync } from 'node:zlib';
 import {
   checkProof,
@@ -18,6 +19,7 @@ import {
   verifyingKeys,
   wishOf,
 } from '../../daemon/tokens/mod.ts';
+import { derOf } from '../../daemon/tokens/ecdsa.ts';
 import { detail } from './arbitrary.ts';
 import { endpoint, issuer, now, sampleClaims } from './support.ts';
 
@@ -31,6 +33,24 @@ async function refusesOrReads(work: () => unknown): Promise<boolean> {
     throw error;
   }
 }
+
+t.test('a P-256 signature says the same as DER, leading zeros and high bits included', (t) => {
+  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  for (let i = 0; i < 600; i++) {
+    const message = Buffer.from(String(i));
+    const signature = sign('sha256', message, { key: privateKey, dsaEncoding: 'ieee-p1363' });
+    t.ok(verify('sha256', message, publicKey, derOf(signature)));
+    signature[i % 64]! ^= 1;
+    t.notOk(verify('sha256', message, publicKey, derOf(signature)));
+  }
+  const numbers = Buffer.alloc(64);
+  t.equal(derOf(numbers).toString('hex'), '3006020100020100', 'zero');
+  numbers[31] = 0x80;
+  numbers[62] = 0x01;
+  t.equal(derOf(numbers).toString('hex'), '300802020080' + '02020100');
+  t.equal(derOf(Buffer.alloc(64, 0xff)).length, 2 + 2 * 35);
+  t.end();
+});
 
 t.test('claims survive writing and reading', async (t) => {
   fc.assert(

@@ -27,7 +27,7 @@ t.test(
     log.add(10);
     const { uploads, info } = startUploads(t, log, [otlp(receiver.url)]);
     await until('it works', () => info('siem').next === 10);
-    const of = (file: string): string => readFileSync(`/proc/${uploads.pid}/${file}`, 'utf8');
+    const of = (file: string): string => readFileSync(`/proc/${uploads.pids.get('siem')}/${file}`, 'utf8');
     const status = of('status');
     for (const line of [
       /^Uid:(\t65534){4}$/m,
@@ -39,8 +39,8 @@ t.test(
       t.match(status, line);
     for (const set of ['CapInh', 'CapPrm', 'CapEff', 'CapAmb'])
       t.match(status, new RegExp(`^${set}:\t0+$`, 'm'));
-    const open = readdirSync(`/proc/${uploads.pid}/fd`).map((fd) =>
-      readlinkSync(`/proc/${uploads.pid}/fd/${fd}`),
+    const open = readdirSync(`/proc/${uploads.pids.get('siem')}/fd`).map((fd) =>
+      readlinkSync(`/proc/${uploads.pids.get('siem')}/fd/${fd}`),
     );
     const files = open.filter(
       (target) => target.startsWith('/') && target !== '/dev/null' && !target.endsWith('uploader.log'),
@@ -102,7 +102,9 @@ t.test('over a dead sink the uploader does not grow, however much waits', { skip
     otlp(receiver.url, { batch: 512 }),
   ]);
   const resident = (): number =>
-    Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${uploads.pid}/status`, 'utf8'))?.[1]);
+    Number(
+      /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${uploads.pids.get('siem')}/status`, 'utf8'))?.[1],
+    );
   const fill = async (count: number): Promise<void> => {
     log.add(count, { padding: 4000 });
     uploads.hint();

@@ -8,7 +8,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import t from 'tap';
 import type { FileSink } from '../../daemon/model/mod.ts';
 import { fileSink } from '../../daemon/uploader/mod.ts';
@@ -139,6 +139,30 @@ t.test('files are rotated by size and by age, and the oldest go', async (t) => {
   t.ok(readdirSync(directory).includes('small-000000000000001.jsonl'), 'by age');
   sink.close();
   small.close();
+});
+
+t.test('a rotation of files is an event of the log', async (t) => {
+  const directory = own(temporaryDirectory(t));
+  const log = fakeLog();
+  const { uploads, info, notes } = startUploads(t, log, [
+    settings(directory, { rotateSize: 4096, keep: 2, batch: 10 }),
+  ]);
+  log.add(50);
+  uploads.hint();
+  await until('all is written', () => info('shipper').next === 50);
+  const rotations = notes.filter(({ kind }) => kind === 'log');
+  t.match(rotations[0], {
+    operation: 'rotate',
+    object: join(directory, 'shipper-000000000000009.jsonl'),
+    detail: { sink: 'shipper', removed: [] },
+  });
+  const removed = rotations.flatMap(({ detail }) => detail?.['removed'] as readonly string[]);
+  const named = rotations.map(({ object }) => basename(object));
+  t.strictSame(
+    named.filter((file) => !removed.includes(file)),
+    readdirSync(directory).filter((file) => file !== 'shipper.jsonl'),
+    'what is there is what was rotated and did not go',
+  );
 });
 
 t.test('a place where others could have root write elsewhere is refused', async (t) => {

@@ -28,6 +28,8 @@ const verdict: Verdict = {
   ak: `000b${'ab'.repeat(32)}`,
   tpm: 'software',
   statement: undefined,
+  tokenKeys: [],
+  authentic: true,
   memory: undefined,
 };
 const options = { key, nonce: '01'.repeat(16), now: 1000, lifetime: 300 };

@@ -4,7 +4,7 @@ import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { parseVerifierKey, rawPublicKey } from '../../proof/mod.ts';
-import { readIfThere } from '../durable-file.ts';
+import { readIfThere } from '../../../native-bindings/files/mod.ts';
 import { verifyDatabase } from './verify.ts';
 
 const { values } = parseArgs({

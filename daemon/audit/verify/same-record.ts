@@ -3,7 +3,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { keepAll } from '../../model/mod.ts';
 import type { RedactionPolicy, SessionRecord, Treatment } from '../../model/mod.ts';
-import { eventText, recordOf, redact } from '../../ocsf/mod.ts';
+import { eventText, recordOf, redact, sealedValues, valueSealer } from '../../ocsf/mod.ts';
 import type { EventContext } from '../../ocsf/mod.ts';
 
 /** What surrounds a record in an event does not matter here. */
@@ -17,17 +17,29 @@ const anywhere: EventContext = {
   },
 };
 
-const treatments: readonly Treatment[] = ['keep', 'hash', 'drop'];
-const policies: readonly RedactionPolicy[] = treatments.flatMap((given) =>
-  treatments.flatMap((paths) => treatments.map((content) => ({ arguments: given, paths, content }))),
-);
-const hashes = (policy: RedactionPolicy): boolean => Object.values(policy).includes('hash');
+const treatmentsOf = (seals: boolean): readonly Treatment[] =>
+  seals ? ['keep', 'hash', 'drop', 'seal'] : ['keep', 'hash', 'drop'];
+const policiesOf = (treatments: readonly Treatment[]): readonly RedactionPolicy[] =>
+  treatments.flatMap((given) =>
+    treatments.flatMap((paths) => treatments.map((content) => ({ arguments: given, paths, content }))),
+  );
+const policies = { plain: policiesOf(treatmentsOf(false)), sealed: policiesOf(treatmentsOf(true)) };
+
+/** What is sealed is not opened here: that something of this length is sealed must do. */
+const anySeal = valueSealer(Buffer.alloc(32));
+const noKey = Buffer.alloc(0);
+
+/** Without what differs though the values are the same: nonces, and hashes by a key that is not here. */
+function comparable(event: string, key: Uint8Array | undefined): string {
+  const unsealed = event.replace(sealedValues, ({ length }) => `[sealed ${length}]`);
+  return key === undefined ? unsealed.replace(/hmac-sha256:[0-9a-f]{64}/g, '[hashed]') : unsealed;
+}
 
 /** As it comes back from an event. */
-const said = (record: SessionRecord, policy: RedactionPolicy, key: Uint8Array): SessionRecord =>
-  recordOf(eventText(redact(record, policy, key), anywhere, 'record'));
+const said = (record: SessionRecord, policy: RedactionPolicy, key: Uint8Array | undefined): SessionRecord =>
+  recordOf(comparable(eventText(redact(record, policy, key ?? noKey, anySeal), anywhere, 'record'), key));
 
-/** Names of the fields that differ; undefined: it is the same. `key`: of the host's redaction, when there is one. */
+/** Names of the fields that differ; undefined: it is the same. `key`: of the host's redaction, when it is here. */
 export function sameRecord(
   record: SessionRecord,
   event: string,
@@ -41,12 +53,11 @@ export function sameRecord(
   }
   // Nothing was redacted, as of most.
   if (isDeepStrictEqual(entry, record)) return undefined;
-  const plain = differing(entry, said(record, keepAll, Buffer.alloc(0)));
+  const kept = recordOf(comparable(event, key));
+  const plain = differing(kept, said(record, keepAll, key));
   if (plain.length === 0) return undefined;
-  const possible = policies.filter((policy) => key !== undefined || !hashes(policy));
-  const found = possible.some(
-    (policy) => differing(entry, said(record, policy, key ?? Buffer.alloc(0))).length === 0,
-  );
+  const possible = event.includes('sealed:') ? policies.sealed : policies.plain;
+  const found = possible.some((policy) => differing(kept, said(record, policy, key)).length === 0);
   return found ? undefined : plain.join(', ');
 }
 

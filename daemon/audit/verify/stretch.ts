@@ -3,6 +3,8 @@ import Sqlite from 'better-sqlite3';
 import { checkSegment, hashOf, hashSize, segmentSize, tileWidth } from '../../proof/mod.ts';
 import type { Hash, SegmentResult, SegmentTask, StoredEntry } from '../../proof/mod.ts';
 import type { Database } from '../database.ts';
+import { storedColumns, StoredEvents } from '../stored-events.ts';
+import type { StoredRow } from '../stored-events.ts';
 
 export interface Stretch {
   readonly log: number;
@@ -45,7 +47,7 @@ function* entriesOf(db: Database, { base, from, to }: Stretch, failed: Failed): 
   }
 }
 
-type PageRow = [position: number, text: string | null];
+type PageRow = [...StoredRow, position: number];
 type HashesRow = [hashes: Buffer | null, sound: number | null];
 
 /** All hashes of a page come as one blob: a Buffer for each would cost more than the hashing. */
@@ -57,10 +59,11 @@ const hashesOfPage = `SELECT CAST(group_concat(leaf || chain, '') AS BLOB),
 function pageReader(db: Database, base: number): (from: number, to: number) => StoredEntry[] | undefined {
   const texts = db
     .prepare<[number, number], PageRow>(
-      'SELECT position, event FROM entries WHERE position >= ? AND position < ? ORDER BY position',
+      `SELECT ${storedColumns(db)}, position FROM entries WHERE position >= ? AND position < ? ORDER BY position`,
     )
     .raw();
   const hashes = db.prepare<[number, number], HashesRow>(hashesOfPage).raw();
+  const events = new StoredEvents(db);
   const both = db.transaction(
     (from: number, to: number) => [texts.all(from, to), hashes.get(from, to)] as const,
   );
@@ -68,11 +71,11 @@ function pageReader(db: Database, base: number): (from: number, to: number) => S
     try {
       const [rows, [all, sound] = [null, 0]] = both(base + from, base + to);
       if ((sound ?? 0) !== rows.length || (all?.length ?? 0) !== rows.length * 2 * hashSize) return undefined;
-      return rows.map(([position, text], i): StoredEntry => {
+      return rows.map((row, i): StoredEntry => {
         const at = i * 2 * hashSize;
         const leaf = all?.latin1Slice(at, at + hashSize) ?? '';
         const chain = all?.latin1Slice(at + hashSize, at + 2 * hashSize) ?? '';
-        return { index: position - base, leaf, chain, text };
+        return { index: row[5] - base, leaf, chain, text: events.textOfRow(row) };
       });
     } catch {
       return undefined;
@@ -80,7 +83,7 @@ function pageReader(db: Database, base: number): (from: number, to: number) => S
   };
 }
 
-type Raw = [number, Buffer, Buffer, string | null];
+type Raw = [...StoredRow, position: number, leaf: Buffer, chain: Buffer];
 
 /** Returns where to go on, which may be behind `to`. */
 function oneByOne(
@@ -90,17 +93,20 @@ function oneByOne(
 ): (from: number, to: number) => Generator<StoredEntry, number> {
   const rows = db
     .prepare<[number, number], Raw>(
-      'SELECT position, leaf, chain, event FROM entries WHERE position >= ? AND position < ? ORDER BY position',
+      `SELECT ${storedColumns(db)}, position, leaf, chain FROM entries WHERE position >= ? AND position < ? ORDER BY position`,
     )
     .raw();
+  const events = new StoredEvents(db);
   let step = 1;
   return function* read(from, to) {
     let next = from;
     while (next < to) {
       try {
-        for (const [position, leaf, chain, text] of rows.iterate(base + next, base + to)) {
+        for (const row of rows.iterate(base + next, base + to)) {
+          const [, , , , , position, leaf, chain] = row;
           next = position - base + 1;
           step = 1;
+          const text = events.textOfRow(row);
           yield { index: position - base, leaf: hashOf(leaf), chain: hashOf(chain), text };
         }
         return to;

@@ -6,8 +6,13 @@ import type { VerbContext } from '../verb.ts';
 import { readText } from './files.ts';
 
 export interface VerifierClient {
-  post(path: string, body: string): Promise<Readonly<Record<string, unknown>>>;
+  /** Where it is, without a slash at the end. */
+  readonly url: string;
+  /** JSON, unless the fields say otherwise. */
+  post(path: string, body: string, fields?: PostFields): Promise<Readonly<Record<string, unknown>>>;
 }
+
+export type PostFields = Readonly<Record<string, string>>;
 
 const maxAnswer = 1024 * 1024;
 const patience = 30_000;
@@ -27,26 +32,30 @@ function parsedAnswer(url: URL, status: number, text: string): Readonly<Record<s
   if (typeof value !== 'object' || value === null) throw down(url, 'its answer is no object');
   const answer = value as Readonly<Record<string, unknown>>;
   if (status === 200) return answer;
-  const { message } = (answer['error'] ?? {}) as { readonly message?: unknown };
+  // OAuth's errors are told in another place than our own.
+  const { message = answer['error_description'] } = (answer['error'] ?? {}) as { readonly message?: unknown };
   throw new CordonError(
     'not-permitted',
     `the verifier refused: ${typeof message === 'string' ? message : status}`,
   );
 }
 
-export function verifierOf(context: VerbContext): VerifierClient | undefined {
-  const address = textOption(context, 'verifier');
+/** `option`: the one that names it. */
+export function verifierOf(context: VerbContext, option = 'verifier'): VerifierClient | undefined {
+  const address = textOption(context, option);
   if (address === undefined) return undefined;
   const base = URL.parse(address);
   if (base?.protocol !== 'https:')
-    throw new CordonError('config-invalid', `--verifier ${address} is no https:// address`);
+    throw new CordonError('config-invalid', `--${option} ${address} is no https:// address`);
   const authority = textOption(context, 'ca');
   const ca = authority === undefined ? {} : { ca: readText(authority, 'the certificate authority') };
   return {
-    post: (path, body) =>
+    url: base.origin,
+    post: (path, body, fields = {}) =>
       new Promise((resolve, reject) => {
         const url = new URL(path, base);
-        const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
+        const length = { 'content-length': Buffer.byteLength(body) };
+        const headers = { 'content-type': 'application/json', ...fields, ...length };
         const asked = request(
           url,
           { method: 'POST', headers, timeout: patience, minVersion: 'TLSv1.3', ...ca },

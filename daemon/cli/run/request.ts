@@ -1,8 +1,9 @@
 // RunRequest from our options and our own process.
 import { readlinkSync, realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { argumentBytes, environmentBytes } from '../../config/cli-env.ts';
+import { argumentBytes, environmentBytes, searchPath } from '../../config/cli-env.ts';
 import { CordonError } from '../../model/errors.ts';
+import { agentVersion } from './agent-version.ts';
 import { bytes, flag, item, number, text } from './codec.ts';
 import type { RunOptions } from './arguments.ts';
 
@@ -19,10 +20,14 @@ function workspaceBytes(directory: string | undefined, cwd: Buffer): Buffer {
   try {
     return realpathSync(resolve(directory), 'buffer');
   } catch (error) {
-    throw new CordonError('not-found', `the workspace ${directory} cannot be used: ${String(error)}`, {
-      fix: 'Give an existing directory: --workspace DIR',
-      cause: error,
-    });
+    throw new CordonError(
+      'not-found',
+      `the workspace ${directory} cannot be used: ${(error as Error).message}`,
+      {
+        fix: 'Give an existing directory: --workspace DIR',
+        cause: error,
+      },
+    );
   }
 }
 
@@ -49,17 +54,20 @@ function startDirectory(cwd: Buffer, workspace: Buffer): Buffer {
 export function runRequest(options: RunOptions, user: string, terminal: Terminal): Buffer[] {
   const cwd = readlinkSync('/proc/self/cwd', 'buffer');
   const workspace = workspaceBytes(options.workspace, cwd);
+  const argv = argumentBytes(options.commandLength);
   return [
     ...text(1, profileText(options.profile)),
     ...bytes(2, workspace),
     ...text(3, options.mode),
-    ...argumentBytes(options.commandLength).flatMap((argument) => item(4, argument)),
+    ...argv.flatMap((argument) => item(4, argument)),
     ...environmentBytes().flatMap((variable) => item(5, variable)),
     ...bytes(6, startDirectory(cwd, workspace)),
     ...text(7, user),
     ...flag(8, terminal !== undefined),
     ...number(9, terminal?.rows ?? 0),
     ...number(10, terminal?.columns ?? 0),
+    // Root reads no file of those it runs agents for.
+    ...text(11, user === '' ? agentVersion(argv[0]?.toString() ?? '', searchPath()) : ''),
   ];
 }
 

@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { field, verifierOf } from '../attest/verifier-client.ts';
 import type { VerifierClient } from '../attest/verifier-client.ts';
 import { readText } from '../attest/files.ts';
+import { readChallenge } from '../../evidence/mod.ts';
 import { CordonError } from '../../model/mod.ts';
 import { withProgress } from '../progress.ts';
 import { printable } from '../text/printable.ts';
@@ -31,7 +32,7 @@ async function offline(context: VerbContext): Promise<object> {
   const [challenge, token, out] = ['challenge', 'keep', 'out'].map((name) => textOption(context, name));
   if (challenge !== undefined) {
     const text = readText(challenge, 'the challenge');
-    const { id } = JSON.parse(text) as { readonly id?: unknown };
+    const { id } = readChallenge(text);
     return { id, secret: await ask(context, 'activate', text) };
   }
   if (token !== undefined) {

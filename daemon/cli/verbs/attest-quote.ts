@@ -12,6 +12,12 @@ import type { VerbAction, VerbContext } from '../verb.ts';
 const evidenceFor = async ({ daemon }: VerbContext, nonce: string): Promise<string> =>
   (await daemon.ask('attest', { verb: 'quote', text: nonce }, 'attestAnswer')).text;
 
+/** To a verifier that mints: its tokens end with those of this machine that they were made from. */
+async function tellRevocations({ daemon }: VerbContext, verifier: VerifierClient): Promise<void> {
+  const { statusList } = await daemon.ask('tokenKeys', {}, 'tokenKeysAnswer');
+  await verifier.post('/v1/token-revocations', JSON.stringify({ statusList }));
+}
+
 async function round(context: VerbContext, verifier: VerifierClient): Promise<number> {
   const nonce = field(await verifier.post('/v1/nonce', '{}'), 'nonce');
   const evidence = await evidenceFor(context, nonce);
@@ -19,6 +25,7 @@ async function round(context: VerbContext, verifier: VerifierClient): Promise<nu
   const result = field(answer, 'result');
   const kept = await context.daemon.ask('attest', { verb: 'result', text: result }, 'attestAnswer');
   const accepted = answer['accepted'] === true;
+  if (accepted && answer['mints'] === true) await tellRevocations(context, verifier);
   const checks = checksIn(answer['checks']);
   if (context.json)
     context.out(JSON.stringify({ accepted, checks, result, state: JSON.parse(kept.text) as object }));

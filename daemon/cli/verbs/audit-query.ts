@@ -4,7 +4,7 @@ import type { SessionRecord } from '../../model/mod.ts';
 import { filterOf } from '../filter-options.ts';
 import { withProgress } from '../progress.ts';
 import { parseRecord } from '../record.ts';
-import { textOption } from '../verb.ts';
+import { isSet, textOption } from '../verb.ts';
 import type { VerbAction, VerbContext } from '../verb.ts';
 import { recordLine } from './audit-tail.ts';
 import { limitOption } from './blocks.ts';
@@ -30,6 +30,7 @@ async function read(context: VerbContext): Promise<Page> {
     ...filterOf(context),
     limit: limitOption(context, defaultLimit),
     before: beforeOption(context),
+    reveal: isSet(context, 'reveal'),
   };
   const records: SessionRecord[] = [];
   let next = 0;

@@ -1,6 +1,6 @@
 // `cordon audit tail [-f]`: every record, as it comes.
 import type { SessionRecord } from '../../model/mod.ts';
-import { programName, recordsOf } from '../record.ts';
+import { programName, recordsOf, withoutEnvelopes } from '../record.ts';
 import type { Colours } from '../text/colour.ts';
 import { printable } from '../text/printable.ts';
 import { clockText } from '../text/time.ts';
@@ -17,7 +17,8 @@ function paintDisposition(record: SessionRecord, colours: Colours): string {
 }
 
 /** One line a record; widths are fixed, because what comes later is not known. */
-export function recordLine(record: SessionRecord, colours: Colours): string {
+export function recordLine(given: SessionRecord, colours: Colours): string {
+  const record = withoutEnvelopes(given);
   const { object2 } = record;
   const object =
     object2 === undefined || object2 === record.object ? record.object : `${record.object} → ${object2}`;
@@ -51,24 +52,33 @@ export const auditTail: VerbAction = async (context) => {
 /** Milliseconds between two looks whether a second is over in which nothing more came. */
 const look = 500;
 
-/** For people: what comes faster than they read is summarised. */
+/** For people: what comes faster than they read is summarised. Lines go out together, for each write waits for the terminal. */
 async function followed(
   { colours, out }: VerbContext,
   records: AsyncIterable<SessionRecord>,
 ): Promise<number> {
   const pace = new TailPace(Date.now);
-  const tell = (summary: string | undefined): void => {
-    if (summary !== undefined) out(colours.dim(summary));
+  let lines: string[] = [];
+  const flush = (): void => {
+    const waiting = lines;
+    lines = [];
+    if (waiting.length > 0) out(...waiting);
   };
+  const say = (...more: readonly string[]): void => {
+    if (lines.length === 0 && more.length > 0) setImmediate(flush);
+    lines.push(...more);
+  };
+  const tell = (summary: readonly string[]): void => say(...summary.map((line) => colours.dim(line)));
   const timer = setInterval(() => tell(pace.due()), look);
   try {
     for await (const record of records) {
       const { summary, show } = pace.take(record);
       tell(summary);
-      if (show) out(recordLine(record, colours));
+      if (show) say(recordLine(record, colours));
     }
   } finally {
     clearInterval(timer);
+    flush();
   }
   return 0;
 }

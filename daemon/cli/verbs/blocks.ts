@@ -2,7 +2,7 @@
 import type { SessionRecord } from '../../model/mod.ts';
 import { CordonError } from '../../model/mod.ts';
 import { withProgress } from '../progress.ts';
-import { programName, recordsOf } from '../record.ts';
+import { programName, recordsOf, withoutEnvelopes } from '../record.ts';
 import { columns } from '../text/columns.ts';
 import { clockText, parseSince } from '../text/time.ts';
 import { textOption, type VerbAction, type VerbContext } from '../verb.ts';
@@ -14,7 +14,9 @@ export function limitOption(context: VerbContext, fallback: number): number {
   const text = textOption(context, 'limit');
   if (text === undefined) return fallback;
   if (/^[1-9]\d{0,5}$/.test(text)) return Number(text);
-  throw new CordonError('config-invalid', `--limit ${text} is not a number between 1 and 999999`);
+  throw new CordonError('config-invalid', `--limit ${text} is not a number between 1 and 999999`, {
+    fix: 'such as --limit 50',
+  });
 }
 
 export const sinceOption = (context: VerbContext): number => {
@@ -54,7 +56,7 @@ export const blocks: VerbAction = async (context) => {
     out('Nothing was blocked.');
     return 0;
   }
-  const [head = '', ...lines] = columns(heading, records.map(row));
+  const [head = '', ...lines] = columns(heading, records.map(withoutEnvelopes).map(row));
   out(colours.bold(head), ...lines);
   if (records.length === request.limit) out(`The newest ${request.limit}; more: --limit N`);
   return 0;

@@ -2,12 +2,12 @@
 // this.
 import type { SessionRecord } from '../../model/mod.ts';
 import type { ExplainAnswer } from '../../wire/mod.ts';
-import { parseRecord, programName, ruleText } from '../record.ts';
+import { parseRecord, programName, ruleText, withoutEnvelopes } from '../record.ts';
 import type { Colours } from '../text/colour.ts';
 import { columns } from '../text/columns.ts';
 import { printable, printableLines } from '../text/printable.ts';
 import { clockText } from '../text/time.ts';
-import type { VerbAction } from '../verb.ts';
+import { isSet, type VerbAction } from '../verb.ts';
 
 const verdicts: Readonly<Record<SessionRecord['disposition'], string>> = {
   denied: 'was denied',
@@ -33,7 +33,12 @@ function lineage({ process, tree = [] }: SessionRecord): readonly Process[] {
 /** The actor first, each ancestor one step further in. */
 function processTree(record: SessionRecord): string[] {
   const chain = lineage(record);
-  if (chain.length === 0) return ['not known'];
+  if (chain.length === 0)
+    return [
+      record.layer === 'resolver'
+        ? 'not known: a question reaches the resolver without the name of who asks'
+        : 'not known',
+    ];
   return chain.map(
     (process, depth) => (depth === 0 ? '' : `${'   '.repeat(depth - 1)}└─ `) + processText(process),
   );
@@ -60,7 +65,7 @@ function changeLines(answer: ExplainAnswer, colours: Colours): string[] {
     const unknown = answer.notes.some((note) => note.startsWith('no change can be worked out'));
     return [colours.bold(unknown ? 'What would allow this is not known.' : 'Nothing local can allow this.')];
   }
-  const file = answer.changeFile === '' ? 'the profile' : answer.changeFile;
+  const file = answer.changeFile === '' ? 'a profile of your own' : answer.changeFile;
   return [
     colours.bold(`To allow exactly this, add to ${printable(file)}:`),
     ...printableLines(answer.change).map((line) => `    ${line}`),
@@ -84,12 +89,14 @@ export function explainLines(record: SessionRecord, answer: ExplainAnswer, colou
   ];
 }
 
-export const explain: VerbAction = async ({ daemon, operands, json, colours, out }) => {
-  const answer = await daemon.ask('explain', { id: operands[0] ?? '' }, 'explainAnswer');
+export const explain: VerbAction = async (context) => {
+  const { daemon, operands, json, colours, out } = context;
+  const request = { id: operands[0] ?? '', reveal: isSet(context, 'reveal') };
+  const answer = await daemon.ask('explain', request, 'explainAnswer');
   const record = parseRecord(answer.record);
   if (json) {
     const { layer, rule, change, notes } = answer;
     out(JSON.stringify({ record, layer, rule, change, changeFile: answer.changeFile, notes }));
-  } else out(...explainLines(record, answer, colours));
+  } else out(...explainLines(withoutEnvelopes(record), answer, colours));
   return 0;
 };

@@ -24,10 +24,14 @@ function workspaceOf(directory: string): string {
   try {
     return realpathSync(directory);
   } catch (error) {
-    throw new CordonError('not-found', `the workspace ${directory} cannot be used: ${String(error)}`, {
-      fix: 'Give an existing directory: --workspace DIR',
-      cause: error,
-    });
+    throw new CordonError(
+      'not-found',
+      `the workspace ${directory} cannot be used: ${(error as Error).message}`,
+      {
+        fix: 'Give an existing directory: --workspace DIR',
+        cause: error,
+      },
+    );
   }
 }
 

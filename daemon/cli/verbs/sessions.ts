@@ -33,17 +33,19 @@ const row = (session: SessionInfo, now: number): string[] => [
   session.argv.join(' '),
 ];
 
+/** The policy that decides there now, and the layers. */
 function layerLines(session: SessionInfo, { colours }: VerbContext): string[] {
+  const policy = ['policy', `generation ${session.generation}`, ''];
   const rows = session.layers.map((layer) => [
     layer.layer,
     layer.effective ? 'in force' : 'MISSING',
     layer.detail,
   ]);
   const paint: Paint = (cell, column, index) => {
-    if (column !== 1) return cell;
-    return session.layers[index]?.effective === true ? colours.green(cell) : colours.red(cell);
+    if (column !== 1 || index === 0) return cell;
+    return session.layers[index - 1]?.effective === true ? colours.green(cell) : colours.red(cell);
   };
-  return columns([], rows, paint).map((line) => `    ${line}`);
+  return columns([], [policy, ...rows], paint).map((line) => `    ${line}`);
 }
 
 /** Those that live, and the newest that do not any more. */

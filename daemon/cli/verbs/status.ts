@@ -18,11 +18,26 @@ function attestationRow(json: string): string[][] {
 }
 
 /** Only what somebody has to act on. */
+function policyRow(json: string): string[][] {
+  const { policyProblem } = more(json) as { readonly policyProblem?: string | null };
+  return typeof policyProblem === 'string'
+    ? [['policy', printable(`NOT RELOADED, the last good one is in force: ${policyProblem}`)]]
+    : [];
+}
+
+/** Only what somebody has to act on. */
 function keysRow(json: string): string[][] {
   const { keys } = more(json) as {
     readonly keys?: { readonly locked: boolean; readonly reason: string; readonly fix: string };
   };
   return keys?.locked === true ? [['keys', printable(`LOCKED: ${keys.reason} (${keys.fix})`)]] : [];
+}
+
+/** What should be sealed and cannot be is not kept. */
+function sealingRow(json: string): string[][] {
+  const { sealing } = more(json) as { readonly sealing?: { readonly dropped: string } };
+  if (sealing === undefined || sealing.dropped === '') return [];
+  return [['sealing', printable(`VALUES ARE DROPPED that should be sealed: ${sealing.dropped}`)]];
 }
 
 export const status: VerbAction = async ({ daemon, json, colours, now, out }) => {
@@ -50,8 +65,10 @@ export const status: VerbAction = async ({ daemon, json, colours, now, out }) =>
     ['launches', launches],
     ['sessions', String(sessions)],
     ['records', `${records}, ${denied} of them denied`],
+    ...policyRow(answer.json),
     ...attestationRow(answer.json),
     ...keysRow(answer.json),
+    ...sealingRow(answer.json),
   ];
   out(
     ...columns([], rows, (cell, column, row) =>

@@ -6,7 +6,9 @@ import { readText } from '../attest/files.ts';
 import { CordonError } from '../../model/mod.ts';
 import { certificatesOf, noExpectations, readExpectations } from '../../verifier/mod.ts';
 import type { Anchors, Root } from '../../verifier/mod.ts';
-import { openStore, serveHttps, verifierKeyAt } from '../../verifier-service/mod.ts';
+import { KeyRing, softwareKeeper } from '../../tokens/mod.ts';
+import { openStore, readMintingPolicy, serveHttps, verifierKeyAt } from '../../verifier-service/mod.ts';
+import type { MintingParts } from '../../verifier-service/mod.ts';
 import { textOption } from '../verb.ts';
 import type { VerbAction, VerbContext } from '../verb.ts';
 
@@ -44,6 +46,29 @@ function placeOf(context: VerbContext): { host: string; port: number } {
   return { host, port: Number(match?.[3]) };
 }
 
+const addressOf = (host: string, port: number): string =>
+  `https://${host.includes(':') ? `[${host}]` : host}:${port}`;
+
+function originOf(address: string): string {
+  const url = URL.parse(address);
+  if (url?.protocol === 'https:' && url.pathname === '/') return url.origin;
+  throw new CordonError('config-invalid', '--url is no https:// address without a path');
+}
+
+/** The key that signs tokens is another than the one that signs results. Where others reach it may be said. */
+async function mintingOf(
+  context: VerbContext,
+  state: string,
+): Promise<((address: string) => MintingParts) | undefined> {
+  const file = textOption(context, 'minting');
+  if (file === undefined) return undefined;
+  const policy = readMintingPolicy(readText(file, 'the minting policy'));
+  const given = textOption(context, 'url');
+  const url = given === undefined ? undefined : originOf(given);
+  const ring = await KeyRing.open(join(state, 'token-keys.json'), softwareKeeper(), Date.now());
+  return (address) => ({ policy, ring, url: url ?? originOf(address) });
+}
+
 export const verifierServe: VerbAction = async (context) => {
   const state = needed(context, 'state');
   const anchors = anchorsOf(context);
@@ -56,20 +81,22 @@ export const verifierServe: VerbAction = async (context) => {
   mkdirSync(state, { recursive: true, mode: 0o700 });
   const jwk = verifierKeyAt(join(state, 'verifier.jwk'));
   const store = openStore(join(state, 'verifier.db'));
-  const parts = {
-    store,
-    key: { jwk, issuer: textOption(context, 'issuer') ?? 'cordon-verifier' },
-    anchors,
-    expectations:
-      reference === undefined
-        ? noExpectations
-        : readExpectations(readText(reference, 'the reference values')),
-    lifetime: 15 * 60,
-    now: () => Date.now(),
-  };
-  const serving = await serveHttps(parts, door);
+  const minting = await mintingOf(context, state);
+  const expectations =
+    reference === undefined ? noExpectations : readExpectations(readText(reference, 'the reference values'));
+  const key = { jwk, issuer: textOption(context, 'issuer') ?? 'cordon-verifier' };
+  const now = (): number => Date.now();
+  const parts = { store, key, anchors, expectations, lifetime: 15 * 60, now };
+  const serving = await serveHttps(
+    (port) => ({
+      ...parts,
+      ...(minting === undefined ? {} : { minting: minting(addressOf(door.host, port)) }),
+    }),
+    door,
+  );
+  const url = addressOf(door.host, serving.port);
   const ready = { host: door.host, port: serving.port, kid: jwk.kid ?? '' };
-  context.out(context.json ? JSON.stringify(ready) : `verifier at https://${door.host}:${serving.port}`);
+  context.out(context.json ? JSON.stringify(ready) : `verifier at ${url}`);
   await Promise.race([once(process, 'SIGTERM'), once(process, 'SIGINT')]);
   await serving.close();
   store.close();

@@ -4,6 +4,7 @@ import { message } from '../../wire/mod.ts';
 import { touchable } from '../access.ts';
 import type { AdminContext, AdminHandler } from '../admin-table.ts';
 import type { Change } from '../profiles.ts';
+import { revealing } from './reveal.ts';
 
 const layers: Readonly<Record<RecordLayer, string>> = {
   'mount-namespace':
@@ -25,10 +26,11 @@ const layers: Readonly<Record<RecordLayer, string>> = {
   journal: 'the session’s journal: what cannot be recorded is not done',
 };
 
-export const explain: AdminHandler<'explain'> = async (context, { id }) => {
+export const explain: AdminHandler<'explain'> = async (context, { id, reveal }) => {
   const { daemon } = context;
   await daemon.audit.spool.drainAll();
-  const record = find(context, id);
+  const show = revealing(context, reveal, { id });
+  const record = show(find(context, id));
   const { yaml, file, notes } = changeFor(context, record);
   const source = record.rule?.source;
   const place =

@@ -10,7 +10,7 @@ import { message } from '../../wire/mod.ts';
 import type { AdminHandler } from '../admin-table.ts';
 import type { Reply } from '../table.ts';
 import { filterOf } from './filter.ts';
-import { readOrLeave } from './records.ts';
+import { readOrLeave } from './pages.ts';
 
 /** Entries read at a time. */
 const pageSize = 200;

@@ -1,11 +1,13 @@
 // audit query: records by session, time, class, verdict, path and host, newest first, a page at a time.
 import { setImmediate } from 'node:timers/promises';
 import type { KeptRecord } from '../../audit/mod.ts';
+import type { SessionRecord } from '../../model/mod.ts';
 import { message } from '../../wire/mod.ts';
 import type { AdminHandler } from '../admin-table.ts';
 import type { Reply } from '../table.ts';
 import { filterOf } from './filter.ts';
-import { chunked, readOrLeave } from './records.ts';
+import { chunked, readOrLeave } from './pages.ts';
+import { revealing } from './reveal.ts';
 
 const defaultLimit = 100;
 const maxLimit = 100_000;
@@ -24,10 +26,23 @@ export const query: AdminHandler<'query'> = async (context, body, reply) => {
     ...(actor.admin ? {} : { subjects: new Set(registry.ownedBy(actor.uid, maxOwnSessions)) }),
   };
   const limit = Math.min(body.limit === 0 ? defaultLimit : body.limit, maxLimit);
-  const next = await sendFound(reply, search.find(request), limit);
+  const show = revealing(context, body.reveal, filter);
+  const found = body.reveal ? shown(search.find(request), show) : search.find(request);
+  const next = await sendFound(reply, found, limit);
   send(reply, { records: [], next }, false);
   return undefined;
 };
+
+function* shown(
+  steps: Iterable<readonly KeptRecord[]>,
+  show: (record: SessionRecord) => SessionRecord,
+): Generator<readonly KeptRecord[]> {
+  for (const step of steps)
+    yield step.map((kept) => ({
+      ...kept,
+      json: JSON.stringify(show(JSON.parse(kept.json) as SessionRecord)),
+    }));
+}
 
 /** Position before which the next page begins; 0 when everything was looked through. Others have their turn. */
 async function sendFound(

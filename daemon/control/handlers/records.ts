@@ -1,23 +1,15 @@
 // blocks, audit tail: what is on record, then, when asked, what comes in.
-import { setImmediate } from 'node:timers/promises';
 import type { KeptRecord, RecordsQuery } from '../../audit/mod.ts';
 import { daemonStream } from '../../audit/mod.ts';
-import { message } from '../../wire/mod.ts';
-import type { Message } from '../../wire/mod.ts';
 import { mayTouch, touchable } from '../access.ts';
 import type { AdminContext, AdminHandler } from '../admin-table.ts';
 import type { Reply } from '../table.ts';
+import { follow } from './follow.ts';
+import { pageSize, readOrLeave, sendChunk, sendRecords } from './pages.ts';
 
 const defaultLimit = 1000;
 const maxLimit = 100_000;
-/** Records read at a time, so that no answer is held whole nor holds others up. */
-const pageSize = 500;
-/** Bytes of records in one answer. */
-const answerSize = 256 * 1024;
 const maxOwnSessions = 1000;
-/** Milliseconds a reader may let an answer wait. */
-const readDeadline = 30_000;
-
 export const records: AdminHandler<'records'> = async (context, body, reply) => {
   const { daemon, actor } = context;
   const { spool, registry } = daemon.audit;
@@ -34,8 +26,8 @@ export const records: AdminHandler<'records'> = async (context, body, reply) => 
   };
   await sendPages(context, query, body.follow, reply);
   // Between the last, empty page and this nothing else ran: a follower misses nothing.
-  if (body.follow) follow(context, body.session, body.deniedOnly, reply);
-  send(reply, [], body.follow);
+  if (body.follow) followed(context, body.session, body.deniedOnly, reply);
+  sendChunk(reply, [], body.follow);
   return undefined;
 };
 
@@ -52,22 +44,11 @@ async function sendPages(
     const page = spool.page({ ...query, limit: Math.min(left, pageSize) }, from);
     const last = page.at(-1);
     if (last === undefined) return;
-    for (const chunk of chunked(page)) send(reply, chunk, true);
+    sendRecords(reply, page);
     left -= page.length;
     from = last.position + 1;
     await readOrLeave(reply);
   }
-}
-
-/** The peer has room for more, or has lost its connection. Other requests get their turn. */
-export async function readOrLeave({ connection }: Reply): Promise<void> {
-  const timer = setTimeout(
-    () => connection.close({ why: 'slow-reader', detail: 'an answer was not read in time' }),
-    readDeadline,
-  );
-  await connection.drained();
-  clearTimeout(timer);
-  await setImmediate();
 }
 
 /** Undefined: everything. */
@@ -76,7 +57,8 @@ function subjectsOf({ daemon, actor }: AdminContext, session: string): string[] 
   return actor.admin ? undefined : daemon.audit.registry.ownedBy(actor.uid, maxOwnSessions);
 }
 
-function follow({ daemon, actor }: AdminContext, session: string, deniedOnly: boolean, reply: Reply): void {
+function followed(context: AdminContext, session: string, deniedOnly: boolean, reply: Reply): void {
+  const { daemon, actor } = context;
   const { spool, registry } = daemon.audit;
   const mine = new Map<string, boolean>();
   const visible = (subject: string): boolean => {
@@ -89,27 +71,9 @@ function follow({ daemon, actor }: AdminContext, session: string, deniedOnly: bo
   };
   const wanted = ({ subject, denied }: KeptRecord): boolean =>
     (session === '' || subject === session) && (denied || !deniedOnly) && visible(subject);
-  const stop = spool.follow((kept) => {
-    for (const chunk of chunked(kept.filter(wanted))) send(reply, chunk, true);
-  });
-  void reply.connection.closed.then(stop);
-}
-
-function send({ connection, incoming }: Reply, chunk: readonly string[], more: boolean): void {
-  const answer: Message = message('recordsAnswer', { records: chunk });
-  connection.send({ request: incoming.request, more, message: answer });
-}
-
-export function chunked(kept: readonly KeptRecord[]): string[][] {
-  const chunks: string[][] = [];
-  let size = Infinity;
-  for (const { json } of kept) {
-    if (size + json.length > answerSize) {
-      chunks.push([]);
-      size = 0;
-    }
-    chunks.at(-1)?.push(json);
-    size += Buffer.byteLength(json);
-  }
-  return chunks;
+  const query = (): Omit<RecordsQuery, 'limit'> => {
+    const subjects = subjectsOf(context, session);
+    return { deniedOnly, ...(subjects === undefined ? {} : { subjects }) };
+  };
+  follow({ spool, wanted, query, reply });
 }

@@ -26,6 +26,7 @@ export const status: AdminHandler<'status'> = ({ daemon, actor }) => {
       adminGroup: daemon.settings.adminGroup,
       attestation: { ...daemon.attestation.state, result: undefined },
       keys: daemon.attestation.keys,
+      sealing: daemon.sealing,
     }),
   });
 };

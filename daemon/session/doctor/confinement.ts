@@ -8,6 +8,7 @@ import {
   Files,
   O,
   Poller,
+  SyscallError,
   credentials,
   errnoName,
   landlock,
@@ -22,8 +23,10 @@ const boot = 'boot a kernel with CONFIG_SECURITY_LANDLOCK=y and landlock in lsm=
 const fullAbi = 6;
 
 function tryLandlock({ stage }: ProbeContext): Finding {
-  const version = landlock.abi();
-  if (version === 0) return fail('the kernel has no Landlock');
+  const version = landlock.support();
+  if (version === -E.NOSYS) return fail('the kernel was built without Landlock');
+  if (version === -E.OPNOTSUPP) return fail('the kernel has Landlock and was started without it');
+  if (version < 0) throw new SyscallError('landlock_create_ruleset', -version);
   writeFileSync(`${stage}/file`, 'x');
   credentials.noNewPrivileges();
   const rules = [{ path: '/', rights: landlock.FS.READ_FILE | landlock.FS.READ_DIR | landlock.FS.EXECUTE }];

@@ -1,9 +1,10 @@
 // Facts about the machine: kernel, privileges, disk, and what other security settings take away.
-import { existsSync, readFileSync, statfsSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, readSync, statfsSync, statSync, writeSync } from 'node:fs';
 import { release } from 'node:os';
-import { loadPty } from '../../launcher/mod.ts';
+import { openTerminal } from '../../launcher/mod.ts';
 import { fail, ok, warn } from './probe.ts';
 import type { Finding, Probe } from './probe.ts';
+import { circumstances, isMachinesRoot, missingCapabilities, onMachine } from './refusal.ts';
 
 const mebibyte = 1024 * 1024;
 
@@ -29,36 +30,18 @@ const kernel: Probe = {
   run: () => judgeKernel(release()),
 };
 
-/** capability(7) numbers that the daemon and its supervisors use. */
-const needed: readonly (readonly [name: string, bit: number])[] = [
-  ['CHOWN', 0],
-  ['DAC_OVERRIDE', 1],
-  ['DAC_READ_SEARCH', 2],
-  ['FOWNER', 3],
-  ['KILL', 5],
-  ['SETGID', 6],
-  ['SETUID', 7],
-  ['SETPCAP', 8],
-  ['NET_BIND_SERVICE', 10],
-  ['NET_ADMIN', 12],
-  ['SYS_CHROOT', 18],
-  ['SYS_PTRACE', 19],
-  ['SYS_ADMIN', 21],
-  ['MKNOD', 27],
-];
-
-/** Names of the needed capabilities that `status` (text of /proc/PID/status) lacks. */
-export function missingCapabilities(status: string): readonly string[] {
-  const effective = BigInt(`0x${/^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
-  return needed.filter(([, bit]) => ((effective >> BigInt(bit)) & 1n) === 0n).map(([name]) => name);
-}
-
 const privileges: Probe = {
   name: 'privileges',
   fix: 'run cordond as root, with the capabilities that its systemd unit keeps',
   run: () => {
-    const missing = missingCapabilities(readFileSync('/proc/self/status', 'latin1'));
+    const { status, uidMap } = circumstances();
+    const missing = missingCapabilities(status);
     if (missing.length > 0) return fail(`missing capabilities: ${missing.join(', ')}`);
+    if (!isMachinesRoot(uidMap))
+      return fail(
+        'root of a user namespace, and not of the machine: it may not watch files (fanotify)',
+        onMachine,
+      );
     return ok(`uid ${process.getuid?.() ?? -1}, with every capability Cordon uses`);
   },
 };
@@ -110,10 +93,15 @@ const directories: Probe = {
 
 const terminal: Probe = {
   name: 'terminal',
-  fix: 'reinstall Cordon: the native part of node-pty does not load under its Node',
+  fix: 'mount devpts on /dev/pts; if node-pty does not load, reinstall Cordon: it was built for another Node',
   run: () => {
-    loadPty();
-    return ok('pseudo-terminals can be opened');
+    const { master, slave } = openTerminal(80, 24, 0);
+    writeSync(slave, 'cordon');
+    const seen = Buffer.alloc(16);
+    const text = seen.toString('latin1', 0, readSync(master, seen));
+    return text === 'cordon'
+      ? ok('a pseudo-terminal was opened, and passed on what was written')
+      : fail(`a pseudo-terminal passed on ${JSON.stringify(text)}`);
   },
 };
 

@@ -59,12 +59,13 @@ async function becomesFrozen(group: SessionCgroup): Promise<boolean> {
 }
 
 function tryIdentity({ stage }: ProbeContext): Finding {
-  const { stdout } = spawnSync('/usr/bin/id', ['-u'], {
+  const { stdout, error } = spawnSync('/usr/bin/id', ['-u'], {
     uid: nobody,
     gid: nobody,
     env: {},
     encoding: 'utf8',
   });
+  if (error !== undefined) return fail(`a process could not be started as user ${nobody}: ${error.message}`);
   if (stdout.trim() !== String(nobody))
     return fail(`a process meant to run as ${nobody} ran as '${stdout.trim()}'`);
   const secret = `${stage}/root-only`;

@@ -23,14 +23,27 @@ interface Current {
   last: number;
 }
 
-export function fileSink(settings: FileSink, origin: string, now: () => number): Sink {
+/** A full file that got another name. */
+export interface Rotation {
+  readonly file: string;
+  /** Names of those that went, because there were more than are to be kept. */
+  readonly removed: readonly string[];
+}
+
+/** `rotated` is told of each rotation; it must not throw. */
+export function fileSink(
+  settings: FileSink,
+  origin: string,
+  now: () => number,
+  rotated: (rotation: Rotation) => void = () => undefined,
+): Sink {
   const path = join(settings.directory, `${settings.name}.jsonl`);
   let current: Current | undefined;
 
   const write = async (entries: readonly Entry[], checkpoint: Checkpoint | undefined): Promise<Delivery> => {
     current ??= await openCurrent(path, settings, origin);
     if (isFull(current, settings, now())) {
-      await rotate(current, path, settings);
+      rotated(await rotate(current, path, settings));
       current = await openCurrent(path, settings, origin);
     }
     const fresh = notYetThere(current, entries);
@@ -83,13 +96,13 @@ async function openCurrent(path: string, settings: FileSink, origin: string): Pr
 }
 
 /** Names of the files that are full, oldest first. */
-async function rotated({ directory, name }: FileSink): Promise<readonly string[]> {
+async function rotatedFiles({ directory, name }: FileSink): Promise<readonly string[]> {
   const pattern = new RegExp(`^${name}-\\d{15}\\.jsonl$`);
   return (await readdir(directory)).filter((file) => pattern.test(file)).sort();
 }
 
 async function lastRotated(settings: FileSink, origin: string): Promise<LastEntry | undefined> {
-  const newest = (await rotated(settings)).at(-1);
+  const newest = (await rotatedFiles(settings)).at(-1);
   if (newest === undefined) return undefined;
   const { O_RDONLY, O_NOFOLLOW } = constants;
   const handle = await open(join(settings.directory, newest), O_RDONLY | O_NOFOLLOW);
@@ -150,12 +163,15 @@ const isFull = ({ size, begun }: Current, { rotateSize, rotateAge }: FileSink, n
   size >= rotateSize || (size > 0 && now - begun >= rotateAge);
 
 /** `<name>.jsonl` becomes `<name>-<last position>.jsonl`: names sort by age. */
-async function rotate(current: Current, path: string, settings: FileSink): Promise<void> {
+async function rotate(current: Current, path: string, settings: FileSink): Promise<Rotation> {
   const { directory, name, keep } = settings;
   await current.handle.close();
-  await rename(path, join(directory, `${name}-${String(current.last).padStart(15, '0')}.jsonl`));
-  const old = await rotated(settings);
-  for (const file of old.slice(0, Math.max(0, old.length - (keep - 1)))) await unlink(join(directory, file));
+  const file = `${name}-${String(current.last).padStart(15, '0')}.jsonl`;
+  await rename(path, join(directory, file));
+  const old = await rotatedFiles(settings);
+  const removed = old.slice(0, Math.max(0, old.length - (keep - 1)));
+  for (const each of removed) await unlink(join(directory, each));
+  return { file, removed };
 }
 
 function fileError(error: unknown, directory: string): SinkError {

@@ -27,6 +27,9 @@ export async function readPcrs(transport: Transport, { alg, pcrs }: PcrSelection
     const count = reader.u32();
     if (count === 0 || count !== given.length)
       throw new TpmWireError(`the TPM has no PCR bank 0x${alg.toString(16)}`);
+    // Asked for these alone: with others one would ask for ever.
+    if (!given.every((pcr) => left.includes(pcr)))
+      throw new TpmWireError('values of PCRs that were not asked for');
     for (const pcr of given) values.set(pcr, reader.sized(hashLength(alg)));
     left = left.filter((pcr) => !values.has(pcr));
   }

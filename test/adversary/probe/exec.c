@@ -161,6 +161,23 @@ CASE(nested_run) {
   char *const argv[] = {(char *)arg("cordon"), "run", "--workspace", (char *)arg("ws"), "--", "/bin/echo", "NESTED", "RAN", NULL};
   return by_cordon(argv, "NESTED RAN");
 }
+// What waits in a named pipe is its readers': who only looks at an image must not take it.
+CASE(fifo_image) {
+  const char *path = scratch("pipe");
+  if (mkfifo(path, 0755) < 0) return unsupported(errno, "mkfifo");
+  int fd = open(path, O_RDWR | O_NONBLOCK);
+  if (fd < 0 || write(fd, MARK, strlen(MARK)) < 0) return unsupported(errno, "the pipe cannot be filled");
+  char *const argv[] = {(char *)path, NULL};
+  run_program(argv, MARK);
+  char text[16] = {0};
+  if (read(fd, text, sizeof text - 1) == (ssize_t)strlen(MARK)) return blocked(EACCES, "it is still there");
+  return succeeded("what was in the pipe is gone");
+}
+CASE(directory_image) {
+  char *const argv[] = {(char *)arg("ws"), NULL};
+  return execv(argv[0], argv) < 0 && errno == EACCES ? blocked(EACCES, "as the kernel says") : succeeded("errno %d", errno);
+}
+
 CASE(nested_control) {
   char *const argv[] = {(char *)arg("cordon"), "sessions", "--json", NULL};
   return by_cordon(argv, "\"sessions\"");
@@ -187,6 +204,8 @@ const struct probe_case exec_cases[] = {
     {"memfd-proc-self-fd", memfd_proc_self_fd, 0},
     {"memfd-parent-proc-fd", memfd_parent_proc_fd, 0},
     {"exec-never-unnamed-copy", tmpfile_exec, 0},
+    {"exec-fifo", fifo_image, 0},
+    {"exec-directory", directory_image, 0},
     {"nested-cordon-run", nested_run, 0},
     {"nested-cordon-control", nested_control, 0},
     {NULL, NULL, 0},

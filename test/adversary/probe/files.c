@@ -2,6 +2,7 @@
 #include "probe.h"
 #include <linux/fs.h>
 #include <linux/openat2.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -65,6 +66,27 @@ CASE(secret_read_nested) {
   return read_canary(open(join(join(arg("vault"), "deep/er"), strrchr(SECRET, '/') + 1), O_RDONLY));
 }
 CASE(home_ssh_read) { return read_canary(open(join(arg("home"), ".ssh/id_rsa"), O_RDONLY)); }
+static struct outcome watch(const char *directory) {
+  int watcher = inotify_init1(IN_CLOEXEC);
+  if (watcher < 0) return unsupported(errno, "inotify");
+  return from(inotify_add_watch(watcher, directory, IN_ALL_EVENTS));
+}
+CASE(secret_watch) { return watch(join(arg("vault"), "deep")); }
+CASE(secret_watch_o_path) {
+  char path[64];
+  snprintf(path, sizeof path, "/proc/self/fd/%d", open(join(arg("vault"), "deep"), O_PATH | O_DIRECTORY));
+  return watch(path);
+}
+CASE(workspace_watch) {
+  int watcher = inotify_init1(IN_CLOEXEC);
+  const char *directory = scratch("");
+  if (inotify_add_watch(watcher, directory, IN_CREATE | IN_ONLYDIR) < 0) return blocked(errno, "watch refused");
+  if (make_file(scratch("seen"), "x") < 0) return blocked(errno, "create refused");
+  char event[4096] = {0};
+  if (read(watcher, event, sizeof event) <= 0) return blocked(errno, "no event");
+  const char *name = ((struct inotify_event *)event)->name;
+  return strcmp(name, "seen") == 0 ? succeeded("saw %s", name) : blocked(0, "saw %s", name);
+}
 CASE(dotenv_read) { return read_canary(open(scratch(".env"), O_RDONLY)); }
 CASE(dotenv_rename_then_read) {
   if (rename(scratch(".env"), scratch("plain")) < 0) return blocked(errno, "rename refused");
@@ -263,6 +285,9 @@ const struct probe_case file_cases[] = {
     {"secret-read-noatime-nofollow", secret_read_i_o_direct, 0},
     {"secret-read-by-cat", secret_mmap_exec, 0},
     {"secret-read-nested", secret_read_nested, 0},
+    {"secret-watch", secret_watch, 0},
+    {"secret-watch-o-path", secret_watch_o_path, 0},
+    {"workspace-watch", workspace_watch, 0},
     {"home-ssh-read", home_ssh_read, 0},
     {"dotenv-read", dotenv_read, 0},
     {"dotenv-rename-then-read", dotenv_rename_then_read, 0},

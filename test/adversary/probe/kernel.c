@@ -166,6 +166,12 @@ CASE(kvm_device) { return from(open("/dev/kvm", O_RDWR)); }
 CASE(fuse_device) { return from(open("/dev/fuse", O_RDWR)); }
 CASE(tun_device) { return from(open("/dev/net/tun", O_RDWR)); }
 
+CASE(mq_open_call) {
+  long queue = syscall(SYS_mq_open, "cordon-probe", O_CREAT | O_RDWR, 0600, NULL);
+  if (queue >= 0) syscall(SYS_mq_unlink, "cordon-probe");
+  return from(queue);
+}
+
 #define ROW(name, function) {name, function, 0}
 const struct probe_case kernel_cases[] = {
     ROW("io_uring_setup", io_uring_setup_call),
@@ -205,6 +211,7 @@ const struct probe_case kernel_cases[] = {
     ROW("delete_module", delete_module_call),
     ROW("kexec_load", kexec_load_call),
     ROW("reboot", reboot_call),
+    ROW("mq_open", mq_open_call),
     ROW("swapon", swapon_call),
     ROW("swapoff", swapoff_call),
     ROW("acct", acct_call),

@@ -159,7 +159,7 @@ CASE(udp_v4_mapped) { return udp("::ffff:" RESOLVER, 53, 0); }
 CASE(udp_quic) { return udp(arg("granted"), 443, 0); }
 CASE(udp_mmsg_mixed) {
   // The first message goes to our resolver (allowed), the second to somebody else.
-  union address ours = parse("127.0.0.1", 53), theirs = parse(RESOLVER, 53);
+  union address ours = parse("127.0.0.1", 53), theirs = parse(RESOLVER, 443);
   struct iovec part = {(void *)case_name(), strlen(case_name())};
   struct mmsghdr messages[2] = {{.msg_hdr = {.msg_name = &ours, .msg_namelen = size_of(&ours), .msg_iov = &part, .msg_iovlen = 1}},
                                 {.msg_hdr = {.msg_name = &theirs, .msg_namelen = size_of(&theirs), .msg_iov = &part, .msg_iovlen = 1}}};

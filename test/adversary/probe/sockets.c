@@ -8,6 +8,7 @@
 #include <net/ethernet.h>
 #include <stddef.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #define CASE(name) static struct outcome name(void)
@@ -172,6 +173,32 @@ CASE(socketpair_vsock) {
   return from(socketpair(AF_TIPC, SOCK_STREAM, 0, ends));
 }
 
+// A last name as long as a socket address can hold, which the mediator must not make longer.
+CASE(long_name) {
+  if (chdir(scratch("")) < 0) return unsupported(errno, "chdir");
+  char name[108];
+  memset(name, 'n', 107), name[107] = 0;
+  struct unix_address to = pathname(name);
+  int listener = socket(AF_UNIX, SOCK_STREAM, 0), fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  if (bind(listener, (struct sockaddr *)&to.name, to.length) < 0) return blocked(errno, "bind refused");
+  listen(listener, 1);
+  return from(connect(fd, (struct sockaddr *)&to.name, to.length));
+}
+CASE(send_timeout) {
+  struct unix_address to = pathname("/tmp/send-timeout.sock");
+  int listener = socket(AF_UNIX, SOCK_STREAM, 0), fd = socket(AF_UNIX, SOCK_STREAM, 0);
+  struct timeval wanted = {7, 200000}, kept = {0, 0};
+  socklen_t size = sizeof kept;
+  setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wanted, sizeof wanted);
+  unlink("/tmp/send-timeout.sock");
+  if (bind(listener, (struct sockaddr *)&to.name, to.length) < 0) return blocked(errno, "bind refused");
+  listen(listener, 1);
+  if (connect(fd, (struct sockaddr *)&to.name, to.length) < 0) return blocked(errno, "connect refused");
+  getsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &kept, &size);
+  unlink("/tmp/send-timeout.sock");
+  return kept.tv_sec == wanted.tv_sec ? succeeded("kept") : blocked(0, "%ld seconds are left", (long)kept.tv_sec);
+}
+
 #define ROW(name, function) {name, function, 0}
 const struct probe_case socket_cases[] = {
     ROW("unix-stream-pathname", path_stream),
@@ -189,6 +216,8 @@ const struct probe_case socket_cases[] = {
     ROW("abstract-dgram-sendmsg", abstract_dgram_sendmsg),
     ROW("abstract-dgram-sendmmsg", abstract_dgram_sendmmsg),
     ROW("unix-workspace-host", workspace_host_stream),
+    ROW("unix-long-name", long_name),
+    ROW("send-timeout", send_timeout),
     ROW("unix-raw-type", raw_type),
     ROW("unix-socketpair-sendto", pair_sendto),
     ROW("docker-socket", docker_socket),

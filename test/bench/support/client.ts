@@ -1,10 +1,14 @@
 // A client of cordond inside this process: what `cordon run` does, without starting a program for it. The agent gets
 // this process's own descriptors 0, 1 and 2. It asks as the user, as `cordon run` does: to cordond, launches of the two
 // are the same, and what it prepared after one serves the other.
+import { setTimeout as pause } from 'node:timers/promises';
 import { connect, type Connection } from '../../../daemon/wire/mod.ts';
 import { until } from '../../support/until.ts';
 import type { Stage } from './stage.ts';
 import { userEnvironment } from './peers.ts';
+
+/** Milliseconds after the pool is full again in which the last session's remains are cleared away; not measured. */
+const settle = 200;
 
 const bytes = (text: string): Buffer => Buffer.from(text, 'utf8');
 
@@ -42,6 +46,7 @@ export class Client {
       const { ready = 0, starting, preparing } = pool;
       return ready > 0 && starting === 0 && preparing === 0;
     });
+    await pause(settle);
   }
 
   /** Runs a command to its end; its exit code. */

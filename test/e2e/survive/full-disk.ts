@@ -39,7 +39,7 @@ t.test(
   { skip: skipReason() },
   async (t) => {
     const stateDir = smallDisk(t);
-    const ground = await prepare(t, 'disk', { stateDir });
+    const ground = await prepare(t, 'disk', { stateDir, network: ['192.0.2.1:443'] });
     const { cordon, workspace } = ground;
     const shell = await ground.shell();
     t.equal((await shell.ask('echo one > one')).code, 0, 'an allowed write works');
@@ -49,9 +49,20 @@ t.test(
       for (let n = 0; n < 64; n++) if ((await shell.ask(`: > filler${n % 2}`)).code !== 0) return true;
       return false;
     });
-    t.not((await shell.ask('echo two > two')).code, 0, 'a write is refused');
+    const refused: readonly (readonly [string, string])[] = [
+      ['a write is refused', 'echo two > two'],
+      ['a program is not started', '/bin/true'],
+      ['no connection is made', 'exec 3<>/dev/tcp/192.0.2.1/443'],
+    ];
+    for (const [what, command] of refused) {
+      const answer = await shell.ask(command);
+      t.not(answer.code, 0, what);
+      t.match(answer.text, /No space left on device/, 'and the agent is told why');
+    }
     t.notOk(existsSync(join(workspace, 'two')), 'and has no effect');
-    t.not((await shell.ask('/bin/true')).code, 0, 'a program is not started');
+    const launch = await cordon.run(['true'], ground.how);
+    t.equal(launch.code, 125, 'nothing new starts');
+    t.match(launch.stderr, /disk with the state directory is full[^]*make room/, 'and who asked is told why');
     const status = await cordon.cli(['status', '--json']);
     t.equal(status.code, 0, 'cordond still answers', { status, log: cordon.log });
 
@@ -61,5 +72,18 @@ t.test(
     });
     t.ok(existsSync(join(workspace, 'three')), 'writes work again');
     t.equal(await shell.leave(), 0);
+    t.match(
+      shell.errors,
+      /\d+ actions could not be recorded, and .* was refused/,
+      'cordon run says so at the end',
+    );
+    const { session } = await cordon.sessionIn(workspace);
+    t.match(
+      await until('the record of what is missing', async () =>
+        (await cordon.records(session)).find(({ operation }) => operation === 'journal'),
+      ),
+      { layer: 'journal', reason: /could not be written to the journal \(ENOSPC\)/ },
+      'and one record says how much is missing, and why',
+    );
   },
 );

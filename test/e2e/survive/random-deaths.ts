@@ -99,7 +99,7 @@ const faults: Readonly<Record<string, (scene: Scene) => Promise<Scene>>> = {
   },
   'kill -9 of the supervisor': async (scene) => {
     process.kill(scene.supervisorPid, 'SIGKILL');
-    await until('cordon run ends', () => scene.shell_.ended !== undefined, { within: 20_000 });
+    await until('cordon run ends', () => scene.shell_.ended !== undefined);
     return begin(scene);
   },
   'SIGSTOP of cordond': async (scene) => {

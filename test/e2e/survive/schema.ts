@@ -29,6 +29,7 @@ const expected: readonly (readonly [string, number, number])[] = [
   ['killed', 7003, 2],
   ['and goes on', 7003, 3],
   ['the policy in force is put down', 5019, 1],
+  ['the log is opened', 1008, 6],
   ['the log is exported', 1008, 3],
 ];
 

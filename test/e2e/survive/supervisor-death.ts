@@ -41,7 +41,7 @@ t.test(
     const from = performance.now();
     process.kill(supervisorPid, 'SIGKILL');
     await until('the sandbox is dead', () => sandboxed(ground.user.uid).length === 0, {
-      within: 5_000,
+      within: 30_000,
       every: 5,
     });
     t.comment(`the sandbox was dead after ${Math.round(performance.now() - from)} ms (goal: 1,000)`);
@@ -71,7 +71,7 @@ t.test(
     await cordon.killDaemon();
     process.kill(supervisorPid, 'SIGKILL');
     await until('the sandbox is dead', () => sandboxed(ground.user.uid).length === 0, {
-      within: 5_000,
+      within: 30_000,
       every: 5,
     });
     await cordon.startDaemon();

@@ -1,13 +1,14 @@
-// Reads OTLP requests by the published schema, strictly: unknown fields, missing ones and attributes said twice are
-// errors. A stand-in for a real collector, none of which is to be had here as a package.
+// Reads OTLP requests by the published schema, strictly: what the schema does not have, what is missing and what is
+// said twice are errors. A stand-in for a real collector, which neither npm nor Debian has (adr/0011-uploader.md).
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import protobuf from 'protobufjs';
+import { requireStrict } from './wire.ts';
 
 const schema = protobuf.parse(readFileSync(fileURLToPath(new URL('./logs.proto', import.meta.url)), 'utf8'), {
   keepCase: true,
 }).root;
-const requestType = schema.lookupType('otlp.ExportLogsServiceRequest');
+export const requestType = schema.lookupType('otlp.ExportLogsServiceRequest');
 const responseType = schema.lookupType('otlp.ExportLogsServiceResponse');
 
 export interface LogRecord {
@@ -29,31 +30,52 @@ type Fields = Readonly<Record<string, unknown>>;
 
 /** Throws for what a strict receiver answers 400 to. */
 export function decodeRequest(bytes: Uint8Array): LogsRequest {
-  refuseUnknown(protobuf.Reader.create(bytes), requestType, bytes.length);
+  requireStrict(bytes, requestType);
   const request = requestType.toObject(requestType.decode(bytes), { longs: BigInt, oneofs: true }) as Fields;
-  const [logs, ...others] = listOf(request['resource_logs']);
-  if (logs === undefined || others.length > 0) throw new Error('expected one resource');
-  const [scoped] = listOf(logs['scope_logs']);
-  if (scoped === undefined) throw new Error('expected one scope');
-  return {
-    resource: attributesOf((logs['resource'] as Fields | undefined)?.['attributes']),
-    scope: String((scoped['scope'] as Fields | undefined)?.['name']),
-    records: listOf(scoped['log_records']).map(recordOf),
-  };
+  const logs = only(request['resource_logs'], 'resource');
+  const scoped = only(logs['scope_logs'], 'scope');
+  const resource = present(logs['resource'], 'resource');
+  const scope = present(scoped['scope'], 'scope');
+  for (const one of [resource, scope]) requireWhole(one);
+  const { attributes, name } = { attributes: attributesOf(resource['attributes']), name: scope['name'] };
+  // Semantic conventions, Service: required.
+  if (typeof attributes['service.name'] !== 'string') throw new Error('service.name is missing');
+  if (typeof name !== 'string' || name === '') throw new Error('the scope has no name');
+  return { resource: attributes, scope: name, records: listOf(scoped['log_records']).map(recordOf) };
 }
 
 function recordOf(record: Fields): LogRecord {
-  const observed = (record['observed_time_unix_nano'] ?? 0n) as bigint;
-  if (observed === 0n) throw new Error('observed_time_unix_nano is missing');
-  if (record['body'] === undefined) throw new Error('body is missing');
-  return {
-    time: (record['time_unix_nano'] ?? 0n) as bigint,
-    observed,
-    severity: Number(record['severity_number'] ?? 0),
-    eventName: (record['event_name'] ?? '') as string,
-    body: plain(record['body'] as Fields),
-    attributes: attributesOf(record['attributes']),
-  };
+  requireWhole(record);
+  const [time, observed] = [timeOf(record, 'time_unix_nano'), timeOf(record, 'observed_time_unix_nano')];
+  const severity = Number(record['severity_number'] ?? 0);
+  if (severity === 0) throw new Error('severity_number is missing');
+  const eventName = record['event_name'];
+  if (typeof eventName !== 'string' || eventName === '') throw new Error('event_name is missing');
+  const body = plain(present(record['body'], 'body'));
+  if (body === null) throw new Error('body is empty');
+  return { time, observed, severity, eventName, body, attributes: attributesOf(record['attributes']) };
+}
+
+function only(list: unknown, what: string): Fields {
+  const [one, ...others] = listOf(list);
+  if (one === undefined || others.length > 0) throw new Error(`expected one ${what}`);
+  return one;
+}
+
+function present(value: unknown, what: string): Fields {
+  if (typeof value !== 'object' || value === null) throw new Error(`${what} is missing`);
+  return value as Fields;
+}
+
+/** Nothing was left out: a record whose attributes were dropped could not be checked. */
+function requireWhole(fields: Fields): void {
+  if ((fields['dropped_attributes_count'] ?? 0) !== 0) throw new Error('attributes were dropped');
+}
+
+function timeOf(record: Fields, name: string): bigint {
+  const value = (record[name] ?? 0n) as bigint;
+  if (value === 0n) throw new Error(`${name} is missing`);
+  return value;
 }
 
 const listOf = (value: unknown): Fields[] => (value ?? []) as Fields[];
@@ -80,20 +102,6 @@ function plain(value: Fields | undefined): unknown {
       return attributesOf((value['kvlist_value'] as Fields)['values']);
     default:
       return value[value['value'] as string];
-  }
-}
-
-function refuseUnknown(reader: protobuf.Reader, type: protobuf.Type, end: number): void {
-  while (reader.pos < end) {
-    const tag = reader.uint32();
-    const field = type.fieldsById[tag >>> 3];
-    if (field === undefined) throw new Error(`${type.name} has no field ${tag >>> 3}`);
-    const inner = field.resolve().resolvedType;
-    if (!(inner instanceof protobuf.Type)) reader.skipType(tag & 7);
-    else {
-      const length = reader.uint32();
-      refuseUnknown(reader, inner, reader.pos + length);
-    }
   }
 }
 

@@ -1,8 +1,14 @@
-// `cordon token mint`: for a running session of one's own, bound to a key that is kept in a file.
+// `cordon token mint`: for a running session of one's own, bound to a key that is kept in a file. With --exchange that token
+// is given to a verifier, which mints the one that comes out.
 import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { CordonError } from '../../../model/mod.ts';
+import { claimsOf } from '../../../tokens/mod.ts';
+import { exchangeGrant, formType, jwtType, tokenPath } from '../../../verifier-service/mod.ts';
 import { proofKeyOf, type ProofKey } from '../../../wire/mod.ts';
+import { field, verifierOf } from '../../attest/verifier-client.ts';
+import type { VerifierClient } from '../../attest/verifier-client.ts';
+import { withProgress } from '../../progress.ts';
 import { clockText } from '../../text/time.ts';
 import { textOption, type VerbAction, type VerbContext } from '../../verb.ts';
 import { needed, parsedJson } from './sources.ts';
@@ -48,11 +54,51 @@ function wishFrom(context: VerbContext, jkt: string): object {
   };
 }
 
+interface Token {
+  readonly token: string;
+  readonly jti: string;
+  /** Unix milliseconds. */
+  readonly expires: number;
+}
+
+/** RFC 8693. The status list says that the token still counts on this machine. */
+async function exchanged(
+  { daemon }: VerbContext,
+  { token }: Token,
+  key: ProofKey,
+  verifier: VerifierClient,
+): Promise<Token> {
+  const { statusList } = await daemon.ask('tokenKeys', {}, 'tokenKeysAnswer');
+  const form = new URLSearchParams({
+    grant_type: exchangeGrant,
+    subject_token: token,
+    subject_token_type: jwtType,
+    subject_status_list: statusList,
+  });
+  const dpop = key.prove({ method: 'POST', url: verifier.url + tokenPath, token, now: Date.now() });
+  const fields = { 'content-type': formType, dpop };
+  const made = field(await verifier.post(tokenPath, form.toString(), fields), 'access_token');
+  const payload = Buffer.from(made.split('.')[1] ?? '', 'base64url').toString('utf8');
+  const { jti, exp } = claimsOf(parsedJson(payload, 'the verifier’s token'));
+  return { token: made, jti, expires: exp * 1000 };
+}
+
 export const tokenMint: VerbAction = async (context) => {
   const session = needed(context, 'session', 'abcd1234');
-  const jkt = textOption(context, 'jkt') ?? keyIn(needed(context, 'key', 'session-key.pem')).thumbprint;
+  const verifier = verifierOf(context, 'exchange');
+  const named = textOption(context, 'jkt');
+  if (verifier !== undefined && named !== undefined)
+    throw new CordonError('config-invalid', 'a token is exchanged by who has its key', {
+      fix: '--key FILE instead of --jkt',
+    });
+  const key = named === undefined ? keyIn(needed(context, 'key', 'session-key.pem')) : undefined;
+  const jkt = named ?? key?.thumbprint ?? '';
   const wish = JSON.stringify(wishFrom(context, jkt));
-  const { token, jti, expires } = await context.daemon.ask('tokenMint', { session, wish }, 'mintTokenAnswer');
+  const own = await context.daemon.ask('tokenMint', { session, wish }, 'mintTokenAnswer');
+  const { token, jti, expires } =
+    verifier === undefined || key === undefined
+      ? own
+      : await withProgress('exchanging the token', exchanged(context, own, key, verifier));
   if (context.json) context.out(JSON.stringify({ token, jti, expires, jkt }));
   else {
     context.out(token);

@@ -1,12 +1,13 @@
 // Small files that are whole and on the disk, or as they were: written beside, fsynced, renamed, directory fsynced.
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 
+/** Readable by the owner alone. Throws, and leaves what was there, when the disk does not take it whole. */
 export function writeDurably(path: string, text: string): void {
   const beside = `${path}.new`;
   const fd = openSync(beside, 'w', 0o600);
   try {
-    writeSync(fd, text);
+    writeFileSync(fd, text); // all of it, or it throws
     fsyncSync(fd);
   } finally {
     closeSync(fd);

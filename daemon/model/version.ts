@@ -1,0 +1,2 @@
+/** Of Cordon, as in package.json. */
+export const version = '0.1.0';
