@@ -11,12 +11,17 @@ const lowest = 19;
 export const patience = 2000;
 
 const usual = getPriority();
+/** CAP_SYS_NICE (capabilities(7)): who lacks it cannot come back, and therefore does not go. */
+const mayReturn = procfs.hasCapability(23);
 
 /** A process that was just started, and leads a session (setsid(2)): threads and children inherit it. */
-export const toBackground = (pid: number): void => give(pid, Math.min(usual + later, lowest));
+export function toBackground(pid: number): void {
+  if (mayReturn) give(pid, Math.min(usual + later, lowest));
+}
 
 /** With what it started meanwhile. */
 export function toForeground(pid: number): void {
+  if (!mayReturn) return;
   give(pid, usual);
   for (const child of procfs.processes()) if (procfs.sessionOf(child) === pid) give(child, usual);
 }
@@ -35,7 +40,7 @@ export async function inBackground<T>(pid: number, work: () => Promise<T>): Prom
 
 /**
  * Every thread, and the process' group of scheduling where the kernel makes one of each session (autogroup). Who is gone is
- * passed over; other errors throw.
+ * passed over; what else fails is told, and is no reason not to launch.
  */
 function give(pid: number, nice: number): void {
   try {
@@ -44,7 +49,7 @@ function give(pid: number, nice: number): void {
     const group = `/proc/${pid}/autogroup`;
     if (existsSync(group)) writeFileSync(group, String(nice - usual));
   } catch (error) {
-    if (!isGone(error)) throw error;
+    if (!isGone(error)) process.stderr.write(`cordond: priority of process ${pid}: ${String(error)}\n`);
   }
 }
 

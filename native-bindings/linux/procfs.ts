@@ -23,6 +23,12 @@ export const parentOf = (pid: number): number => Number(statFields(pid)?.[1] ?? 
 /** Of setsid(2): the process that leads the session; 0 when there is no such process. */
 export const sessionOf = (pid: number): number => Number(statFields(pid)?.[3] ?? 0);
 
+/** Whether this process has the capability (capabilities(7)) with this number, in effect. */
+export function hasCapability(bit: number): boolean {
+  const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(readProc('/proc/self/status'))?.[1] ?? '0';
+  return ((BigInt(`0x${effective}`) >> BigInt(bit)) & 1n) === 1n;
+}
+
 /** Every process that is there now. */
 export const processes = (): number[] =>
   readdirSync('/proc')
