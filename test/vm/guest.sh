@@ -20,7 +20,7 @@ not() { ! "$@"; }
 mkdir -p /usr/lib /etc/cordon/profiles
 cp -a /project/cordon /usr/lib/cordon
 ln -s /usr/lib/cordon/dist/cordon /usr/bin/cordon
-cp /project/cordond.service /etc/systemd/system/
+cp /project/*.service /project/*.timer /etc/systemd/system/
 useradd --create-home --shell /bin/bash agent
 work=/home/agent/work
 install -d -o agent -g agent $work
@@ -122,6 +122,71 @@ check 'with its own status' says '^status 0$' "$(cat /tmp/kept.txt)"
 records=$(cordon audit tail --session "$kept" --limit 100000 --json)
 check 'the denial is on record' says '/etc/shadow' "$records"
 check 'no record is missing' not says 'journal-(hole|damage|repeat)' "$records"
+
+# ---- attestation, by the kernel's TPM device
+check 'the kernel has a TPM with a resource manager' test -c /dev/tpmrm0
+mkdir -p /etc/cordon-verifier
+cd /etc/cordon-verifier || exit 1
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout tls.key -out tls.crt -days 2 \
+  -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1 2>/dev/null
+echo '{"require-sealed-key": true}' >reference.json
+openssl genrsa -out escrow.key 3072 2>/dev/null
+openssl rsa -in escrow.key -pubout -out /etc/cordon/escrow.pem 2>/dev/null
+verifier() {
+  cordon verifier serve --state /var/lib/cordon-verifier --listen 127.0.0.1:8443 --cert tls.crt --cert-key tls.key \
+    --roots /project/tpm-root.pem --intermediates /project/tpm-issuer.pem --reference reference.json --issuer test >/tmp/verifier.txt 2>&1 &
+  serving=$!
+}
+verifier
+online=(--verifier https://127.0.0.1:8443 --ca /etc/cordon-verifier/tls.crt)
+check 'a verifier serves' soon test -s /var/lib/cordon-verifier/verifier.jwk
+jq '{kty, crv, x, alg}' /var/lib/cordon-verifier/verifier.jwk >/etc/cordon/verifier.jwk
+cat >/etc/cordon/config.yaml <<'CONFIG'
+attestation:
+  verifier-key: /etc/cordon/verifier.jwk
+  escrow: /etc/cordon/escrow.pem
+CONFIG
+systemctl restart cordond
+check 'cordond answers with these settings' soon cordon status
+status=$(cordon attest status)
+check 'it uses the device, which no setting names' says '/dev/tpmrm0' "$status"
+check 'and does not say software' not says 'software' "$status"
+verdict() { cordon attest status --json | jq -e ".state.verdict == \"$1\"" >/dev/null; }
+check 'the machine is enrolled' cordon attest enroll "${online[@]}"
+check 'again, to no effect' cordon attest enroll "${online[@]}"
+check 'a quote is accepted' cordon attest quote "${online[@]}"
+cordon attest status | sed 's/^/# /'
+nonce=$(openssl rand -hex 16)
+check 'a quote is written' cordon attest quote --nonce "$nonce" --out /tmp/quote
+cd /tmp/quote && ls | tr '\n' ' ' | sed 's/^/# /' && echo
+check 'tpm2_checkquote accepts it' tpm2_checkquote -u ak.pem -m quote.msg -s quote.sig -f quote.pcrs -g sha256 \
+  -q "$(sha256sum statement.json | cut -d ' ' -f 1)"
+check 'tpm2_checkquote refuses it for another statement' not tpm2_checkquote -u ak.pem -m quote.msg -s quote.sig -f quote.pcrs \
+  -g sha256 -q "$(sha256sum quote.msg | cut -d ' ' -f 1)"
+check 'the statement answers the nonce' test "$(jq -r .nonce statement.json)" = "$nonce"
+for pcr in 0 7 10; do # as another program reads them through the resource manager
+  check "PCR $pcr is what tpm2_pcrread reads" test "$(jq -r ".pcrs[\"$pcr\"]" evidence.json | tr a-f A-F)" = \
+    "$(tpm2_pcrread sha256:$pcr | sed -n 's/.*0x//p')"
+done
+check 'no object is left in the TPM' test -z "$(tpm2_getcap handles-transient)$(tpm2_getcap handles-loaded-session)"
+cd /
+check 'after a PCR changed the verdict counts no more' eval 'tpm2_pcrextend 4:sha256=$(printf %064d 1) && soon not verdict passed'
+
+# ---- the timer
+mkdir -p /etc/systemd/system/cordon-attest.timer.d
+printf '[Timer]\nOnBootSec=\nOnActiveSec=1s\nOnUnitActiveSec=\nOnUnitActiveSec=15s\nRandomizedDelaySec=0\nAccuracySec=1s\n' \
+  >/etc/systemd/system/cordon-attest.timer.d/soon.conf
+printf 'VERIFIER=https://127.0.0.1:8443\nCA=/etc/cordon-verifier/tls.crt\n' >/etc/cordon/attest.env
+systemctl daemon-reload
+check 'the timer starts' systemctl start cordon-attest.timer
+check 'and has the machine attested' soon verdict passed
+kill $serving
+wait $serving
+check 'while the verifier is away its runs fail' soon systemctl is-failed cordon-attest.service
+verifier
+check 'and succeed again when it is back' soon eval '[ "$(systemctl show -p Result --value cordon-attest.service)" = success ] && verdict passed'
+systemctl stop cordon-attest.timer
+kill $serving
 
 # ---- the end
 systemctl stop cordond

