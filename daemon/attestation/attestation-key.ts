@@ -1,6 +1,6 @@
-// The attestation key: a primary of the endorsement hierarchy. Made anew for each use from the TPM's own seed, it is the
-// same every time and leaves nothing to store, steal or lose.
-import { createPrimary, held, TpmError } from '../../native-bindings/tpm/mod.ts';
+// The attestation key: a primary of the endorsement hierarchy. Made from the TPM's own seed, it is the same every time and
+// leaves nothing to store, steal or lose. It is in the TPM only while it is used.
+import { createPrimary, recalled, TpmError } from '../../native-bindings/tpm/mod.ts';
 import type { Loaded, Transport } from '../../native-bindings/tpm/mod.ts';
 import { RH, templates } from '../../native-bindings/tpm/wire/mod.ts';
 
@@ -16,5 +16,4 @@ async function make(transport: Transport): Promise<Loaded> {
   }
 }
 
-export const withAttestationKey = <T>(transport: Transport, work: (key: Loaded) => Promise<T>): Promise<T> =>
-  held(transport, make(transport), work);
+export const attestationKey = (): ((transport: Transport) => Promise<Loaded>) => recalled(make);

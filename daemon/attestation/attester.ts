@@ -1,10 +1,13 @@
 // The attester (RFC 9334) of this machine: what the daemon asks for proof of itself.
 import {
   activateCredential,
+  held,
   identity,
   isLockout,
   lockout,
   readPcrs,
+  recalled,
+  together,
   TpmError,
   TpmTransportError,
 } from '../../native-bindings/tpm/mod.ts';
@@ -14,12 +17,13 @@ import type { PcrValues } from '../../native-bindings/tpm/wire/mod.ts';
 import { isNonce } from '../evidence/mod.ts';
 import type { CredentialChallenge, EnrolmentRequest, Evidence, Statement } from '../evidence/mod.ts';
 import { CordonError } from '../model/mod.ts';
-import { withAttestationKey } from './attestation-key.ts';
+import { attestationKey } from './attestation-key.ts';
 import { ensureCounter, stepCounter, tallyOf } from './counter.ts';
 import type { Store, Tally } from './counter.ts';
 import { withEndorsement, withEndorsementAuthorisation } from './endorsement.ts';
 import { makeEvidence } from './quote.ts';
 import type { QuoteOptions } from './quote.ts';
+import { storageRoot } from './seal.ts';
 
 /** What only the daemon knows; the rest of a statement is the attester's. */
 export interface DaemonFacts extends Omit<Statement, 'type' | 'nonce' | 'tpm' | 'audit'> {
@@ -75,6 +79,9 @@ function explained(name: string, error: unknown): unknown {
 
 export class Attester {
   readonly #options: AttesterOptions;
+  /** Each is given up after its use. */
+  readonly #key = attestationKey();
+  readonly #root = recalled(storageRoot);
   /** Found out when first asked. */
   #known: { readonly identity: TpmIdentity } | undefined;
 
@@ -112,7 +119,7 @@ export class Attester {
     const [own, ...issuers] = ekCertificates;
     return this.#use(async (transport) => {
       const nv = await ensureCounter(transport, counter);
-      return withAttestationKey(transport, (ak) =>
+      return held(transport, this.#key(transport), (ak) =>
         withEndorsement(transport, own, ({ key, certificate }) =>
           Promise.resolve({
             type: 'cordon-enrolment/1' as const,
@@ -130,7 +137,7 @@ export class Attester {
   activate(credential: CredentialChallenge): Promise<Buffer> {
     const [own] = this.#options.ekCertificates;
     return this.#use((transport) =>
-      withAttestationKey(transport, (ak) =>
+      held(transport, this.#key(transport), (ak) =>
         withEndorsement(transport, own, ({ key }) =>
           withEndorsementAuthorisation(transport, key, (authorisation) =>
             activateCredential(transport, ak, key, authorisation, credential),
@@ -177,18 +184,25 @@ export class Attester {
         fix: 'cordon attest quote --nonce $(openssl rand -hex 32)',
       });
     const kind = await this.kind();
-    const { counter, store } = this.#options;
     const evidence = await this.#use(async (transport) => {
-      const facts = this.#options.facts();
-      const nv = await ensureCounter(transport, counter);
-      const tally = await stepCounter(transport, nv, store, facts.audit.size);
-      const statement = statementOf(facts, nonce, kind, tally);
-      return withAttestationKey(transport, (key) =>
-        makeEvidence(transport, key, nv, statement, this.#options),
-      );
+      const stating = this.#state(transport, nonce, kind);
+      const quoting = held(transport, this.#key(transport), async (key) => {
+        const { counter, statement } = await stating;
+        return makeEvidence(transport, { key, root: this.#root, counter }, statement, this.#options);
+      });
+      const [, quoted] = await together<[unknown, Evidence]>(stating, quoting);
+      return quoted;
     });
     const { enrolment } = this;
     return enrolment === undefined ? evidence : { ...evidence, enrolment };
+  }
+
+  async #state(transport: Transport, nonce: string, kind: 'hardware' | 'software') {
+    const { counter: index, store } = this.#options;
+    const facts = this.#options.facts();
+    const counter = await ensureCounter(transport, index);
+    const tally = await stepCounter(transport, counter, store, facts.audit.size);
+    return { counter, statement: statementOf(facts, nonce, kind, tally) };
   }
 
   close(): void {

@@ -2,7 +2,7 @@
 // record that is put back knows of an older count.
 import { defineCounter, incrementNv, readNv, readNvIndex, TpmError } from '../../native-bindings/tpm/mod.ts';
 import type { NvIndex, Transport } from '../../native-bindings/tpm/mod.ts';
-import { isCounter } from '../../native-bindings/tpm/wire/mod.ts';
+import { isCounter, NV } from '../../native-bindings/tpm/wire/mod.ts';
 import { CordonError } from '../model/mod.ts';
 
 /** Small facts that survive the daemon: on the disk when `write` returns. */
@@ -40,13 +40,14 @@ async function find(transport: Transport, index: number): Promise<NvIndex | unde
 /** Made and stepped once, so that it can be certified. */
 export async function ensureCounter(transport: Transport, index: number): Promise<NvIndex> {
   const found = await find(transport, index);
-  if (found === undefined) {
-    await defineCounter(transport, index);
-    await incrementNv(transport, index);
-  } else if (!isCounter(found.facts))
+  if (found !== undefined && !isCounter(found.facts))
     throw new CordonError('unavailable', `NV index 0x${index.toString(16)} is taken by something else`, {
       fix: 'name a free one: attestation: counter in cordond’s settings',
     });
+  if (found !== undefined && (found.facts.attributes & NV.written) !== 0) return found;
+  if (found === undefined) await defineCounter(transport, index);
+  // Its Name is another from the first step on.
+  await incrementNv(transport, index);
   return readNvIndex(transport, index);
 }
 

@@ -4,8 +4,11 @@ import {
   certify,
   certifyCreation,
   certifyNv,
+  held,
+  load,
   quote,
   readPcrs,
+  together,
   TpmError,
 } from '../../native-bindings/tpm/mod.ts';
 import type { Loaded, NvIndex, Transport, Wrapped } from '../../native-bindings/tpm/mod.ts';
@@ -23,7 +26,6 @@ import type {
 import { CordonError } from '../model/mod.ts';
 import { readEventLogFile, readImaLogFile } from './measured-logs.ts';
 import type { LogPlaces } from './measured-logs.ts';
-import { withWrapped } from './seal.ts';
 
 export interface QuoteOptions {
   /** What seals the key of the record's checkpoints; undefined: that key is a file. */
@@ -37,16 +39,23 @@ export interface QuoteOptions {
 
 const attempts = 8;
 
+interface Agreeing {
+  readonly signed: SignedBytes;
+  readonly values: PcrValues;
+}
+
 /** Values and quote are not taken at once: something may be measured between. */
 async function agreeing(
   transport: Transport,
   key: Loaded,
   qualifying: Buffer,
   selection: PcrSelection,
-): Promise<{ readonly signed: SignedBytes; readonly values: PcrValues }> {
+): Promise<Agreeing> {
   for (let attempt = 0; attempt < attempts; attempt++) {
-    const values = await readPcrs(transport, selection);
-    const signed = await quote(transport, key, qualifying, selection);
+    const [values, signed] = await together<[PcrValues, SignedBytes]>(
+      readPcrs(transport, selection),
+      quote(transport, key, qualifying, selection),
+    );
     const facts = readAttest(signed.attest);
     const { hash } = readSignature(signed.signature);
     if (facts.type === 'quote' && pcrDigest(hash, values).equals(facts.pcrDigest)) return { signed, values };
@@ -56,10 +65,29 @@ async function agreeing(
   });
 }
 
+/** What another TPM, or this one before it was cleared, had wrapped. */
+const isUnknownHere = (error: unknown): boolean =>
+  error instanceof TpmError && ['INTEGRITY', 'TICKET', 'VALUE'].includes(error.response);
+
 /** Nothing when the TPM does not know the object any more: the verifier then sees that it is not shown. */
-async function certifiedKey(
+async function shown<T>(
+  transport: Transport,
+  root: Loaded,
+  wrapped: Wrapped,
+  certified: (object: Loaded) => Promise<T>,
+): Promise<T | undefined> {
+  try {
+    return await held(transport, load(transport, root, wrapped), certified);
+  } catch (error) {
+    if (isUnknownHere(error)) return undefined;
+    throw error;
+  }
+}
+
+async function recordKeyOf(
   transport: Transport,
   key: Loaded,
+  root: Loaded,
   sealed: Sealed | undefined,
   digest: Buffer,
 ): Promise<RecordKeyEvidence | undefined> {
@@ -67,60 +95,70 @@ async function certifiedKey(
   if (sealed === undefined || creation === undefined) return undefined;
   const creationHash = createHash('sha256').update(creation.data).digest();
   const { ticket, data: creationData } = creation;
-  try {
-    const certified = await withWrapped(transport, sealed, (object) =>
-      certifyCreation(transport, key, object, digest, { creationHash, ticket }),
-    );
-    return { ...certified, publicArea: sealed.publicArea, creationData };
-  } catch (error) {
-    if (isUnknownHere(error)) return undefined;
-    throw error;
-  }
+  const certified = await shown(transport, root, sealed, (object) =>
+    certifyCreation(transport, key, object, digest, { creationHash, ticket }),
+  );
+  return certified && { ...certified, publicArea: sealed.publicArea, creationData };
 }
 
-/** What another TPM, or this one before it was cleared, had wrapped. */
-const isUnknownHere = (error: unknown): boolean =>
-  error instanceof TpmError && ['INTEGRITY', 'TICKET', 'VALUE'].includes(error.response);
+interface ObjectsEvidence {
+  readonly recordKey: RecordKeyEvidence | undefined;
+  readonly tokenKeys: readonly TokenKeyEvidence[];
+}
 
-/** Those that the TPM still knows. */
-async function certifiedTokenKeys(
+/** Objects below the storage root, loaded to be certified, one after the other: a TPM has room for three with the keys. */
+async function certifiedObjects(
   transport: Transport,
-  key: Loaded,
+  { key, root }: QuotingKeys,
+  sealed: Sealed | undefined,
   wrapped: readonly Wrapped[],
   digest: Buffer,
-): Promise<readonly TokenKeyEvidence[]> {
-  const found: TokenKeyEvidence[] = [];
-  for (const each of wrapped.slice(0, maxTokenKeys)) {
-    const certified = withWrapped(transport, each, (object) => certify(transport, object, key, digest));
-    try {
-      found.push({ ...(await certified), publicArea: each.publicArea });
-    } catch (error) {
-      if (!isUnknownHere(error)) throw error;
+): Promise<ObjectsEvidence> {
+  if (sealed?.creation === undefined && wrapped.length === 0) return { recordKey: undefined, tokenKeys: [] };
+  return held(transport, root(transport), async (parent) => {
+    const recordKey = await recordKeyOf(transport, key, parent, sealed, digest);
+    const tokenKeys: TokenKeyEvidence[] = [];
+    for (const each of wrapped.slice(0, maxTokenKeys)) {
+      const certified = await shown(transport, parent, each, (object) =>
+        certify(transport, object, key, digest),
+      );
+      if (certified !== undefined) tokenKeys.push({ ...certified, publicArea: each.publicArea });
     }
-  }
-  return found;
+    return { recordKey, tokenKeys };
+  });
+}
+
+/** What a quote is made with. */
+export interface QuotingKeys {
+  /** The attestation key. */
+  readonly key: Loaded;
+  /** The storage root, for whatever is wrapped by it. */
+  readonly root: (transport: Transport) => Promise<Loaded>;
+  readonly counter: NvIndex;
 }
 
 export async function makeEvidence(
   transport: Transport,
-  key: Loaded,
-  counter: NvIndex | undefined,
+  keys: QuotingKeys,
   statement: Statement,
   { bank, pcrs, logs, sealedKey, tokenKeys }: QuoteOptions,
 ): Promise<Evidence> {
   const alg = hashNamed(bank);
   if (alg === undefined) throw new CordonError('config-invalid', `there is no PCR bank ${bank}`);
+  const { key, counter } = keys;
   const text = statementText(statement);
   const digest = statementDigest(text);
   const withIma = readImaLogFile(logs) !== undefined;
-  const { signed, values } = await agreeing(transport, key, digest, {
-    alg,
-    pcrs: pcrsToQuote(pcrs, withIma),
-  });
-  const certified = counter === undefined ? undefined : await certifyNv(transport, key, counter, digest);
-  const recordKey = await certifiedKey(transport, key, sealedKey?.(), digest);
-  const tokens = await certifiedTokenKeys(transport, key, tokenKeys?.() ?? [], digest);
-  const eventLog = readEventLogFile(logs);
+  const [sealed, wrapped] = [sealedKey?.(), tokenKeys?.() ?? []];
+  const [{ signed, values }, counted, objects, eventLog] = await together<
+    [Agreeing, SignedBytes, ObjectsEvidence, Buffer | undefined]
+  >(
+    agreeing(transport, key, digest, { alg, pcrs: pcrsToQuote(pcrs, withIma) }),
+    certifyNv(transport, key, counter, digest),
+    certifiedObjects(transport, keys, sealed, wrapped, digest),
+    // Firmware has written it before we run; read while the TPM signs.
+    Promise.resolve().then(() => readEventLogFile(logs)),
+  );
   // Read after the quote: the list only grows, and the quoted value is that of one of its beginnings.
   const imaLog = withIma ? readImaLogFile(logs) : undefined;
   return {
@@ -130,9 +168,9 @@ export async function makeEvidence(
     bank,
     pcrs: values,
     statement: text,
-    ...(certified === undefined ? {} : { counter: certified }),
-    ...(recordKey === undefined ? {} : { recordKey }),
-    ...(tokens.length === 0 ? {} : { tokenKeys: tokens }),
+    counter: counted,
+    ...(objects.recordKey === undefined ? {} : { recordKey: objects.recordKey }),
+    ...(objects.tokenKeys.length === 0 ? {} : { tokenKeys: objects.tokenKeys }),
     ...(eventLog === undefined ? {} : { eventLog }),
     ...(imaLog === undefined ? {} : { imaLog }),
   };

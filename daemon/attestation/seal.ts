@@ -12,7 +12,7 @@ import {
   TpmError,
   unseal,
 } from '../../native-bindings/tpm/mod.ts';
-import type { Loaded, Tpm, Transport, Wrapped } from '../../native-bindings/tpm/mod.ts';
+import type { Loaded, Tpm, Transport } from '../../native-bindings/tpm/mod.ts';
 import {
   ALG,
   ascending,
@@ -50,7 +50,7 @@ export interface FreshlySealed {
   readonly key: Buffer;
 }
 
-const storageRoot = (transport: Transport): Promise<Loaded> =>
+export const storageRoot = (transport: Transport): Promise<Loaded> =>
   createPrimary(transport, RH.OWNER, templates.storageP256);
 
 /** To the values that the PCRs have now. */
@@ -137,15 +137,3 @@ export function openKey(tpm: Tpm, sealed: Sealed): Promise<Buffer> {
 
 export const open = async (tpm: Tpm, sealed: Sealed): Promise<Buffer> =>
   unbox(await openKey(tpm, sealed), sealed.box);
-
-/** An object below the storage root, loaded: to be certified, not to be used. */
-export const withWrapped = <T>(
-  transport: Transport,
-  wrapped: Wrapped,
-  work: (object: Loaded) => Promise<T>,
-): Promise<T> =>
-  held(
-    transport,
-    held(transport, storageRoot(transport), (parent) => load(transport, parent, wrapped)),
-    work,
-  );

@@ -2,7 +2,7 @@
 // background has the usual priority again before it serves anybody: an agent is to inherit nothing of this.
 import { existsSync, readdirSync, writeFileSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
-import { procfs } from '../../native-bindings/linux/mod.ts';
+import { credentials, procfs } from '../../native-bindings/linux/mod.ts';
 
 /** Added to our own: a tenth of a core when somebody else wants it. Late, but never starved with a lock of the kernel's in hand. */
 const later = 10;
@@ -12,7 +12,7 @@ export const patience = 2000;
 
 const usual = getPriority();
 /** CAP_SYS_NICE (capabilities(7)): who lacks it cannot come back, and therefore does not go. */
-const mayReturn = procfs.hasCapability(23);
+const mayReturn = procfs.hasCapability(credentials.CAP.SYS_NICE);
 
 /** A process that was just started, and leads a session (setsid(2)): threads and children inherit it. */
 export function toBackground(pid: number): void {

@@ -236,7 +236,7 @@ export function parseStart(value: unknown): Start {
     session: text(from, 'session', 256),
     pins: from['pins'] === undefined ? [] : list(from, 'pins', 4096).map(parsePin),
     authorities: parseAuthorities(from['authorities']),
-    own: new Set(from['own'] === undefined ? [] : list(from, 'own', 1024).map(parseOwn)),
+    own: new Set(from['own'] === undefined ? [] : list(from, 'own', 65_536).map(parseOwn)),
   };
 }
 

@@ -11,6 +11,7 @@ import {
   credentials,
   mounts,
   processes,
+  procfs,
   seccomp,
 } from '../../native-bindings/linux/mod.ts';
 import { bringIn, isWithin, parseMountInfo, privateWritable } from '../launcher/mod.ts';
@@ -121,8 +122,16 @@ function moveIn(begin: BeginNotify, files: Files): void {
   for (const place of writable) mounts.setAttributes(place, mounts.MOUNT_ATTR.NOEXEC, 0, false);
   watch(writable);
   credentials.actAs(begin.uid, begin.gid);
-  credentials.keepCapabilities([credentials.CAP.SYS_PTRACE]);
+  credentials.keepCapabilities(begin.joinCgroup < 0 ? lookOnly : lookAndJoin);
 }
+
+const { CAP } = credentials;
+const lookOnly = [CAP.SYS_PTRACE];
+/**
+ * What posix_spawn(3) is about to start has root for its saved id still, and more capabilities than we: moving it to a group
+ * with a cpuset needs SYS_NICE then (cpuset_can_attach(), cap_task_setscheduler()).
+ */
+const lookAndJoin = procfs.hasCapability(CAP.SYS_NICE) ? [...lookOnly, CAP.SYS_NICE] : lookOnly;
 
 /** The first exec of a session is the agent's own: its process waits for our answer, outside its cgroup until then. */
 function joinOnce(files: Files, procs: number): (pid: number) => boolean {
@@ -130,7 +139,10 @@ function joinOnce(files: Files, procs: number): (pid: number) => boolean {
   return (pid) => {
     if (joined) return true;
     joined = files.writeAll(procs, `${pid}`);
-    if (joined) files.close(procs);
+    if (joined) {
+      files.close(procs);
+      credentials.keepCapabilities(lookOnly);
+    }
     return joined;
   };
 }

@@ -4,7 +4,7 @@ import { check, libc, NR, raw } from './libc.ts';
 
 const scratch = new Arena(64);
 
-export const CAP = { SYS_PTRACE: 19, SYS_ADMIN: 21, KILL: 5 } as const;
+export const CAP = { KILL: 5, SYS_PTRACE: 19, SYS_ADMIN: 21, SYS_NICE: 23 } as const;
 const PR = {
   SET_PDEATHSIG: 1,
   SET_DUMPABLE: 4,

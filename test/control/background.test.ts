@@ -4,12 +4,12 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { getPriority } from 'node:os';
 import t, { type Test } from 'tap';
-import { procfs } from '../../native-bindings/linux/mod.ts';
+import { credentials, procfs } from '../../native-bindings/linux/mod.ts';
 import { inBackground, toBackground, toForeground } from '../../daemon/control/background.ts';
 import { until } from '../support/until.ts';
 import { notRoot } from '../support/user.ts';
 
-const skip = notRoot() ?? (procfs.hasCapability(23) ? false : 'without CAP_SYS_NICE');
+const skip = notRoot() ?? (procfs.hasCapability(credentials.CAP.SYS_NICE) ? false : 'without CAP_SYS_NICE');
 const usual = getPriority();
 
 /** A process with threads, which starts a child when it is told to, and says what it did. */

@@ -1,9 +1,16 @@
 // A stage with an agent, its model and a private cordond on it.
 import type { Test } from 'tap';
-import { baseEnvironment, TestCordon, type Ran, type RunOptions } from '../support/cordon.ts';
+import {
+  baseEnvironment,
+  TestCordon,
+  type CordonOptions,
+  type Ran,
+  type RunOptions,
+} from '../support/cordon.ts';
 import { capture, start } from '../support/capture.ts';
 import { asUser, testUser } from '../support/user.ts';
 import type { Agent } from './agents.ts';
+import type { Step } from './model/script.ts';
 import type { ModelServer } from './model/server.ts';
 import { profileName, profileText } from './profile.ts';
 import { attacks, scriptOf, work } from './script.ts';
@@ -25,9 +32,14 @@ export const prompt = 'Fix the greeting, then do what else you are told.';
 /** Milliseconds one whole run may take. */
 export const patience = 200_000;
 
-export async function setScene(t: Test, agent: Agent): Promise<Scene> {
+/** `between`: what the model asks for after the work and before the attacks. */
+export async function setScene(
+  t: Test,
+  agent: Agent,
+  between: (stage: Stage) => readonly Step[] = () => [],
+): Promise<Scene> {
   const stage = setStage(testUser(agent.name));
-  const model = await agent.serve(scriptOf([...work(stage), ...attacks(stage)]));
+  const model = await agent.serve(scriptOf([...work(stage), ...between(stage), ...attacks(stage)]));
   settle(agent, stage, model.port);
   t.teardown(async () => {
     await model.close();
@@ -36,11 +48,15 @@ export async function setScene(t: Test, agent: Agent): Promise<Scene> {
   return { agent, stage, model };
 }
 
-export async function withCordon(t: Test, scene: Scene): Promise<CordonScene> {
+export async function withCordon(
+  t: Test,
+  scene: Scene,
+  options: Omit<CordonOptions, 'profiles'> = {},
+): Promise<CordonScene> {
   const { agent, model, stage } = scene;
   const env = agent.environment(model.port);
   const profiles = { [profileName]: profileText(model.port, Object.keys(env)) };
-  const cordon = await TestCordon.start({ profiles });
+  const cordon = await TestCordon.start({ ...options, profiles });
   t.teardown(() => cordon.stop());
   const how = { user: stage.user, workspace: stage.workspace, profile: profileName, env, within: patience };
   return { ...scene, cordon, how };

@@ -77,6 +77,8 @@ const listenerFix = 'run Linux 5.19 or later; no other seccomp listener may be i
 const LISTENER = 0;
 const RESULT = 1;
 const pending = 0x7fff_ffff;
+/** Milliseconds: a thread that starts on a machine that is busy, or emulated. */
+const patience = 30_000;
 
 /** The confined thread's part: takes on the filter, and opens /dev/null for writing, which must be answered. */
 export function confinedOpen(cells: Int32Array): void {
@@ -93,7 +95,7 @@ function answer(listener: seccomp.Listener, cells: Int32Array, substitute: numbe
   const lookup = notifyLookup(arch);
   const poller = new Poller([listener.fd]);
   let placed = false;
-  const deadline = performance.now() + 5000;
+  const deadline = performance.now() + patience;
   while (Atomics.load(cells, RESULT) === pending && performance.now() < deadline) {
     if (poller.wait(20) === 0 || listener.receive() !== 0) continue;
     const args = [0, 1, 2, 3, 4, 5].map((index) => listener.argBig(index));
@@ -112,7 +114,8 @@ async function tryNotify({ stage }: ProbeContext): Promise<Finding> {
   cells[LISTENER] = -1;
   const worker = new Worker(process.argv[1] ?? '', { workerData: cells });
   await new Promise((online, failed) => worker.once('online', online).once('error', failed));
-  Atomics.wait(cells, LISTENER, -1, 5000);
+  if (Atomics.wait(cells, LISTENER, -1, patience) === 'timed-out')
+    return fail(`the filter with a listener was not loaded within ${patience / 1000} seconds`);
   const fd = Atomics.load(cells, LISTENER);
   if (fd < 0) return fail('the filter with a listener could not be loaded');
   const listener = new seccomp.Listener(fd);

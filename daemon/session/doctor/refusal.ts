@@ -30,6 +30,7 @@ const needed: readonly (readonly [name: string, bit: number])[] = [
   ['SYS_CHROOT', 18],
   ['SYS_PTRACE', 19],
   ['SYS_ADMIN', 21],
+  ['SYS_NICE', 23],
   ['MKNOD', 27],
 ];
 

@@ -140,7 +140,10 @@ function encode(command: Command, slots: readonly Slot[]): Buffer {
     conceal === 'command' && hiding?.session !== undefined
       ? crypt(hiding, true, hiding.nonceCaller, hiding.session.nonceTpm, parameters)
       : parameters;
-  const cpHash = digest(ALG.SHA256, put.u32(code), ...entities.map(entityName), sent);
+  // Only keyed sessions vouch for the command.
+  const cpHash = slots.some(isKeyed)
+    ? digest(ALG.SHA256, put.u32(code), ...entities.map(entityName), sent)
+    : empty;
   const body = concat(
     ...entities.map(({ handle }) => put.u32(handle)),
     ...(slots.length === 0 ? [] : [authorise(slots, cpHash)]),
@@ -151,7 +154,7 @@ function encode(command: Command, slots: readonly Slot[]): Buffer {
 }
 
 function checkResponse(slots: readonly Slot[], code: number, reader: Reader, parameters: Buffer): void {
-  const rpHash = digest(ALG.SHA256, put.u32(0), put.u32(code), parameters);
+  const rpHash = slots.some(isKeyed) ? digest(ALG.SHA256, put.u32(0), put.u32(code), parameters) : empty;
   for (const slot of slots) {
     const nonce = reader.sized(64);
     const flags = reader.u8();

@@ -12,11 +12,28 @@ import {
 import type { PcrSelection, PcrValues } from '../wire/mod.ts';
 import type { Transport } from '../transport/transport.ts';
 import { execute, noPassword } from './command.ts';
+import { together } from './together.ts';
 
-/** A TPM gives at most 8 values a call. Not atomic: compare with what a quote says. */
+/** What a TPM gives at once: a TPML_DIGEST has room for eight. */
+const most = 8;
+
+/** Not atomic: compare with what a quote says. */
 export async function readPcrs(transport: Transport, { alg, pcrs }: PcrSelection): Promise<PcrValues> {
+  const all = ascending(pcrs);
+  const parts = Array.from({ length: Math.ceil(all.length / most) }, (_, i) =>
+    readSome(transport, alg, all.slice(i * most, (i + 1) * most)),
+  );
+  const values = await together<(readonly (readonly [number, Buffer])[])[]>(...parts);
+  return new Map(values.flat().sort(([a], [b]) => a - b));
+}
+
+async function readSome(
+  transport: Transport,
+  alg: number,
+  pcrs: readonly number[],
+): Promise<readonly (readonly [number, Buffer])[]> {
   const values = new Map<number, Buffer>();
-  let left = ascending(pcrs);
+  let left = pcrs;
   while (left.length > 0) {
     const { reader } = await execute(transport, {
       code: CC.PCR_Read,
@@ -33,7 +50,7 @@ export async function readPcrs(transport: Transport, { alg, pcrs }: PcrSelection
     for (const pcr of given) values.set(pcr, reader.sized(hashLength(alg)));
     left = left.filter((pcr) => !values.has(pcr));
   }
-  return new Map([...values].sort(([a], [b]) => a - b));
+  return [...values];
 }
 
 export async function extendPcr(

@@ -32,8 +32,8 @@ const usualEntry = (): string =>
 
 type Process = ChildProcessByStdio<Writable, Readable, null>;
 interface Waiting {
-  resolve(response: Buffer): void;
-  reject(error: Error): void;
+  readonly resolve: (response: Buffer) => void;
+  readonly reject: (error: Error) => void;
 }
 
 /** Nothing of our environment reaches tpm2-tss: TCTI and TSS2_* would send it elsewhere. */
@@ -61,15 +61,23 @@ function failureOf(body: Buffer): TpmTransportError {
   return new TpmTransportError('died', 'the TPM transport ended without a reason');
 }
 
-/** One process, at most one command under way. */
+/** One process. It carries commands one after the other; those behind the first are already on their way to it. */
 class Carrier {
   readonly process: Process;
-  #waiting: Waiting | undefined;
+  /** In the order in which they were sent. */
+  readonly #waiting: Waiting[] = [];
+  /** Of the first that waits. */
+  readonly #late: NodeJS.Timeout;
   #last: TpmTransportError | undefined;
   #gone = false;
 
-  constructor(child: Process) {
+  constructor(child: Process, name: string, deadline: number) {
     this.process = child;
+    this.#late = setTimeout(() => {
+      if (this.busy)
+        this.end(new TpmTransportError('hung', `the TPM (${name}) did not answer within ${deadline} ms`));
+    }, deadline);
+    this.#late.unref();
     const take = deframer(maxFrame);
     child.stdout.on('data', (chunk: Buffer) => {
       try {
@@ -87,9 +95,14 @@ class Carrier {
     return this.#gone;
   }
 
+  get busy(): boolean {
+    return this.#waiting.length > 0;
+  }
+
   send(command: Uint8Array): Promise<Buffer> {
     return new Promise((resolve, reject) => {
-      this.#waiting = { resolve, reject };
+      if (!this.busy) this.#late.refresh();
+      this.#waiting.push({ resolve, reject });
       this.process.stdin.write(frame(command));
     });
   }
@@ -97,9 +110,9 @@ class Carrier {
   /** SIGKILL: a process that is stuck in a driver knows no other. */
   end(error: TpmTransportError): void {
     this.#gone = true;
+    clearTimeout(this.#late);
     this.process.kill('SIGKILL');
-    this.#waiting?.reject(error);
-    this.#waiting = undefined;
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
   }
 
   #taken(body: Buffer): void {
@@ -107,9 +120,8 @@ class Carrier {
       this.#last = failureOf(body.subarray(1));
       return;
     }
-    const waiting = this.#waiting;
-    this.#waiting = undefined;
-    waiting?.resolve(body.subarray(1));
+    this.#late.refresh();
+    this.#waiting.shift()?.resolve(body.subarray(1));
   }
 }
 
@@ -121,26 +133,16 @@ export function childTransport({ name, ...options }: ChildOptions): ChildTranspo
   const entry = options.entry ?? usualEntry();
   let carrier: Carrier | undefined;
   let resting: NodeJS.Timeout | undefined;
-  let turn: Promise<unknown> = Promise.resolve();
 
   const close = (): void => {
     clearTimeout(resting);
+    resting = undefined;
     carrier?.end(new TpmTransportError('died', 'the TPM transport was closed'));
     carrier = undefined;
   };
-  const carry = async (command: Buffer): Promise<Buffer> => {
-    clearTimeout(resting);
-    if (carrier === undefined || carrier.gone) carrier = new Carrier(start(entry, name));
-    const used = carrier;
-    const late = setTimeout(() => {
-      used.end(new TpmTransportError('hung', `the TPM (${name}) did not answer within ${deadline} ms`));
-    }, deadline);
-    try {
-      return await used.send(command);
-    } finally {
-      clearTimeout(late);
-      resting = setTimeout(close, idle).unref();
-    }
+  const rest = (): void => {
+    if (carrier?.busy === true) resting?.refresh();
+    else close();
   };
   return {
     get pid() {
@@ -149,10 +151,9 @@ export function childTransport({ name, ...options }: ChildOptions): ChildTranspo
     transceive: (command) => {
       if (command.length > maxMessage)
         return Promise.reject(new TpmTransportError('refused', `a command of ${command.length} bytes`));
-      const copy = Buffer.from(command);
-      const answer = turn.then(() => carry(copy));
-      turn = answer.catch(() => undefined);
-      return answer;
+      if (carrier === undefined || carrier.gone) carrier = new Carrier(start(entry, name), name, deadline);
+      resting = resting?.refresh() ?? setTimeout(rest, idle).unref();
+      return carrier.send(command);
     },
     close,
   };

@@ -4,21 +4,21 @@ import { maxMessage } from './transport.ts';
 
 export const ANSWER = { response: 0, failure: 1 } as const;
 export const lengthSize = 4;
+const noLength = Buffer.alloc(lengthSize);
 /** Response or text of a failure, with the byte before it. */
 export const maxFrame = maxMessage + 1;
 
 export function frame(...parts: readonly Uint8Array[]): Buffer {
-  const body = Buffer.concat(parts);
-  const length = Buffer.alloc(lengthSize);
-  length.writeUInt32LE(body.length);
-  return Buffer.concat([length, body]);
+  const framed = Buffer.concat([noLength, ...parts]);
+  framed.writeUInt32LE(framed.length - lengthSize);
+  return framed;
 }
 
 /** Whole frames out of a stream's chunks. Throws when a length is out of bounds. */
 export function deframer(limit: number): (chunk: Buffer) => Buffer[] {
-  let held = Buffer.alloc(0);
+  let held: Buffer = Buffer.alloc(0);
   return (chunk) => {
-    held = Buffer.concat([held, chunk]);
+    held = held.length === 0 ? chunk : Buffer.concat([held, chunk]);
     const frames: Buffer[] = [];
     while (held.length >= lengthSize) {
       const length = held.readUInt32LE(0);
@@ -27,6 +27,8 @@ export function deframer(limit: number): (chunk: Buffer) => Buffer[] {
       frames.push(Buffer.from(held.subarray(lengthSize, lengthSize + length)));
       held = held.subarray(lengthSize + length);
     }
+    // The chunk is its owner's to use again.
+    held = Buffer.from(held);
     return frames;
   };
 }

@@ -41,16 +41,22 @@ export function openTcti(name: string): BlockingTransport {
   const at = (offset: number): bigint => koffi.decode(context, offset, 'void *') as bigint;
   const transmit = koffi.decode(at(offsets.transmit), transmitType) as Transmit;
   const receive = koffi.decode(at(offsets.receive), receiveType) as Receive;
+  const response = Buffer.alloc(maxMessage);
   return {
-    transceive: (command) => exchange(context, transmit, receive, command),
+    transceive: (command) => exchange(context, transmit, receive, command, response),
     close: () => void finalize([context]),
   };
 }
 
-function exchange(context: bigint, transmit: Transmit, receive: Receive, command: Uint8Array): Buffer {
+function exchange(
+  context: bigint,
+  transmit: Transmit,
+  receive: Receive,
+  command: Uint8Array,
+  response: Buffer,
+): Buffer {
   const sent = transmit(context, command.length, command);
   if (sent !== 0) throw new TpmTransportError('died', `sending failed (tpm2-tss 0x${sent.toString(16)})`);
-  const response = Buffer.alloc(maxMessage);
   const size: (number | bigint)[] = [maxMessage];
   let code = receive(context, size, response, FOREVER);
   while (code === TRY_AGAIN) {

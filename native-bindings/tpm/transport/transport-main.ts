@@ -2,7 +2,7 @@
 // may hang in a library or a driver: the parent then kills it, and nothing else hangs.
 import { readSync, writeSync } from 'node:fs';
 import koffi from 'koffi';
-import { ANSWER, frame, lengthSize } from './frames.ts';
+import { ANSWER, deframer, frame } from './frames.ts';
 import { openTbs } from './tbs.ts';
 import { openTcti } from './tcti.ts';
 import { isSoftwareName, maxMessage, TpmTransportError } from './transport.ts';
@@ -29,23 +29,12 @@ function giveUpRights(name: string): void {
   prctl(PR_SET_DUMPABLE, 0);
 }
 
-/** False at the end of the input. */
-function fill(buffer: Buffer): boolean {
-  for (let at = 0; at < buffer.length;) {
-    const count = readSync(0, buffer, at, buffer.length - at, null);
-    if (count === 0) return false;
-    at += count;
-  }
-  return true;
-}
-
-function nextCommand(): Buffer | undefined {
-  const length = Buffer.alloc(lengthSize);
-  if (!fill(length)) return undefined;
-  const size = length.readUInt32LE(0);
-  if (size > maxMessage) return undefined;
-  const command = Buffer.alloc(size);
-  return fill(command) ? command : undefined;
+/** What the parent sends, as it comes: several commands may be here at once. */
+function* commands(): Generator<Buffer> {
+  const take = deframer(maxMessage);
+  const chunk = Buffer.alloc(2 * maxMessage);
+  for (let count = readSync(0, chunk); count > 0; count = readSync(0, chunk))
+    yield* take(chunk.subarray(0, count));
 }
 
 function say(kind: number, body: Uint8Array): void {
@@ -61,8 +50,7 @@ function fail(error: unknown): never {
 }
 
 function serve(transport: BlockingTransport): void {
-  for (let command = nextCommand(); command !== undefined; command = nextCommand())
-    say(ANSWER.response, transport.transceive(command));
+  for (const command of commands()) say(ANSWER.response, transport.transceive(command));
   transport.close();
 }
 

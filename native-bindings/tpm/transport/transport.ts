@@ -1,12 +1,16 @@
 // The seam between commands and whatever carries them: tpm2-tss on Linux, TBS on Windows, a fake in a test.
 
 export interface Transport {
-  /** One command, one response, in the order of the calls. Rejects with TpmTransportError. */
+  /**
+   * One command, one response. Several may be under way: the TPM has them one after the other, in the order of the calls.
+   * Rejects with TpmTransportError, and so do those behind a command that could not be carried.
+   */
   transceive(command: Uint8Array): Promise<Buffer>;
 }
 
 /** The same, blocking: lives in a process that has nothing else to do. Throws TpmTransportError. */
 export interface BlockingTransport {
+  /** The response is good until the next call. */
   transceive(command: Uint8Array): Buffer;
   close(): void;
 }

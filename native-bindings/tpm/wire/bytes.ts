@@ -11,17 +11,17 @@ export class TpmWireError extends Error {
 
 const u8 = (value: number): Buffer => Buffer.of(value);
 function u16(value: number): Buffer {
-  const out = Buffer.alloc(2);
+  const out = Buffer.allocUnsafe(2);
   out.writeUInt16BE(value);
   return out;
 }
 function u32(value: number): Buffer {
-  const out = Buffer.alloc(4);
+  const out = Buffer.allocUnsafe(4);
   out.writeUInt32BE(value >>> 0);
   return out;
 }
 function u64(value: bigint): Buffer {
-  const out = Buffer.alloc(8);
+  const out = Buffer.allocUnsafe(8);
   out.writeBigUInt64BE(value);
   return out;
 }

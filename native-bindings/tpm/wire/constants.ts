@@ -48,6 +48,8 @@ export const CC = {
   Quote: 0x158,
   Sign: 0x15d,
   Unseal: 0x15e,
+  ContextLoad: 0x161,
+  ContextSave: 0x162,
   FlushContext: 0x165,
   NV_ReadPublic: 0x169,
   ReadPublic: 0x173,

@@ -1,38 +1,10 @@
 // A full disk under the journal: what cannot be recorded does not happen.
-import { spawnSync } from 'node:child_process';
-import { closeSync, existsSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import t from 'tap';
+import { emptyDisk, fillDisk, smallDisk } from '../../support/small-disk.ts';
 import { until } from '../../support/until.ts';
 import { prepare, skipReason } from './ground.ts';
-
-/** A tmpfs of a few MiB, in the mount namespace of this test. */
-function smallDisk(t: { teardown(end: () => void): void }): string {
-  const directory = mkdtempSync(join(tmpdir(), 'cordon-disk-'));
-  const made = spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=8m,mode=0700', 'tmpfs', directory], {
-    encoding: 'utf8',
-  });
-  if (made.status !== 0) throw new Error(`mount: ${made.stderr}`);
-  t.teardown(() => {
-    spawnSync('umount', ['--lazy', directory]);
-    rmSync(directory, { recursive: true, force: true });
-  });
-  return directory;
-}
-
-/** Adds to the ballast, page by page, until the disk takes no more. */
-function fill(directory: string): void {
-  const file = openSync(join(directory, 'ballast'), 'a');
-  const page = Buffer.alloc(4096);
-  try {
-    for (;;) writeSync(file, page);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
-  } finally {
-    closeSync(file);
-  }
-}
 
 t.test(
   'with a full journal disk nothing is allowed, and it works on when there is room',
@@ -44,7 +16,7 @@ t.test(
     const shell = await ground.shell();
     t.equal((await shell.ask('echo one > one')).code, 0, 'an allowed write works');
     await until('the journal takes no more', async () => {
-      fill(stateDir);
+      fillDisk(stateDir);
       // The last page of the journal still has room for some records.
       for (let n = 0; n < 64; n++) if ((await shell.ask(`: > filler${n % 2}`)).code !== 0) return true;
       return false;
@@ -66,7 +38,7 @@ t.test(
     const status = await cordon.cli(['status', '--json']);
     t.equal(status.code, 0, 'cordond still answers', { status, log: cordon.log });
 
-    rmSync(join(stateDir, 'ballast'));
+    emptyDisk(stateDir);
     await until('there is room again', async () => (await shell.ask('echo three > three')).code === 0, {
       every: 100,
     });

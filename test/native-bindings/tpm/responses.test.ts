@@ -34,6 +34,8 @@ const session = {
 const commands: Readonly<Record<string, (transport: Transport) => Promise<unknown>>> = {
   createPrimary: (transport) => tpm.createPrimary(transport, RH.OWNER, templates.storageP256),
   create: (transport) => tpm.create(transport, key, templates.signingChild),
+  saveContext: (transport) => tpm.saveContext(transport, key.handle),
+  loadContext: (transport) => tpm.loadContext(transport, digest),
   load: (transport) => tpm.load(transport, key, wrapped),
   readLoaded: (transport) => tpm.readLoaded(transport, key.handle),
   quote: (transport) => tpm.quote(transport, key, digest, { alg: ALG.SHA256, pcrs: [0, 7] }),
