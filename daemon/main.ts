@@ -46,6 +46,8 @@ async function start(): Promise<void> {
     });
   // The modes of our directories and sockets are what the code says, whatever was inherited.
   process.umask(0o022);
+  // Where we look at something as the user who asks, no group of ours is to help.
+  process.setgroups?.([]);
   // Beside this file, as source in the repository and bundled in dist/.
   const bundled = import.meta.url.endsWith('.js');
   const supervisor = bundled ? './supervisor.js' : './session/supervisor-main.ts';

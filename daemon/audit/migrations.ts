@@ -177,4 +177,7 @@ export const migrations: readonly string[] = [
     PRIMARY KEY (number, share)
   ) WITHOUT ROWID;
   `,
+  `
+  -- Templates may be of executions, which earlier versions cannot put together: they are not to open it.
+  `,
 ];

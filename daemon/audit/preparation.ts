@@ -1,15 +1,16 @@
 // Everything about a stretch of a journal that does not need the log: read, redacted, made events, hashed. Done by a
 // thread of its own (intake-thread.ts), a window at a time, exactly as the log's own thread would.
-import { classOf, redact, termsOf } from '../ocsf/mod.ts';
-import type { EventContext, EventTemplate } from '../ocsf/mod.ts';
+import { classOf, eventText, keepsObject, redact, termsOf } from '../ocsf/mod.ts';
+import type { EventContext, EventTemplate, Varying } from '../ocsf/mod.ts';
 import type { SessionRecord } from '../model/mod.ts';
-import { leafHash } from '../proof/mod.ts';
+import { leafHash, leafHashBetween } from '../proof/mod.ts';
+import type { Hash } from '../proof/mod.ts';
 import { sortOut } from './intake.ts';
 import { JournalReader } from './journal-reader.ts';
 import { WindowPacker } from './prepared-window.ts';
 import type { PreparedWindow } from './prepared-window.ts';
 import type { PortableRedaction } from './redactor.ts';
-import { keptEvent, Repeats } from './repeats.ts';
+import { keptParts, Repeats } from './repeats.ts';
 import type { ReadRecord } from './repeats.ts';
 
 export interface PreparationOrder {
@@ -22,6 +23,11 @@ export interface PreparationOrder {
   readonly redaction: PortableRedaction;
 }
 
+interface KnownTemplate {
+  readonly id: number;
+  readonly leaf: (varying: Varying) => Hash;
+}
+
 /** Templates that are known by number; when there are more, all are forgotten. */
 const most = 2048;
 
@@ -29,7 +35,7 @@ export class Preparation {
   readonly #order: PreparationOrder;
   readonly #reader: JournalReader;
   readonly #repeats: Repeats;
-  readonly #ids = new Map<EventTemplate, number>();
+  readonly #templates = new Map<EventTemplate, KnownTemplate>();
   #fresh: [id: number, pieces: readonly string[]][] = [];
   #nextId = 1;
   #cursor: number;
@@ -47,8 +53,8 @@ export class Preparation {
   next(): PreparedWindow | undefined {
     const { records, damage, cursor } = this.#reader.read(this.#cursor, false);
     if (cursor === this.#cursor || damage.length > 0) return undefined;
-    const forget = this.#ids.size >= most;
-    if (forget) this.#ids.clear();
+    const forget = this.#templates.size >= most;
+    if (forget) this.#templates.clear();
     this.#fresh = [];
     const [from, highest] = [this.#cursor, this.#highest];
     const packer = new WindowPacker();
@@ -90,9 +96,11 @@ export class Preparation {
 
   #packRecord(packer: WindowPacker, given: ReadRecord): void {
     const { context } = this.#order;
-    const { record, text, template } = keptEvent(given, this.#redact, context);
+    const { record, template } = keptParts(given, this.#redact, context);
     const { seq, time, disposition, outcome, object, count = 1 } = record;
     this.#highest = Math.max(this.#highest, seq);
+    const known = template && this.#known(template);
+    const text = template === undefined ? eventText(record, context, 'record') : object;
     packer.record({
       seq,
       time,
@@ -101,24 +109,38 @@ export class Preparation {
       class: classOf(record),
       disposition,
       text,
-      template: template && [this.#idOf(template), object],
-      leaf: leafHash(text),
+      template: known?.id ?? 0,
+      leaf: known?.leaf(record) ?? leafHash(text),
       terms: termsOf(record),
     });
   }
 
-  readonly #redact = (record: SessionRecord): SessionRecord => {
+  readonly #redact = ({ record, alike }: ReadRecord): SessionRecord => {
     const { policy, key } = this.#order.redaction;
-    return redact(record, policy, key);
+    if (alike?.keptUnder === policy && keepsObject(record, policy)) return record;
+    const kept = redact(record, policy, key);
+    if (alike !== undefined && kept === record) alike.keptUnder = policy;
+    return kept;
   };
 
-  #idOf(template: EventTemplate): number {
-    const known = this.#ids.get(template);
+  #known(template: EventTemplate): KnownTemplate {
+    const known = this.#templates.get(template);
     if (known !== undefined) return known;
     const id = this.#nextId;
     this.#nextId += 1;
-    this.#ids.set(template, id);
+    const made = { id, leaf: leavesOf(template) };
+    this.#templates.set(template, made);
     this.#fresh.push([id, template.pieces]);
-    return id;
+    return made;
   }
+}
+
+const isAscii = (text: string): boolean => /^[\x00-\x7f]*$/.test(text);
+
+/** Leaf hashes of events that are made of it. */
+function leavesOf(template: EventTemplate): KnownTemplate['leaf'] {
+  const { pieces, first, middle, last } = template;
+  if (!pieces.every(isAscii)) return (varying) => leafHash(template.text(varying));
+  const [before, after] = [Buffer.from(first), Buffer.from(last)];
+  return (varying) => leafHashBetween(before, middle(varying), after);
 }

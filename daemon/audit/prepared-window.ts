@@ -51,36 +51,66 @@ const fields = 10;
 type Packed = 'seq' | 'time' | 'settled' | 'count' | 'class' | 'disposition' | 'text' | 'leaf';
 export type RecordToPack = Pick<PreparedRecord, Packed> & {
   readonly terms: readonly Term[];
-  /** That the text was made of with the object, by a number that is its own. */
-  readonly template: readonly [id: number, object: string] | undefined;
+  /** By a number that is its own; then the text is the object. 0: none. */
+  readonly template: number;
 };
+
+/** Numbers in flat memory, as many as come. */
+class Numbers {
+  #values = new Float64Array(8192);
+  #length = 0;
+
+  get length(): number {
+    return this.#length;
+  }
+
+  push(value: number): void {
+    if (this.#length === this.#values.length) this.#widen();
+    this.#values[this.#length] = value;
+    this.#length += 1;
+  }
+
+  /** Of these alone. */
+  copy(): Float64Array<ArrayBuffer> {
+    return this.#values.slice(0, this.#length);
+  }
+
+  #widen(): void {
+    const values = new Float64Array(this.#values.length * 2);
+    values.set(this.#values);
+    this.#values = values;
+  }
+}
 
 /** Puts a window together. */
 export class WindowPacker {
-  readonly #numbers: number[] = [];
-  readonly #terms: number[] = [];
+  readonly #numbers = new Numbers();
+  readonly #terms = new Numbers();
   readonly #leaves: string[] = [];
   readonly #texts: string[] = [];
-  readonly #names: string[] = [];
+  readonly #names = new Map<string, number>();
   #length = 0;
 
   record(record: RecordToPack): void {
-    const { template, text, terms, leaf } = record;
+    const { template, text, terms, leaf, seq, time, settled, count } = record;
     for (const term of terms) this.#terms.push(term);
     this.#leaves.push(leaf);
-    this.#put('record', record, template?.[1] ?? text, template?.[0] ?? 0);
+    this.#begin('record', seq, time, settled, count);
+    this.#numbers.push(this.#name(record.class));
+    this.#numbers.push(this.#name(record.disposition));
+    this.#end(template, text);
   }
 
   strange(): void {
-    this.#put('strange', {}, '', 0);
+    this.#other('strange', 0, '');
   }
 
   repeat(seq: number): void {
-    this.#put('repeat', { seq }, '', 0);
+    this.#other('repeat', seq, '');
   }
 
   late(text: string): void {
-    this.#put('late', {}, text, 0);
+    this.#other('late', 0, text);
   }
 
   window(rest: Pick<PreparedWindow, 'from' | 'to' | 'highest' | 'templates' | 'forget'>): PreparedWindow {
@@ -88,27 +118,42 @@ export class WindowPacker {
     Buffer.from(leaves.buffer).latin1Write(this.#leaves.join(''), 0);
     return {
       ...rest,
-      numbers: Float64Array.from(this.#numbers),
-      terms: Float64Array.from(this.#terms),
+      numbers: this.#numbers.copy(),
+      terms: this.#terms.copy(),
       leaves,
       texts: this.#texts.join(''),
-      names: this.#names,
+      names: [...this.#names.keys()],
     };
   }
 
-  #put(as: PreparedItem['as'], of: Partial<RecordToPack>, text: string, template: number): void {
-    const { seq = 0, time = 0, settled = false, count = 0 } = of;
-    this.#texts.push(text);
-    this.#length += text.length;
-    const [group, verdict] = [this.#name(of.class), this.#name(of.disposition)];
-    this.#numbers.push(sorts.indexOf(as), seq, time, settled ? 1 : 0, count, group, verdict);
-    this.#numbers.push(template, this.#length, this.#terms.length);
+  #other(as: PreparedItem['as'], seq: number, text: string): void {
+    this.#begin(as, seq, 0, false, 0);
+    this.#numbers.push(0);
+    this.#numbers.push(0);
+    this.#end(0, text);
   }
 
-  #name(name: string | undefined): number {
-    if (name === undefined) return 0;
-    const at = this.#names.indexOf(name);
-    return at < 0 ? this.#names.push(name) - 1 : at;
+  #begin(as: PreparedItem['as'], seq: number, time: number, settled: boolean, count: number): void {
+    this.#numbers.push(sorts.indexOf(as));
+    this.#numbers.push(seq);
+    this.#numbers.push(time);
+    this.#numbers.push(settled ? 1 : 0);
+    this.#numbers.push(count);
+  }
+
+  #end(template: number, text: string): void {
+    this.#texts.push(text);
+    this.#length += text.length;
+    this.#numbers.push(template);
+    this.#numbers.push(this.#length);
+    this.#numbers.push(this.#terms.length);
+  }
+
+  #name(name: string): number {
+    const known = this.#names.get(name);
+    if (known !== undefined) return known;
+    this.#names.set(name, this.#names.size);
+    return this.#names.size - 1;
   }
 }
 

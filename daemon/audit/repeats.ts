@@ -1,6 +1,6 @@
 // Most records of a session are like many before them. The journal has first what differs (number, time, object), so
 // that the rest of the text, when it was seen before, need be neither parsed nor made an event again.
-import type { SessionRecord } from '../model/mod.ts';
+import type { RedactionPolicy, SessionRecord } from '../model/mod.ts';
 import { eventText, isPlain, templateOf } from '../ocsf/mod.ts';
 import type { EventContext, EventTemplate } from '../ocsf/mod.ts';
 import { parseRecord } from './parse-record.ts';
@@ -33,6 +33,8 @@ interface Split extends Front {
 /** Records with the same rest. */
 class Alike {
   readonly record: SessionRecord;
+  /** One of them was kept as it is under this policy. */
+  keptUnder: RedactionPolicy | undefined;
   #context: EventContext | undefined;
   /** Of records with a whole time, and of others. Null: not made yet. */
   #whole: EventTemplate | undefined | null = null;
@@ -51,32 +53,30 @@ class Alike {
   }
 }
 
-export interface MadeEvent {
-  readonly text: string;
-  /** What it was made of: only number, time and object are its own. */
+/** The event of a record as it was read. Equal to what `eventText` makes of it. */
+export const eventOf = ({ record, alike }: ReadRecord, context: EventContext): string =>
+  textOf({ record, template: alike?.template(record, context) }, context);
+
+/** What an event is made of. */
+export interface EventParts {
+  /** As it may be kept. */
+  readonly record: SessionRecord;
   readonly template: EventTemplate | undefined;
 }
 
-/** The event of a record as it was read. Equal to what `eventText` makes of it. */
-export function eventOf({ record, alike }: ReadRecord, context: EventContext): MadeEvent {
-  const template = alike?.template(record, context);
-  return { template, text: template?.text(record) ?? eventText(record, context, 'record') };
-}
-
-export interface KeptEvent extends MadeEvent {
-  /** As it may be kept. */
-  readonly record: SessionRecord;
-}
-
-/** The event of a record without what is not to be kept. */
-export function keptEvent(
+/** A record without what is not to be kept. */
+export function keptParts(
   given: ReadRecord,
-  redact: (record: SessionRecord) => SessionRecord,
+  redact: (given: ReadRecord) => SessionRecord,
   context: EventContext,
-): KeptEvent {
-  const record = redact(given.record);
-  return { record, ...eventOf(record === given.record ? given : { record }, context) };
+): EventParts {
+  const record = redact(given);
+  // What was changed is like no other.
+  return { record, template: record === given.record ? given.alike?.template(record, context) : undefined };
 }
+
+export const textOf = ({ record, template }: EventParts, context: EventContext): string =>
+  template?.text(record) ?? eventText(record, context, 'record');
 
 /** Of one session. */
 export class Repeats {
@@ -98,7 +98,7 @@ export class Repeats {
     const alike = split && this.#known.get(split.rest);
     if (split === undefined || alike === undefined) {
       const record = parseRecord(text, this.#session);
-      if (split !== undefined && record?.kind === 'file') this.#remember(split);
+      if (split !== undefined && (record?.kind === 'file' || record?.kind === 'exec')) this.#remember(split);
       return record && { record };
     }
     const { id, seq, time, object } = split;

@@ -4,7 +4,7 @@
 import { CordonError } from '../model/mod.ts';
 import type { NewRecord, SessionRecord } from '../model/mod.ts';
 import { classOf, eventText, termsOf } from '../ocsf/mod.ts';
-import type { EventContext, EventTemplate } from '../ocsf/mod.ts';
+import type { EventTemplate } from '../ocsf/mod.ts';
 import type { Database, Statement } from './database.ts';
 import { EntriesTable } from './entries-table.ts';
 import type { KeptRecord, RecordsQuery } from './entries-table.ts';
@@ -21,8 +21,8 @@ import type { PreparedRecord, PreparedWindow } from './prepared-window.ts';
 import { ReadingAhead } from './read-ahead.ts';
 import type { ReadAhead } from './read-ahead.ts';
 import type { Redactor } from './redactor.ts';
-import { keptEvent, Repeats } from './repeats.ts';
-import type { KeptEvent, ReadRecord } from './repeats.ts';
+import { keptParts, Repeats, textOf } from './repeats.ts';
+import type { ReadRecord } from './repeats.ts';
 import type { Indexed, Segments } from './segments.ts';
 import { patience, Sequence } from './sequence.ts';
 
@@ -386,8 +386,12 @@ export class Spool {
 
   #appendEvent(stream: string, subject: string, given: ReadRecord, part: 0 | 1): Told {
     const context = this.#contexts.of(subject);
-    const { record, text, template } =
-      part === 0 ? keptEvent(given, this.#redact, context) : this.#outcomeOf(given.record, context);
+    const parts =
+      part === 0
+        ? keptParts(given, this.#redacted, context)
+        : { record: this.#redact(given.record), template: undefined };
+    const { record, template } = parts;
+    const text = part === 0 ? textOf(parts, context) : eventText(record, context, 'outcome');
     const { seq, time, disposition, outcome } = record;
     const position = this.#log.append({
       stream,
@@ -406,10 +410,7 @@ export class Spool {
     return { position, subject, denied: isDenial(disposition), time, event: { text } };
   }
 
-  #outcomeOf(given: SessionRecord, context: EventContext): KeptEvent {
-    const record = this.#redact(given);
-    return { record, text: eventText(record, context, 'outcome'), template: undefined };
-  }
+  readonly #redacted = ({ record }: ReadRecord): SessionRecord => this.#redact(record);
 
   #tellLost(session: string, lost: readonly number[], kept: Told[]): void {
     const [from, to] = [lost[0], lost.at(-1)];

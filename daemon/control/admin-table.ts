@@ -42,7 +42,7 @@ const request = <K extends Kind>(handle: AdminHandler<K>): Row<K, AdminContext, 
       return await handle(context, body, reply);
     } catch (error) {
       const { code, message } = asCordonError(error);
-      if (code === 'not-permitted' || code === 'killed')
+      if (code === 'not-permitted' || code === 'killed' || code === 'limit')
         context.daemon.closures.refused(context.actor, reply.incoming.message.kind, message);
       throw error;
     }

@@ -25,6 +25,7 @@ import { pathsOf } from './paths.ts';
 import type { Paths } from './paths.ts';
 import { updatePolicy } from './policy-update.ts';
 import type { PlanRequest, Profiles } from './profiles.ts';
+import { Counts } from './rate.ts';
 import { modeNamed } from './run-request.ts';
 import { serve } from './server.ts';
 import type { Listening } from './server.ts';
@@ -82,6 +83,10 @@ export class Daemon {
   readonly closures: Closures;
   readonly uploads: Uploads;
   readonly tokens: Tokens;
+  /** Launches of each uid that have no session yet. */
+  readonly launching = new Counts<number>();
+  /** Followers of records that each uid has. */
+  readonly following = new Counts<number>();
   /** The doctor that is at work, if any. */
   doctor: Promise<DoctorCheck[]> | undefined;
   /** Why the latest reload of profiles did not take effect. */
@@ -203,9 +208,9 @@ export class Daemon {
     for (const session of left) session.agents = await this.openAgentSocket(session);
     this.profiles.onReload((problem) => void this.#reloaded(problem));
     this.#timers.push(
-      setInterval(() => this.#lookAfterSessions(), drainInterval),
-      setInterval(() => this.#lookAfterPool(), poolInterval),
-      setInterval(() => this.#prune(), pruneInterval),
+      setInterval(() => guarded('sessions', () => this.#lookAfterSessions()), drainInterval),
+      setInterval(() => guarded('the pool', () => this.#lookAfterPool()), poolInterval),
+      setInterval(() => guarded('the log', () => this.#prune()), pruneInterval),
     );
     this.pool.fill();
     this.uploads.start();
@@ -236,6 +241,7 @@ export class Daemon {
     this.profiles.close();
     for (const session of this.sessions.all) session.release();
     this.attestation.close();
+    this.closures.flush();
     this.note(daemonStream, closedRecord(this.audit, this.version));
     this.audit.close();
     for (const fd of this.#locks) closeSync(fd);
@@ -363,6 +369,15 @@ export class Daemon {
     for (const name of readdirSync(this.paths.sessions))
       if (this.sessions.get(name) === undefined)
         rmSync(this.paths.session(name), { recursive: true, force: true });
+  }
+}
+
+/** Comes again soon: what goes wrong now (too few descriptors, a full disk) must not end the daemon. */
+function guarded(what: string, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    process.stderr.write(`cordond: ${what} could not be looked after: ${String(error)}\n`);
   }
 }
 

@@ -20,6 +20,7 @@ const adminLimits: Limits = {
   rate: 500,
   burst: 1000,
   inFlight: 32,
+  inTurn: true,
   deadline: 10_000,
 };
 /** All supervisors are root's: their bounds are against mistakes. */
@@ -29,20 +30,31 @@ const supervisorLimits: Limits = {
   rate: 100_000,
   burst: 200_000,
   inFlight: 10_000,
+  inTurn: false,
   deadline: 10_000,
 };
-const agentLimits: Limits = { perUid: 16, total: 16, rate: 50, burst: 200, inFlight: 16, deadline: 10_000 };
+const agentLimits: Limits = {
+  perUid: 16,
+  total: 16,
+  rate: 50,
+  burst: 200,
+  inFlight: 16,
+  inTurn: true,
+  deadline: 10_000,
+};
 
 const reporter =
   (daemon: Daemon, name: string) =>
   (actor: Actor | undefined, reason: CloseReason): void =>
     daemon.closures.report(name, actor, reason);
 
-/** The sandbox has no way to this socket; should it find one, its processes are turned away here. */
+/** The sandbox has no way to this socket; should it find one, its processes are turned away here, and those that cannot be told from them. */
 function refuseSandboxed(daemon: Daemon, actor: Actor, namespace: string): void {
+  if (namespace === '')
+    throw new CordonError('not-permitted', `process ${actor.pid} is gone: whose it was cannot be told`);
   for (const { id, facts, initPidfd } of daemon.sessions.all) {
     const inside = initPidfd !== undefined && procfs.namespaceOf(facts.initPid, 'pid') === namespace;
-    if ((inside && namespace !== '') || facts.supervisorPid === actor.pid)
+    if (inside || facts.supervisorPid === actor.pid)
       throw new CordonError('not-permitted', `a process of session ${id} came to the admin socket`);
   }
 }
@@ -95,6 +107,8 @@ export function agentDoor(daemon: Daemon, session: Session): Door<AgentContext, 
       const actor = actorOf(socket, daemon.accounts(), daemon.settings.adminGroup);
       // The sandbox's own connects are made on its behalf by its supervisor, which has judged them.
       if (actor.pid === session.facts.supervisorPid) return actor;
+      if (actor.uid !== session.uid && actor.uid !== 0)
+        throw new CordonError('not-permitted', `uid ${actor.uid} is not that of session ${session.id}`);
       const namespace = pidNamespaceOf(socket, actor.pid);
       const inside = session.initPidfd === undefined ? '' : procfs.namespaceOf(session.facts.initPid, 'pid');
       if (namespace === '' || namespace !== inside)

@@ -105,8 +105,9 @@ export class Foresight {
       return;
     }
     this.#preparing = true;
-    const session = this.#options.reserve();
+    let session: string | undefined;
     try {
+      session = this.#options.reserve();
       const ready = await this.#ask(link, likely, session);
       this.#preparing = false;
       this.#failures = 0;
@@ -160,9 +161,18 @@ export class Foresight {
     if (ready !== undefined) this.#giveUp(ready.link, ready.session);
   }
 
-  #giveUp(link: SupervisorLink, session: string): void {
+  #giveUp(link: SupervisorLink, session: string | undefined): void {
     retire(link);
-    rmSync(this.#options.directory(session), { recursive: true, force: true });
+    if (session !== undefined) this.#remove(session);
+  }
+
+  /** What cannot be removed now is removed by the next daemon. */
+  #remove(session: string): void {
+    try {
+      rmSync(this.#options.directory(session), { recursive: true, force: true });
+    } catch (error) {
+      process.stderr.write(`cordond: a directory stays behind: ${String(error)}\n`);
+    }
   }
 
   /** It died, or was taken: only the first is ours to clear away. */
@@ -170,7 +180,7 @@ export class Foresight {
     if (this.#ready !== ready) return;
     this.#ready = undefined;
     closeSync(ready.link.pidfd);
-    rmSync(this.#options.directory(ready.session), { recursive: true, force: true });
+    this.#remove(ready.session);
   }
 }
 

@@ -24,14 +24,7 @@ const SIGKILL = 9;
 export async function launch(daemon: Daemon, actor: Actor, run: CheckedRun): Promise<Message> {
   refuseWhenStopped(daemon, actor, run);
   refuseWhenFull(daemon, actor);
-  const request = planRequest(daemon, actor, run);
-  if (run.mode !== undefined) checkMode(actor, run.mode, daemon.profiles.ownMode(request));
-  const plan = daemon.profiles.plan(request);
-  if ((plan.attestation ?? 'none') !== 'none') await daemon.attestation.look();
-  refuseWhenUnattested(daemon, plan);
-  const foreseen = daemon.foresight.take(actor, run, plan);
-  const link = foreseen?.link ?? (await daemon.pool.take());
-  const session = onRecord({ daemon, actor, run, plan }, link, foreseen?.session);
+  const { plan, foreseen, link, session } = await counted(daemon, actor, () => begin(daemon, actor, run));
   try {
     // The command starts when its client attaches, and that has to wait for this answer: until then nobody can ask at
     // the agent's socket, and the session is on the disk.
@@ -54,6 +47,34 @@ export async function launch(daemon: Daemon, actor: Actor, run: CheckedRun): Pro
     daemon.pool.launched();
   }
   return message('runAnswer', { session: session.id, attachPath: daemon.paths.attachSocket(session.id) });
+}
+
+interface Begun {
+  readonly plan: Plan;
+  readonly foreseen: Foreseen | undefined;
+  readonly link: SupervisorLink;
+  readonly session: Session;
+}
+
+/** Until there is a session, which counts itself: many may wait for a supervisor at once, each for one of its own. */
+async function counted(daemon: Daemon, actor: Actor, work: () => Promise<Begun>): Promise<Begun> {
+  const done = daemon.launching.add(actor.uid);
+  try {
+    return await work();
+  } finally {
+    done();
+  }
+}
+
+async function begin(daemon: Daemon, actor: Actor, run: CheckedRun): Promise<Begun> {
+  const request = planRequest(daemon, actor, run);
+  if (run.mode !== undefined) checkMode(actor, run.mode, daemon.profiles.ownMode(request));
+  const plan = daemon.profiles.plan(request);
+  if ((plan.attestation ?? 'none') !== 'none') await daemon.attestation.look();
+  refuseWhenUnattested(daemon, plan);
+  const foreseen = daemon.foresight.take(actor, run, plan);
+  const link = foreseen?.link ?? (await daemon.pool.take());
+  return { plan, foreseen, link, session: onRecord({ daemon, actor, run, plan }, link, foreseen?.session) };
 }
 
 function valueOf<T>(settled: PromiseSettledResult<T>): T {
@@ -136,10 +157,12 @@ function refuseWhenStopped({ launchStop, audit }: Daemon, actor: Actor, run: Che
   launchStop.check(run.account.uid);
 }
 
-function refuseWhenFull({ sessions }: Daemon, actor: Actor): void {
-  const own = sessions.all.filter(({ owner }) => owner === actor.uid).length;
-  if (sessions.all.length < maxSessions && (own < maxSessionsPerUser || actor.uid === 0)) return;
-  throw new CordonError('limit', `${own} sessions of yours run, ${sessions.all.length} in all`, {
+/** Those that begin are counted too. */
+function refuseWhenFull({ sessions, launching }: Daemon, actor: Actor): void {
+  const own = sessions.all.filter(({ owner }) => owner === actor.uid).length + launching.of(actor.uid);
+  const all = sessions.all.length + launching.total;
+  if (all < maxSessions && (own < maxSessionsPerUser || actor.uid === 0)) return;
+  throw new CordonError('limit', `${own} sessions of yours run, ${all} in all`, {
     fix: `end some first: at most ${maxSessionsPerUser} of one user, ${maxSessions} in all`,
   });
 }

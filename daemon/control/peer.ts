@@ -43,8 +43,13 @@ export function pidNamespaceOf(socket: Socket, pid: number): string {
   }
 }
 
-/** SO_PEERPIDFD where the kernel has it (6.5), else pidfd_open. A pidfd that is the caller's, or -errno. */
+const ENOPROTOOPT = 92;
+
+/**
+ * SO_PEERPIDFD; only where the kernel does not know it (before 6.5) pidfd_open, which may find a later process with the
+ * number of a peer that is gone. A pidfd that is the caller's, or -errno.
+ */
 export function openPeer(socket: Socket, pid: number): number {
   const exact = processes.peerPidfd(descriptorOf(socket));
-  return exact >= 0 ? exact : processes.pidfdOpen(pid);
+  return exact === -ENOPROTOOPT ? processes.pidfdOpen(pid) : exact;
 }

@@ -1,6 +1,7 @@
 // A RunRequest, checked: who the agent will be, where it works, under which profile and mode. Everything in it is the
 // caller's word until it has passed here.
 import { realpathSync, statSync } from 'node:fs';
+import { credentials } from '../../native-bindings/linux/mod.ts';
 import { CordonError, normalise } from '../model/mod.ts';
 import type { BytePath, Mode } from '../model/mod.ts';
 import type { RunRequest } from '../wire/mod.ts';
@@ -35,11 +36,11 @@ export function checkRun(
 ): CheckedRun {
   const account = agentAccount(actor, body.user, accounts);
   checkWords(body);
-  const workspace = directory(body.workspace, 'workspace');
+  const workspace = directory(actor, body.workspace, 'workspace');
   return {
     account,
     workspace,
-    cwd: body.cwd.length === 0 ? workspace : directory(body.cwd, 'cwd'),
+    cwd: body.cwd.length === 0 ? workspace : directory(actor, body.cwd, 'cwd'),
     profile: profileName(body.profile, defaultProfile),
     mode: requestedMode(body.mode),
     argv: body.argv,
@@ -87,16 +88,22 @@ function versionText(given: string): string {
 
 const isAssignment = (word: Uint8Array): boolean => word.indexOf(0x3d) > 0;
 
-/** An existing directory, symlinks resolved: policy compares what is really there. */
-function directory(bytes: Uint8Array, name: string): BytePath {
+/**
+ * An existing directory, symlinks resolved: policy compares what is really there. Looked for with the caller's own rights,
+ * so that nobody learns from us what is in directories that are closed to him.
+ */
+function directory(actor: Actor, bytes: Uint8Array, name: string): BytePath {
   const given = latin1(bytes);
   if (!given.startsWith('/') || given.includes('\0') || given.length > maxPath)
     throw bad(`the ${name} is not an absolute path`, `give an absolute path of at most ${maxPath} bytes`);
-  try {
+  const found = (): BytePath => {
     const real = realpathSync.native(Buffer.from(bytes), { encoding: 'buffer' });
     if (!statSync(real).isDirectory())
       throw bad(`the ${name} ${given} is not a directory`, 'name a directory');
     return normalise(latin1(real));
+  };
+  try {
+    return actor.admin ? found() : credentials.asUser(actor.uid, actor.gid, found);
   } catch (error) {
     if (error instanceof CordonError) throw error;
     const { code } = error as NodeJS.ErrnoException;

@@ -9,7 +9,8 @@ import type { CloseReason, Incoming } from '../wire/mod.ts';
 import type { Actor } from './peer.ts';
 import { Counts, Rates } from './rate.ts';
 import { dispatch } from './table.ts';
-import type { Table } from './table.ts';
+import type { Reply, Table } from './table.ts';
+import { Turns } from './turns.ts';
 
 export interface Limits {
   /** Connections of one uid, and of all. */
@@ -20,6 +21,8 @@ export interface Limits {
   readonly burst: number;
   /** Requests of one connection that wait for their answer. */
   readonly inFlight: number;
+  /** Requests of one uid are begun one in a turn of the event loop. */
+  readonly inTurn: boolean;
   /** Milliseconds in which a new connection must say something, and a frame must be complete. */
   readonly deadline: number;
 }
@@ -40,6 +43,12 @@ export interface Door<Context, State extends string> {
   report(actor: Actor | undefined, reason: CloseReason): void;
 }
 
+/** What one uid does here now. */
+interface Busy {
+  readonly rates: Rates<number>;
+  readonly turns: Turns<number>;
+}
+
 export interface Listening {
   readonly connections: () => number;
   close(): void;
@@ -48,16 +57,18 @@ export interface Listening {
 /** Serves until closed. The caller owns the directory, and knows that nobody else serves this path. */
 export async function serve<Context, State extends string>(door: Door<Context, State>): Promise<Listening> {
   const counts = new Counts<number>();
-  const rates = new Rates<number>(door.limits.rate, door.limits.burst);
+  const busy: Busy = { rates: new Rates(door.limits.rate, door.limits.burst), turns: new Turns() };
   const open = new Set<Connection>();
   const server = createServer({ pauseOnConnect: true }, (socket) => {
     socket.on('error', () => undefined);
-    const connection = accept(door, socket, counts, rates);
+    const connection = accept(door, socket, counts, busy);
     if (connection === undefined) return;
     open.add(connection);
     void connection.closed.then(() => open.delete(connection));
   });
   await listen(server, door.path, door.mode);
+  // Too few descriptors, above all: that connection is lost, the door stays open.
+  server.on('error', ({ message: detail }) => door.report(undefined, { why: 'socket-error', detail }));
   return {
     connections: () => open.size,
     close: () => {
@@ -70,10 +81,13 @@ export async function serve<Context, State extends string>(door: Door<Context, S
 /** Never reachable by more than `mode` says, not even for a moment. */
 function listen(server: Server, path: string, mode: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<undefined>();
-  server.once('error', (error) =>
-    reject(new CordonError('unavailable', `cannot listen at ${path}: ${error.message}`, { cause: error })),
-  );
-  server.once('listening', () => resolve(undefined));
+  const failed = (error: Error): void =>
+    reject(new CordonError('unavailable', `cannot listen at ${path}: ${error.message}`, { cause: error }));
+  server.once('error', failed);
+  server.once('listening', () => {
+    server.off('error', failed);
+    resolve(undefined);
+  });
   rmSync(path, { force: true });
   const before = process.umask(0o177);
   try {
@@ -88,7 +102,7 @@ function accept<Context, State extends string>(
   door: Door<Context, State>,
   socket: Socket,
   counts: Counts<number>,
-  rates: Rates<number>,
+  busy: Busy,
 ): Connection | undefined {
   let actor: Actor | undefined;
   try {
@@ -101,7 +115,7 @@ function accept<Context, State extends string>(
     door.report(actor, { why: 'protocol', detail: asCordonError(error).message });
     return undefined;
   }
-  return begin(door, socket, actor, counts.add(actor.uid), rates);
+  return begin(door, socket, actor, counts.add(actor.uid), busy);
 }
 
 function begin<Context, State extends string>(
@@ -109,19 +123,35 @@ function begin<Context, State extends string>(
   socket: Socket,
   actor: Actor,
   giveBack: () => void,
-  rates: Rates<number>,
+  busy: Busy,
 ): Connection {
   const { limits } = door;
   let inFlight = 0;
+  let waiting = 0;
   const onMessage = (incoming: Incoming): void => {
     clearTimeout(silent);
-    if (!rates.take(actor.uid, performance.now()) || inFlight >= limits.inFlight)
+    if (!busy.rates.take(actor.uid, performance.now()) || inFlight >= limits.inFlight)
       throw new CordonError(
         'limit',
         `flood: more than ${limits.rate} messages a second, or ${limits.inFlight} at once`,
       );
     inFlight += 1;
-    void dispatch(door.table, state(), context, { connection, incoming }).finally(() => (inFlight -= 1));
+    waiting += 1;
+    // While one waits, no more are read: what waits is bounded by what the socket gave at once.
+    if (!limits.inTurn) serveOne(incoming);
+    else if (!busy.turns.take(actor.uid, () => serveOne(incoming))) connection.pause();
+  };
+  const serveOne = (incoming: Incoming): void => {
+    waiting -= 1;
+    if (waiting === 0 && limits.inTurn) connection.resume();
+    if (connection.isOpen) void answered({ connection, incoming }).finally(() => (inFlight -= 1));
+  };
+  const answered = async (reply: Reply): Promise<void> => {
+    try {
+      await dispatch(door.table, state(), context, reply);
+    } catch (error) {
+      connection.close({ why: 'protocol', detail: asCordonError(error).message });
+    }
   };
   const connection = new Connection(socket, { onMessage, frameDeadline: limits.deadline });
   const { context, state } = door.open(actor, connection);

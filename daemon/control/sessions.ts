@@ -78,6 +78,8 @@ export class Sessions {
   /** The link is this session's from now on. */
   attach(session: Session, link: SupervisorLink): void {
     session.link = link.connection;
+    // Of the same process: a daemon that takes a session up again has found it by number and start time before.
+    if (session.supervisorPidfd !== undefined) closeSync(session.supervisorPidfd);
     session.supervisorPidfd = link.pidfd;
     session.fanotifyFd ??= duplicateFanotify(link);
     void link.connection.closed.then(() => {
@@ -130,7 +132,7 @@ export class Sessions {
     });
   }
 
-  /** Ends a session for good: nothing of it lives, its journal is taken in, its directory is gone. */
+  /** Ends a session for good: nothing of it lives, its journal is taken in, its directory is gone. Never rejects. */
   async end(session: Session, outcome: Outcome): Promise<void> {
     if (session.ending) return;
     session.ending = true;
@@ -149,13 +151,15 @@ export class Sessions {
     await this.#over(session.id, 'its session has ended');
     // When it cannot be taken in now, the journal stays, and the next daemon takes it in.
     await this.#audit.spool.finish(session.id).catch((error: unknown) => complain(session.id, error));
-    if (outcome.lost === true && !known) this.update(session, session.state, this.#journaledEnd(session.id));
+    if (outcome.lost === true && !known)
+      this.#try(session.id, () => this.update(session, session.state, this.#journaledEnd(session.id)));
     // Only now: should the daemon die before this, the next one does all of it again.
     session.ended = ended;
     this.update(session, session.state, {});
     if (outcome.lost === true || outcome.exitCode === 125) this.#deaths += 1;
     session.release();
-    rmSync(this.#paths.session(session.id), { recursive: true, force: true });
+    // What cannot be removed now is removed by the next daemon.
+    this.#try(session.id, () => rmSync(this.#paths.session(session.id), { recursive: true, force: true }));
     this.#live.delete(session.id);
   }
 

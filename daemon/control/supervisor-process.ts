@@ -1,5 +1,6 @@
 // Starts supervisors: detached, with an environment of their own, so that they outlive the daemon.
 import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { closeSync, fstatSync, mkdirSync, openSync, readSync, renameSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { patience, toBackground, toForeground } from './background.ts';
@@ -28,18 +29,23 @@ export interface Spawned {
 const small = ['--max-semi-space-size=1', '--single-threaded-gc', '--optimize-for-size'];
 const PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-export function spawnSupervisor({ script, runDir, stateDir, logFile }: SupervisorProgram): Spawned {
+/** Never throws: too few descriptors, no memory or a full disk are the end of one that never began. */
+export function spawnSupervisor(program: SupervisorProgram): Spawned {
+  try {
+    return start(program);
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    const exited = Promise.resolve(`it could not be started: ${text}`);
+    return { pid: 0, exited, hurry: () => undefined };
+  }
+}
+
+function start({ script, runDir, stateDir, logFile }: SupervisorProgram): Spawned {
   mkdirSync(dirname(logFile), { recursive: true, mode: 0o700 });
   const log = openSync(logFile, 'a', 0o600);
   const { promise, resolve } = Promise.withResolvers<string>();
   const flags = [...small, '--disable-warning=ExperimentalWarning'];
-  const child = spawn(process.execPath, [...flags, script, '--run-dir', runDir, '--state-dir', stateDir], {
-    detached: true,
-    stdio: ['ignore', log, log],
-    cwd: '/',
-    env: { PATH, LANG: 'C.UTF-8', MALLOC_ARENA_MAX: '1' },
-  });
-  closeSync(log);
+  const child = spawnLogging(log, [...flags, script, '--run-dir', runDir, '--state-dir', stateDir]);
   child.once('error', (error) => resolve(error.message));
   child.once('exit', (code, signal) => resolve(signal ?? `exit status ${code ?? '?'}`));
   child.unref();
@@ -52,6 +58,15 @@ export function spawnSupervisor({ script, runDir, stateDir, logFile }: Superviso
   const timer = setTimeout(hurry, patience).unref();
   child.once('exit', () => clearTimeout(timer));
   return { pid, exited: promise, hurry };
+}
+
+function spawnLogging(log: number, args: readonly string[]): ChildProcess {
+  try {
+    const env = { PATH, LANG: 'C.UTF-8', MALLOC_ARENA_MAX: '1' };
+    return spawn(process.execPath, args, { detached: true, stdio: ['ignore', log, log], cwd: '/', env });
+  } finally {
+    closeSync(log);
+  }
 }
 
 const tail = 4096;

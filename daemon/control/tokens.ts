@@ -11,6 +11,7 @@ import {
   demandedAt,
   detailText,
   KeyRing,
+  notGiven,
   softwareKeeper,
   TokenAuthority,
   TokenRefused,
@@ -29,6 +30,14 @@ export interface Asker {
   readonly pid: number;
   /** `agent`, `egress`, or the name of a person. */
   readonly name: string;
+}
+
+interface Asked {
+  readonly view: SessionView;
+  readonly wish: Wish;
+  /** Undefined: a bearer token. */
+  readonly jkt: string | undefined;
+  readonly parent?: Claims;
 }
 
 /** A second, and at once. The agent's own, and those that egress needs for requests. */
@@ -159,11 +168,7 @@ export class Tokens {
       const view = this.#viewOf(session);
       if (parent !== '') {
         const from = await this.authority.parent(view, parent, proof);
-        return this.#minted(
-          session,
-          asker,
-          await this.authority.mint(view, asked, asked.jkt ?? from.jkt, from),
-        );
+        return this.#give(session, asker, { view, wish: asked, jkt: asked.jkt ?? from.jkt, parent: from });
       }
       const jkt = await this.authority.proven(proof);
       if (asked.jkt !== undefined && asked.jkt !== jkt)
@@ -172,7 +177,7 @@ export class Tokens {
           'a first token is bound to the key that proves itself',
           'leave out jkt',
         );
-      return this.#minted(session, asker, await this.authority.mint(view, asked, jkt));
+      return this.#give(session, asker, { view, wish: asked, jkt });
     });
   }
 
@@ -188,7 +193,7 @@ export class Tokens {
           'no key was named',
           'give the thumbprint of the key it is bound to: jkt',
         );
-      return this.#minted(session, asker, await this.authority.mint(this.#viewOf(session), wish, wish.jkt));
+      return this.#give(session, asker, { view: this.#viewOf(session), wish, jkt: wish.jkt });
     });
   }
 
@@ -208,7 +213,7 @@ export class Tokens {
         ...(jkt === '' ? {} : { jkt }),
       };
       const wish: Wish = wishOf(JSON.stringify(asked));
-      return this.#minted(session, asker, await this.authority.mint(view, wish, wish.jkt), jkt === '');
+      return this.#give(session, asker, { view, wish, jkt: wish.jkt });
     });
   }
 
@@ -269,23 +274,27 @@ export class Tokens {
     if (open.length === 0) return [];
     const revoked = this.authority.revoke(open, why);
     for (const session of new Set(revoked.map((token) => token.session)))
-      this.#append(
+      this.#appendRevoked(
         session,
-        { pid: 0, name: by },
-        {
-          operation: 'revoke',
-          object: session,
-          disposition: 'observed',
-          reason: why,
-          detail: {
-            jtis: revoked
-              .filter((token) => token.session === session)
-              .map(({ jti }) => jti)
-              .slice(0, 100),
-          },
-        },
+        by,
+        why,
+        revoked.filter((token) => token.session === session).map(({ jti }) => jti),
       );
     return revoked;
+  }
+
+  #appendRevoked(session: string, by: string, why: string, jtis: readonly string[]): void {
+    this.#append(
+      session,
+      { pid: 0, name: by },
+      {
+        operation: 'revoke',
+        object: session,
+        disposition: 'observed',
+        reason: why,
+        detail: { jtis: jtis.slice(0, 100) },
+      },
+    );
   }
 
   /** Writes key set and status list for others; one writing after the other. */
@@ -346,31 +355,47 @@ export class Tokens {
       throw new TokenRefused('revoked', 'what the token depends on has ended meanwhile');
   }
 
-  /** No record, no token. */
-  #minted(session: Session, asker: Asker, minted: Minted, bearer = false): Minted {
-    const { claims } = minted;
-    const { jti, aud, details, uses, exp, purpose, lineage } = claims;
+  /**
+   * Known and on record while it is being signed, given out when it is. No record, no token; nor when the key does not sign,
+   * or what the token depends on ended meanwhile: then it is on record that it was taken back.
+   */
+  async #give(session: Session, asker: Asker, { view, wish, jkt, parent }: Asked): Promise<Minted> {
+    let recorded: string | undefined;
     try {
-      this.#checkStill(session, claims);
-      this.#append(session.id, asker, {
-        operation: 'mint',
-        object: aud,
-        disposition: 'allowed',
-        reason: purpose ?? 'within what the session may do',
-        detail: {
-          jti,
-          privileges: details.map(detailText),
-          uses,
-          exp,
-          bearer,
-          parent: lineage.at(-1)?.jti ?? '',
-        },
+      const minted = await this.authority.mint(view, wish, jkt, parent, (claims) => {
+        this.#checkStill(session, claims);
+        this.#appendMinted(session.id, asker, claims);
+        recorded = claims.jti;
       });
+      this.#checkStill(session, minted.claims);
+      return minted;
     } catch (error) {
-      this.authority.revoke(this.select({ by: 'id', value: jti }), 'it was not given out');
+      if (recorded !== undefined) this.#takeBack(session.id, recorded);
       throw error;
     }
-    return minted;
+  }
+
+  #takeBack(session: string, jti: string): void {
+    this.authority.revoke(this.select({ by: 'id', value: jti }), notGiven);
+    this.#appendRevoked(session, 'daemon', notGiven, [jti]);
+  }
+
+  #appendMinted(session: string, asker: Asker, claims: Claims): void {
+    const { jti, aud, details, uses, exp, purpose, lineage, jkt } = claims;
+    this.#append(session, asker, {
+      operation: 'mint',
+      object: aud,
+      disposition: 'allowed',
+      reason: purpose ?? 'within what the session may do',
+      detail: {
+        jti,
+        privileges: details.map(detailText),
+        uses,
+        exp,
+        bearer: jkt === undefined,
+        parent: lineage.at(-1)?.jti ?? '',
+      },
+    });
   }
 
   async #recorded<T>(session: Session, asker: Asker, operation: string, work: () => Promise<T>): Promise<T> {

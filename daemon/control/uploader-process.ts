@@ -41,7 +41,20 @@ export function keepUploader(program: UploaderProgram): UploaderProcess {
   let pause = firstPause;
 
   const start = (): void => {
-    const started = spawnUploader(program);
+    try {
+      begin(spawnUploader(program));
+    } catch (error) {
+      // Too few descriptors, no memory, a full disk: tried again.
+      again(String(error));
+    }
+  };
+  const again = (how: string): void => {
+    program.ended(how);
+    timer = setTimeout(start, pause);
+    timer.unref();
+    pause = Math.min(pause * 2, longestPause);
+  };
+  const begin = (started: Started): void => {
     child = started.child;
     let over = false;
     const end = (how: string): void => {
@@ -49,11 +62,7 @@ export function keepUploader(program: UploaderProgram): UploaderProcess {
       over = true;
       child = undefined;
       started.socket.destroy();
-      if (stopped) return;
-      program.ended(how);
-      timer = setTimeout(start, pause);
-      timer.unref();
-      pause = Math.min(pause * 2, longestPause);
+      if (!stopped) again(how);
     };
     const watch = setInterval(() => {
       const bytes = residentBytes(started.child.pid);
@@ -104,7 +113,12 @@ function firstToGo(pid: number | undefined): void {
   }
 }
 
-function spawnUploader({ script, logFile }: UploaderProgram): { child: ChildProcess; socket: Socket } {
+interface Started {
+  readonly child: ChildProcess;
+  readonly socket: Socket;
+}
+
+function spawnUploader({ script, logFile }: UploaderProgram): Started {
   const [ours, theirs] = sockets.socketPair(sockets.SOCK.STREAM | sockets.SOCK.CLOEXEC);
   mkdirSync(dirname(logFile), { recursive: true, mode: 0o700 });
   const log = openSync(logFile, 'a', 0o600);

@@ -64,15 +64,17 @@ export async function killSession(target: Target, reason: string): Promise<void>
   );
 }
 
-/** Through the supervisor; by its control group when the supervisor does not answer. */
+/** Through the supervisor; by its control group when the supervisor does not answer, if `stillMay` does not throw by then. */
 export async function freezeSession(
   target: Target,
   verb: 'freeze' | 'resume',
   reason: string,
+  stillMay: () => void = () => undefined,
 ): Promise<void> {
   try {
     await target.ask(verb, reason);
   } catch (error) {
+    stillMay();
     const { unified, freezer } = findCgroups(target.initPid);
     const frozen = verb === 'freeze';
     const done =

@@ -33,10 +33,22 @@ export function findHierarchy(mountInfo: string): Hierarchy {
   return { version: 1, roots };
 }
 
+/** Of this machine, or, where it has none that can be used, one that limits nothing and says why. */
+export function sessionCgroup(mountInfo: string, name: string): SessionCgroup {
+  try {
+    return new SessionCgroup(findHierarchy(mountInfo), name);
+  } catch (error) {
+    return new SessionCgroup({ version: 1, roots: new Map() }, name, (error as Error).message);
+  }
+}
+
 export class SessionCgroup {
+  /** Why there is no group; '' when there is one. */
+  readonly lacking: string;
   private readonly hierarchy: Hierarchy;
   private readonly directories: ReadonlyMap<Controller, string>;
-  constructor(hierarchy: Hierarchy, name: string) {
+  constructor(hierarchy: Hierarchy, name: string, lacking = '') {
+    this.lacking = lacking;
     this.hierarchy = hierarchy;
     this.directories = new Map([...hierarchy.roots].map(([c, root]) => [c, `${root}/cordon/${name}`]));
     if (hierarchy.version === 2) delegate(hierarchy.roots.get('pids') ?? '');
@@ -91,6 +103,7 @@ export class SessionCgroup {
   }
   /** True when the group is there and, in version 1, the thread is in it. */
   holds(tid: number): boolean {
+    if (this.lacking !== '') return false;
     if (![...this.directories.values()].every((directory) => existsSync(directory))) return false;
     return (
       this.hierarchy.version === 2 ||
@@ -102,6 +115,8 @@ export class SessionCgroup {
       writeFileSync(`${directory}/cgroup.procs`, String(pid));
   }
   freeze(frozen: boolean): void {
+    if (frozen && this.lacking !== '')
+      throw new Error(`there is no control group to freeze: ${this.lacking}`);
     if (this.hierarchy.version === 2) this.write('freezer', 'cgroup.freeze', frozen ? '1' : '0');
     else this.write('freezer', 'freezer.state', frozen ? 'FROZEN' : 'THAWED');
   }

@@ -57,6 +57,13 @@ export function redact(
   return content === undefined ? silent : withoutContent(silent, content);
 }
 
+/**
+ * Whether a record is kept as it is, when one that differs only in number, time and object was kept as it is under the
+ * same policy.
+ */
+export const keepsObject = ({ kind, object }: SessionRecord, { paths }: RedactionPolicy): boolean =>
+  paths === 'keep' && (!spoken.has(kind) || withoutSecrets(object) === object);
+
 /** A command line as it may be kept: the program stays. The list itself when nothing of it changes. */
 export function redactArguments(
   argv: readonly string[],

@@ -10,9 +10,16 @@ import { basename } from './shape.ts';
 export type Varying = Pick<SessionRecord, 'id' | 'seq' | 'time' | 'object'>;
 
 export interface EventTemplate {
-  /** The text between what differs: six pieces for records with a whole time, seven for others. */
+  /**
+   * The text between what differs: six pieces for records with a whole time, seven for others. Those of executions have
+   * `exec` before them.
+   */
   readonly pieces: readonly string[];
   readonly text: (varying: Varying) => string;
+  /** The text is `first`, what `middle` says, `last`. */
+  readonly first: string;
+  readonly middle: (varying: Varying) => string;
+  readonly last: string;
 }
 
 /** ASCII that JSON says as it is. */
@@ -27,9 +34,36 @@ const marks = {
 } as const;
 const name = basename(marks.object);
 const exactly = 0.25;
-/** How often each stands in the event of a file, in the order of RFC 8785. */
-const order: readonly string[] = [name, marks.object, String(marks.seq), marks.id, String(marks.time)];
-const orderOfExact = [...order, String(marks.time + exactly)];
+
+type Say = (varying: Varying) => string;
+
+/** What differs, in the order in which the events of a kind say it (RFC 8785). The time comes last; one that is not whole, twice. */
+interface Arrangement {
+  /** Before its pieces. Files, which had templates first, have none. */
+  readonly sign: readonly string[];
+  readonly marks: readonly string[];
+  /** All from the first that differs to the time. */
+  readonly upToTime: (pieces: readonly string[]) => Say;
+}
+
+const ofFiles: Arrangement = {
+  sign: [],
+  marks: [name, marks.object, String(marks.seq), marks.id],
+  upToTime:
+    ([, b = '', c = '', d = '', e = '']) =>
+    ({ id, seq, object }) =>
+      `${basename(object)}${b}${object}${c}${seq}${d}${id}${e}`,
+};
+const ofExecutions: Arrangement = {
+  sign: ['exec'],
+  marks: [String(marks.seq), marks.id, name, marks.object],
+  upToTime:
+    ([, b = '', c = '', d = '', e = '']) =>
+    ({ id, seq, object }) =>
+      `${seq}${b}${id}${c}${basename(object)}${d}${object}${e}`,
+};
+const wholeTime = [String(marks.time)];
+const exactTime = [...wholeTime, String(marks.time + exactly)];
 
 /** The text around the marks; undefined when they are not there once each, in order. */
 function around(text: string, expected: readonly string[]): readonly string[] | undefined {
@@ -47,34 +81,39 @@ function around(text: string, expected: readonly string[]): readonly string[] | 
   return next === expected.length ? [...parts, text.slice(from)] : undefined;
 }
 
-/** Of whole records about files, whose paths are plain. Undefined: each of these is to be written by itself. */
+/** Of whole records about files and executions, whose paths are plain. Undefined: each of these is to be written by itself. */
 export function templateOf(record: SessionRecord, context: EventContext): EventTemplate | undefined {
-  if (record.kind !== 'file' || !isWhole(record) || !isPlain(record.object) || !isPlain(record.id))
+  const { kind, object, id } = record;
+  if ((kind !== 'file' && kind !== 'exec') || !isWhole(record) || !isPlain(object) || !isPlain(id))
     return undefined;
+  const arrangement = kind === 'file' ? ofFiles : ofExecutions;
   const exact = !Number.isInteger(record.time);
-  const time = marks.time + (exact ? exactly : 0);
-  const marked = { ...record, ...marks, time };
-  const parts = around(eventText(marked, context, 'record'), exact ? orderOfExact : order);
+  const marked = { ...record, ...marks, time: marks.time + (exact ? exactly : 0) };
+  const expected = [...arrangement.marks, ...(exact ? exactTime : wholeTime)];
+  const parts = around(eventText(marked, context, 'record'), expected);
   if (parts === undefined) return undefined;
-  const made = templateOfPieces(parts);
+  const made = templateOfPieces([...arrangement.sign, ...parts]);
   const same = made?.text(record) === eventText(record, context, 'record');
   return same ? made : undefined;
 }
 
-/** Undefined when they are not as many as a template has. */
+/** Undefined when they are not what a template has. */
 export function templateOfPieces(pieces: readonly string[]): EventTemplate | undefined {
-  if (pieces.length === order.length + 1) return { pieces, text: withWholeTime(pieces) };
-  return pieces.length === orderOfExact.length + 1 ? { pieces, text: withExactTime(pieces) } : undefined;
+  const { sign, marks: around, upToTime } = pieces[0] === ofExecutions.sign[0] ? ofExecutions : ofFiles;
+  const parts = pieces.slice(sign.length);
+  const more = parts.length - 1 - around.length;
+  if (more !== wholeTime.length && more !== exactTime.length) return undefined;
+  const [first = '', last = ''] = [parts[0], parts.at(-1)];
+  const start = upToTime(parts);
+  const middle = more === wholeTime.length ? withWholeTime(start) : withExactTime(start, parts.at(-2) ?? '');
+  return { pieces, first, middle, last, text: (varying) => `${first}${middle(varying)}${last}` };
 }
 
-function withWholeTime(parts: readonly string[]): EventTemplate['text'] {
-  const [a = '', b = '', c = '', d = '', e = '', f = ''] = parts;
-  return ({ id, seq, time, object }) =>
-    `${a}${basename(object)}${b}${object}${c}${seq}${d}${id}${e}${time}${f}`;
-}
-
-function withExactTime(parts: readonly string[]): EventTemplate['text'] {
-  const [a = '', b = '', c = '', d = '', e = '', f = '', g = ''] = parts;
-  return ({ id, seq, time, object }) =>
-    `${a}${basename(object)}${b}${object}${c}${seq}${d}${id}${e}${Math.floor(time)}${f}${time}${g}`;
-}
+const withWholeTime =
+  (start: Say): Say =>
+  (varying) =>
+    `${start(varying)}${varying.time}`;
+const withExactTime =
+  (start: Say, between: string): Say =>
+  (varying) =>
+    `${start(varying)}${Math.floor(varying.time)}${between}${varying.time}`;

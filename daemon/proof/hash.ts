@@ -26,6 +26,17 @@ export function leafHash(text: string): Hash {
   return sha256(leafBuffer.subarray(0, 1 + length));
 }
 
+/** Of a leaf that is ASCII and of which both ends are there as bytes. Twice as fast: most of a text's time is in its copies. */
+export function leafHashBetween(first: Uint8Array, middle: string, last: Uint8Array): Hash {
+  const end = 1 + first.length + middle.length;
+  const length = end + last.length;
+  if (length > leafBuffer.length) leafBuffer = Buffer.alloc(2 * length);
+  leafBuffer.set(first, 1);
+  leafBuffer.latin1Write(middle, 1 + first.length);
+  leafBuffer.set(last, end);
+  return sha256(leafBuffer.subarray(0, length));
+}
+
 /** SHA-256(0x00 || bytes). */
 export function leafHashOfBytes(bytes: Uint8Array): Hash {
   const prefixed = new Uint8Array(1 + bytes.length);

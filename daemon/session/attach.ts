@@ -35,6 +35,8 @@ const MAX_UNTAKEN = 1024 * 1024;
 /** Milliseconds. */
 const SILENCE_MS = 500;
 const MAX_DRAIN_MS = 30_000;
+/** Of SO_PEERPIDFD before Linux 6.5: only then is a process opened by its number, which a later one may have. */
+const ENOPROTOOPT = 92;
 /** For a client to read how its session ended, and to go. One that stands still reads it when it goes on. */
 const LEAVE_MS = 2000;
 
@@ -254,7 +256,7 @@ export function mustBeStream(fd: number): void {
  * user ids those of the connection: a set-user-ID program in its place keeps its descriptors.
  */
 function takeStdio(pidfd: number, peer: processes.Peer): readonly [number, number, number] {
-  const owned = pidfd >= 0 ? pidfd : processes.pidfdOpen(peer.pid);
+  const owned = pidfd === -ENOPROTOOPT ? processes.pidfdOpen(peer.pid) : pidfd;
   if (owned < 0) throw new Error('the client is gone');
   try {
     const taken = [0, 1, 2].map((fd) => processes.pidfdGetfd(owned, fd));

@@ -21,11 +21,10 @@ import {
   type Program,
 } from '../../native-bindings/linux/mod.ts';
 import {
-  SessionCgroup,
+  sessionCgroup,
   agentRules,
   assembleTree,
   confine,
-  findHierarchy,
   loadPty,
   mountForSession,
   openTerminal,
@@ -81,10 +80,7 @@ function prepareNetwork(): Pick<Prepared, 'listeners' | 'ports'> {
 }
 
 function prepare(): void {
-  const cgroup = new SessionCgroup(
-    findHierarchy(readFileSync('/proc/self/mountinfo', 'latin1')),
-    data.cgroup,
-  );
+  const cgroup = sessionCgroup(readFileSync('/proc/self/mountinfo', 'latin1'), data.cgroup);
   cgroup.addThread(processes.gettid());
   mounts.unshare(CLONE.NEWNS | CLONE.NEWNET | CLONE.NEWIPC | CLONE.NEWUTS | CLONE.NEWCGROUP);
   mounts.setHostname('cordon');

@@ -9,7 +9,7 @@ import {
   processes,
   signalEvent,
 } from '../../native-bindings/linux/mod.ts';
-import { SessionCgroup, findHierarchy, parseMountInfo } from '../launcher/mod.ts';
+import { parseMountInfo, sessionCgroup, type SessionCgroup } from '../launcher/mod.ts';
 import type { CapabilitySet, Layer } from '../model/mod.ts';
 import type { AuditSource } from './audit-loop.ts';
 import { askToEnd, awaitEnd, endState } from './thread-end.ts';
@@ -165,7 +165,7 @@ export class Sandbox {
     this.audit = AuditGroup.create();
     this.proc = openSync('/proc', O_PATH);
     this.mountTable = readFileSync('/proc/self/mountinfo', 'latin1');
-    this.cgroup = new SessionCgroup(findHierarchy(this.mountTable), name);
+    this.cgroup = sessionCgroup(this.mountTable, name);
     this.stage = `${options.runDir}/stage-${process.pid}`;
     mkdirSync(this.stage, { recursive: true, mode: 0o700 });
     const mediation = (wake: number, end: SharedArrayBuffer) => ({
@@ -308,7 +308,7 @@ export class Sandbox {
       layer('seccomp', field('Seccomp') === '2', `${field('Seccomp_filters') || '?'} filter`),
       layer('seccomp-notify', confined.listener >= 0, ''),
       layer('fanotify', this.fanotify >= 0, 'open and exec permission events'),
-      layer('cgroup', this.cgroup.holds(tid), `version ${this.cgroup.version}`),
+      layer('cgroup', this.cgroup.holds(tid), this.cgroup.lacking || `version ${this.cgroup.version}`),
       layer('no-new-privileges', field('NoNewPrivs') === '1', ''),
     ];
   }

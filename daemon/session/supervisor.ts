@@ -4,12 +4,13 @@ import { createHash } from 'node:crypto';
 import { closeSync } from 'node:fs';
 import { processes } from '../../native-bindings/linux/mod.ts';
 import { resizeTerminal } from '../launcher/mod.ts';
-import { CordonError, toText, type CapabilitySet, type NewRecord, type Plan } from '../model/mod.ts';
+import { CordonError, type CapabilitySet, type NewRecord, type Plan } from '../model/mod.ts';
 import { leftRunning } from './left-running.ts';
 import { JournalWriter, SHARED } from '../supervisor/mod.ts';
 import type { Bodies, Connection, Incoming } from '../wire/mod.ts';
 import { AttachSocket, type Client } from './attach.ts';
 import { AuditLoop } from './audit-loop.ts';
+import { commandLine } from './command-line.ts';
 import { EgressProcess } from './egress-process.ts';
 import { buildEnvironment } from './environment.ts';
 import { blockedActions, deniedExec, exitCode, reasonOf, signalName } from './exit-status.ts';
@@ -339,11 +340,7 @@ export class Supervisor {
   private running(order: LaunchOrder, plan: Plan, pid: number): void {
     actAfter(TRIM_MS, processes.trimMemory);
     this.agent = { pid, pidfd: processes.pidfdOpen(pid) };
-    this.record(
-      'launch',
-      order.argv.map((a) => Buffer.from(a).toString('utf8')).join(' '),
-      'the session began',
-    );
+    this.record('launch', commandLine(order.argv), 'the session began');
     if (plan.limits.wall > 0)
       actAfter(plan.limits.wall * 1000, () => {
         this.record('limit', 'wall time', `the session ran for its ${plan.limits.wall} seconds`);
@@ -368,7 +365,7 @@ export class Supervisor {
     this.journal?.append({
       kind: 'session',
       operation,
-      object: toText(object),
+      object,
       disposition: 'observed',
       layer: 'daemon',
       reason,

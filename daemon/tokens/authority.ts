@@ -57,6 +57,8 @@ export interface Minted {
 
 /** Where agents and egress say their proofs are for, when a token is asked for. */
 export const mintProof = { method: 'POST', url: 'https://cordon.invalid/token' } as const;
+/** Why a token is revoked that was known, and left nowhere. */
+export const notGiven = 'it was not given out';
 const liveLimit = 1000;
 const maxDraws = 32;
 /** Seconds that the published list is good for, and that a copy of it may be used. */
@@ -76,26 +78,53 @@ export class TokenAuthority {
     return this.#parts.issuer;
   }
 
-  /** `jkt`: the key it is bound to; undefined for a bearer token, which only egress may ask for. */
-  async mint(session: SessionView, wish: Wish, jkt: string | undefined, parent?: Claims): Promise<Minted> {
-    const { store, now } = this.#parts;
+  /**
+   * `jkt`: the key it is bound to; undefined for a bearer token, which only egress may ask for. `record` is called while it is
+   * signed, when it is known and can be revoked. When that throws, or the key does not sign, there is no token.
+   */
+  async mint(
+    session: SessionView,
+    wish: Wish,
+    jkt: string | undefined,
+    parent?: Claims,
+    record: (claims: Claims) => void = () => undefined,
+  ): Promise<Minted> {
     this.#checkWish(session, wish, parent);
-    // Known before it is signed: a token that nobody may revoke is never made.
-    const claims = this.#known(() => this.#claims(session, wish, jkt, parent), store);
-    return { claims, token: await this.#parts.ring.signing(now()).sign(tokenType, claimsJson(claims)) };
-  }
-
-  /** A place in the status list that is another's is drawn anew. */
-  #known(draw: () => Claims, store: TokenStore): Claims {
+    // A place in the status list that is another's is drawn anew.
     for (let i = 0; i < maxDraws; i++) {
-      const claims = draw();
-      if (store.add(issuedOf(claims))) return claims;
+      const claims = this.#claims(session, wish, jkt, parent);
+      const token = await this.#signed(claims, record);
+      if (token !== undefined) return { claims, token };
     }
     throw new TokenRefused('unavailable', 'the status list is full', 'wait until tokens have expired');
   }
 
+  /** Known and recorded before it is given out: a token that nobody may revoke leaves nowhere. Undefined: its place is taken. */
+  async #signed(claims: Claims, record: (claims: Claims) => void): Promise<string | undefined> {
+    const { store, now, ring } = this.#parts;
+    let known = false as boolean;
+    try {
+      const token = await ring.signing(now()).sign(tokenType, claimsJson(claims), () => {
+        // Others may have been minted since it was asked for.
+        this.#checkRoom(claims.subject.session);
+        known = store.add(issuedOf(claims));
+        if (known) record(claims);
+      });
+      return known ? token : undefined;
+    } catch (error) {
+      if (known) store.revoke([claims.jti], Math.floor(now() / 1000), notGiven);
+      throw error;
+    }
+  }
+
+  #checkRoom(session: string): void {
+    const { store, now } = this.#parts;
+    if (!store.hasRoom(session, now() / 1000, liveLimit))
+      throw new TokenRefused('rate', `the session has ${liveLimit} tokens that live`);
+  }
+
   #checkWish(session: SessionView, wish: Wish, parent: Claims | undefined): void {
-    const { store, now, attestation } = this.#parts;
+    const { now, attestation } = this.#parts;
     const { capabilitySet, subject } = session;
     const lack = beyondSession(wish.audience, wish.details, session);
     if (lack !== undefined) throw new TokenRefused('beyond-session', lack.reason, lack.fix);
@@ -105,8 +134,7 @@ export class TokenAuthority {
       throw new TokenRefused('attestation', unmet, 'cordon attest says what this machine has proved');
     if (wish.uses !== 1 && wish.details.some(({ type }) => type === 'file.upload'))
       throw new TokenRefused('schema', 'an upload has exactly one use');
-    if (!store.hasRoom(subject.session, now() / 1000, liveLimit))
-      throw new TokenRefused('rate', `the session has ${liveLimit} tokens that live`);
+    this.#checkRoom(subject.session);
     if (parent !== undefined) checkNarrower(wish, parent);
   }
 

@@ -16,8 +16,11 @@ export interface SigningKey {
   readonly tpm?: Exclude<TpmKind, 'none'>;
   /** For one that is in it: what the TPM loads it from. */
   readonly wrapped?: { readonly privateArea: Buffer; readonly publicArea: Buffer };
-  /** A compact JWS of this `typ` over this payload. */
-  sign(type: string, payload: Readonly<Record<string, unknown>>): Promise<string>;
+  /**
+   * A compact JWS of this `typ` over this payload. `meanwhile` is done once, while it is being signed where that is done
+   * elsewhere; when it throws there is no signature.
+   */
+  sign(type: string, payload: Readonly<Record<string, unknown>>, meanwhile?: () => void): Promise<string>;
 }
 
 /** As it stands in the key file. */
@@ -43,13 +46,15 @@ export function softwareKey(jwk: PrivateJwk): SigningKey {
     algorithm,
     publicJwk,
     held: 'file',
-    sign: (typ, payload) => {
-      const signed = signingInput({ alg: algorithm, typ, kid }, payload);
-      // RFC 7518 section 3.4: R and S side by side; RFC 8037: Ed25519 takes no digest.
-      const digest = algorithm === 'EdDSA' ? null : 'sha256';
-      const signature = sign(digest, Buffer.from(signed), { key, dsaEncoding: 'ieee-p1363' });
-      return Promise.resolve(`${signed}.${signature.toString('base64url')}`);
-    },
+    sign: (typ, payload, meanwhile) =>
+      new Promise((resolve) => {
+        meanwhile?.();
+        const signed = signingInput({ alg: algorithm, typ, kid }, payload);
+        // RFC 7518 section 3.4: R and S side by side; RFC 8037: Ed25519 takes no digest.
+        const digest = algorithm === 'EdDSA' ? null : 'sha256';
+        const signature = sign(digest, Buffer.from(signed), { key, dsaEncoding: 'ieee-p1363' });
+        resolve(`${signed}.${signature.toString('base64url')}`);
+      }),
   };
 }
 

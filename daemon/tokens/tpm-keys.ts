@@ -7,8 +7,10 @@ import {
   flush,
   held,
   load,
+  recalled,
   signDigest,
   startSession,
+  together,
   TpmError,
   TpmTransportError,
 } from '../../native-bindings/tpm/mod.ts';
@@ -34,6 +36,7 @@ import type { PrivateJwk, SigningKey } from './keys.ts';
 interface Wrapped {
   readonly tpm: { readonly privateArea: string; readonly publicArea: string };
 }
+type Accepts = (signature: Buffer) => boolean;
 type Areas = Readonly<Record<'privateArea' | 'publicArea', Buffer>>;
 
 const isWrapped = (kept: unknown): kept is Wrapped =>
@@ -64,34 +67,51 @@ const rest = 1000;
 /** One key, kept loaded between signatures that come quickly one after the other: to load it takes longer than to sign. */
 class Resident {
   readonly #tpm: Tpm;
-  readonly #areas: Areas;
+  readonly #load: (transport: Transport) => Promise<Loaded>;
   #loaded: Loaded | undefined;
   #resting: NodeJS.Timeout | undefined;
 
   constructor(tpm: Tpm, areas: Areas) {
     this.#tpm = tpm;
-    this.#areas = areas;
+    this.#load = recalled((transport) =>
+      held(transport, root(transport), (parent) => load(transport, parent, areas)),
+    );
   }
 
-  /** `accepts` tells whether a signature is by this key: a handle may have become another object's. */
-  async sign(digest: Buffer, accepts: (signature: Buffer) => boolean): Promise<Buffer> {
+  /**
+   * `accepts` tells whether a signature is by this key: a handle may have become another object's. `meanwhile` is done when
+   * the TPM has got its command.
+   */
+  async sign(digest: Buffer, accepts: Accepts, meanwhile: () => void): Promise<Buffer> {
     clearTimeout(this.#resting);
+    let left: (() => void) | undefined = meanwhile;
+    const others = (): Promise<void> =>
+      new Promise((resolve) => {
+        const work = left;
+        left = undefined;
+        work?.();
+        resolve();
+      });
     try {
       return await this.#tpm.use(async (transport) => {
-        const quick = await this.#signWith(transport, this.#loaded, digest);
-        if (quick !== undefined && accepts(quick)) return quick;
-        this.#loaded = await held(transport, root(transport), (parent) =>
-          load(transport, parent, this.#areas),
-        );
-        const signature = await this.#signWith(transport, this.#loaded, digest, true);
-        if (signature !== undefined && accepts(signature)) return signature;
-        throw new TpmWireError('a signature that is not by the key');
+        const signing = this.#signature(transport, digest, accepts);
+        const [signature] = await together<[Buffer, unknown]>(signing, others());
+        return signature;
       });
     } catch (error) {
       return unavailable(error);
     } finally {
       this.#resting = setTimeout(() => void this.#release(), rest).unref();
     }
+  }
+
+  async #signature(transport: Transport, digest: Buffer, accepts: Accepts): Promise<Buffer> {
+    const quick = await this.#signWith(transport, this.#loaded, digest);
+    if (quick !== undefined && accepts(quick)) return quick;
+    this.#loaded = await this.#load(transport);
+    const signature = await this.#signWith(transport, this.#loaded, digest, true);
+    if (signature !== undefined && accepts(signature)) return signature;
+    throw new TpmWireError('a signature that is not by the key');
   }
 
   async #signWith(
@@ -134,7 +154,7 @@ function tpmKey(tpm: Tpm | undefined, kind: SigningKey['tpm'], { tpm: kept }: Wr
     held: 'tpm',
     wrapped: areas,
     ...(kind === undefined ? {} : { tpm: kind }),
-    sign: async (typ, payload) => {
+    sign: async (typ, payload, meanwhile = () => undefined) => {
       if (resident === undefined)
         throw new CordonError('unavailable', 'the token key is in a TPM that is not used any more', {
           fix: 'cordon token rotate --now makes one in a file; tokens by the old one end',
@@ -142,7 +162,8 @@ function tpmKey(tpm: Tpm | undefined, kind: SigningKey['tpm'], { tpm: kept }: Wr
       const text = signingInput({ alg: 'ES256', typ, kid }, payload);
       const bytes = Buffer.from(text);
       const digest = createHash('sha256').update(bytes).digest();
-      const signature = await resident.sign(digest, (made) => verify('sha256', bytes, key, derOf(made)));
+      const accepts: Accepts = (made) => verify('sha256', bytes, key, derOf(made));
+      const signature = await resident.sign(digest, accepts, meanwhile);
       return `${text}.${signature.toString('base64url')}`;
     },
   };

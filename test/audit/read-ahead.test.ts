@@ -53,6 +53,14 @@ function journalOf(start: number): Buffer {
     (seq) => ({ object: `/home/übung/${seq}/日本` }),
     (seq) => ({ object: `/${'long/'.repeat(2000)}${seq}`, outcome: '0' }),
     () => ({ kind: 'exec', operation: 'exec', detail: { argv: ['deploy', '--password', 'opensesame'] } }),
+    // Alike, but for a name that is a secret now and then.
+    (seq) => ({
+      kind: 'exec',
+      operation: 'exec',
+      process: { pid: 7 },
+      object: seq % 5 === 0 ? `/opt/ghp_${'a1B2'.repeat(9)}/run` : `/opt/bin/p${seq}`,
+      detail: { argv: ['make', '-j2'] },
+    }),
     () => ({ kind: 'name', operation: 'lookup', object: 'a.example', count: 3 }),
   ];
   for (let seq = 1; seq <= 1500; seq++) {
@@ -96,6 +104,8 @@ async function takenIn(
   threads = 0;
   await audit.spool.finish(session);
   t.equal(threads > 0, backlog === 1, 'a second thread, where there is a backlog');
+  const kept = audit.entries({ after: -1, limit: 1e6 }).map(({ text }) => text ?? '');
+  t.notOk(kept.some((text) => text.includes('ghp_')));
   const found = contents(audit);
   const { allowed, denied } = audit.registry.get(session)!;
   audit.close();

@@ -31,12 +31,18 @@ async function filled(t: Test, count: number, time = 42): Promise<{ database: st
   return { database, open };
 }
 
-/** Two that are alike but for the object, one with a fraction of a millisecond, one that is never alike. */
+/** Files and executions that are alike but for the object, files with a fraction of a millisecond, one that is never alike. */
 const sorts: readonly Partial<SessionRecord>[] = [
   { operation: 'write', disposition: 'allowed' },
-  { operation: 'write', disposition: 'denied' },
+  {
+    kind: 'exec',
+    operation: 'exec',
+    disposition: 'denied',
+    process: { pid: 7 },
+    detail: { argv: ['make', '-j2'] },
+  },
   { operation: 'read', disposition: 'allowed', time: 1_700_000_000_000.125 },
-  { kind: 'exec', operation: 'exec', object: '/usr/bin/true', disposition: 'allowed' },
+  { kind: 'name', operation: 'lookup', object: 'a.example', disposition: 'allowed' },
 ];
 const expected = (seq: number): SessionRecord => sampleRecord(session, seq, sorts[(seq - 1) % sorts.length]);
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import t from 'tap';
 import { connect } from '../../daemon/wire/mod.ts';
-import { startDaemon } from '../support/daemon.ts';
+import { startDaemon, until } from '../support/daemon.ts';
 
 if (process.getuid?.() !== 0) t.bailout('these tests need root');
 
@@ -61,6 +61,50 @@ t.test(
     );
     t.match(closed, [{ operation: 'connection-closed', reason: /is not of session/ }]);
     t.notOk((await daemon.records({ session: id })).some(({ kind }) => kind === 'tool'));
+  },
+);
+
+t.test(
+  'noise, half frames, strange messages and floods on an agent socket cost that connection only',
+  async (t) => {
+    const daemon = await startDaemon(t);
+    const id = await daemon.run({ FAKE_RECORDS: '1' });
+    const other = await daemon.run();
+    const { initPid } = await daemon.session(id);
+    const socket = join(daemon.runDir, 'sessions', id, 'agent', 'agent.sock');
+    const inside = async (script: string, ...args: readonly string[]): Promise<Record<string, unknown>> => {
+      const enter = ['--target', `${initPid}`, '--pid', '--', process.execPath];
+      const program = fileURLToPath(new URL(`../support/${script}`, import.meta.url));
+      const { stdout } = await promisify(execFile)('nsenter', [
+        ...enter,
+        '--disable-warning=ExperimentalWarning',
+        program,
+        socket,
+        ...args,
+      ]);
+      return JSON.parse(stdout) as Record<string, unknown>;
+    };
+    t.match(await inside('hostile-inside.ts'), {
+      noise: 'closed',
+      strange: 'closed',
+      oversize: 'closed',
+      flood: 'closed',
+      // Its deadline is a matter of the connection (test/wire/connection.test.ts): nobody waits for it.
+      halfFrame: 'open',
+    });
+    t.match(
+      await inside('agent-inside.ts', `${id}-2`),
+      { answers: { read: { effect: 'allow' } } },
+      'served as before',
+    );
+    for (const session of [id, other]) t.match(await daemon.session(session), { state: 'running' });
+    const told = async (): Promise<string> =>
+      (await daemon.records({ session: 'daemon' }))
+        .filter(({ object }) => object === 'agent.sock')
+        .map(({ reason }) => String(reason))
+        .join('\n');
+    await until(async () => (await told()).includes('flood'));
+    t.match(await told(), /^protocol: malformed/m, 'what was wrong is on record, and the flood');
   },
 );
 

@@ -1,7 +1,7 @@
 import t from 'tap';
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { eventText, templateOf } from '../../daemon/ocsf/mod.ts';
+import { eventText, templateOf, templateOfPieces } from '../../daemon/ocsf/mod.ts';
 import type { SessionRecord } from '../../daemon/model/mod.ts';
 import { hostile, record } from './arbitrary.ts';
 import { inSession, ofDaemon, sampleRecords } from './samples.ts';
@@ -17,15 +17,16 @@ const differing = fc.record(
   },
   { noNullPrototype: true },
 );
-const files = fc.oneof(
-  fc.constantFrom(...sampleRecords.filter(({ kind }) => kind === 'file')),
-  record.map((each): SessionRecord => ({ ...each, kind: 'file' })),
+const kinds = ['file', 'exec'] as const;
+const alike = fc.oneof(
+  fc.constantFrom(...sampleRecords.filter(({ kind }) => kind === 'file' || kind === 'exec')),
+  fc.tuple(record, fc.constantFrom(...kinds)).map(([each, kind]): SessionRecord => ({ ...each, kind })),
 );
 
 t.test('a template says of every record what the event of that record says', async () => {
-  let made = 0;
+  const made = { file: 0, exec: 0 };
   fc.assert(
-    fc.property(files, differing, differing, context, (like, first, second, where) => {
+    fc.property(alike, differing, differing, context, (like, first, second, where) => {
       const [a, b] = [first, second].map(({ ms, ...rest }): SessionRecord => ({
         ...like,
         ...rest,
@@ -34,7 +35,8 @@ t.test('a template says of every record what the event of that record says', asy
       assert.ok(a !== undefined && b !== undefined);
       const template = templateOf(a, where);
       if (template === undefined) return;
-      made += 1;
+      made[like.kind as 'file' | 'exec'] += 1;
+      assert.deepEqual(templateOfPieces(template.pieces)?.text(b), template.text(b));
       assert.equal(template.text(b), eventText(b, where, 'record'));
       const between = { ...b, time: (b.time % 2 ** 40) + 0.125 };
       const exact = templateOf({ ...a, time: 1.5 }, where);
@@ -43,7 +45,7 @@ t.test('a template says of every record what the event of that record says', asy
     }),
     { numRuns: 1000 },
   );
-  assert.ok(made > 300, `${made} templates were made`);
+  for (const kind of kinds) assert.ok(made[kind] > 100, `${made[kind]} templates were made of ${kind}`);
 });
 
 t.test('a record that says what stands for the difference gets no template', async (t) => {
@@ -53,14 +55,14 @@ t.test('a record that says what stands for the difference gets no template', asy
   for (const reason of ['name-5f1c9be2', '4503599627370431', 'x cordon-template-5f1c9be2-id x'])
     t.equal(templateOf({ ...like, reason }, inSession), undefined, reason);
   t.equal(templateOf({ ...like, object: 'a"b' }, inSession), undefined);
-  t.equal(templateOf({ ...like, kind: 'exec' }, inSession), undefined);
+  t.equal(templateOf({ ...like, kind: 'socket' }, inSession), undefined);
 });
 
 t.test('whatever a journal holds gets a true template or none', async () => {
   fc.assert(
-    fc.property(hostile, differing, (like, { ms, ...rest }) => {
-      const template = templateOf({ ...like, kind: 'file' }, inSession);
-      const other = { ...like, ...rest, kind: 'file', time: Number.isInteger(like.time) ? ms : 0.5 } as const;
+    fc.property(hostile, differing, fc.constantFrom(...kinds), (like, { ms, ...rest }, kind) => {
+      const template = templateOf({ ...like, kind }, inSession);
+      const other = { ...like, ...rest, kind, time: Number.isInteger(like.time) ? ms : 0.5 };
       if (template !== undefined) assert.equal(template.text(other), eventText(other, inSession, 'record'));
     }),
     { numRuns: 400 },

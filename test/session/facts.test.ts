@@ -55,4 +55,13 @@ t.test('facts without a denial', { skip: notRoot() ?? notBuilt() ?? false }, asy
   );
   const sha256 = createHash('sha256').update(readFileSync(image)).digest('hex');
   t.match(digest, { object: image, detail: { sha256 } }, 'a digest that is known after the end is on record');
+
+  const long = Array.from({ length: 4 }, () => 'x'.repeat(100_000));
+  t.equal((await cordon.run(['/bin/true', 'é日本', ...long], how)).code, 0);
+  const began = await cordon.records((await cordon.sessionIn(workspace)).session);
+  t.match(
+    began.filter(({ kind, operation }) => kind === 'session' && operation !== 'exit'),
+    [{ operation: 'launch', object: /^\/bin\/true é日本 x+…$/ }],
+    'that a session began is on record in its words, however many they are',
+  );
 });

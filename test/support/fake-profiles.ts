@@ -1,5 +1,5 @@
 // A MOCK of the policy side, for tests of daemon/control only: profiles `open` (allows everything), `closed` (denies
-// everything) and `watching` (as open, in monitor mode). `reload` changes what `open` is.
+// everything) and `watching` (as open, in monitor mode). `reload` changes what `open` is. To show `dear` takes a while.
 import { CordonError } from '../../daemon/model/mod.ts';
 import type { Mode, Plan, RuleInfo, TokenPolicy } from '../../daemon/model/mod.ts';
 import type { PlanRequest, Profiles } from '../../daemon/control/mod.ts';
@@ -14,6 +14,9 @@ const tokens: TokenPolicy = {
   tools: ['search'],
   rows: [],
 };
+
+/** Milliseconds. */
+const dear = 20;
 
 export interface FakeProfiles extends Profiles {
   reload(problem?: string): void;
@@ -53,7 +56,10 @@ export function fakeProfiles(): FakeProfiles {
     plan,
     ownMode,
     identity: () => ({ digest: '00'.repeat(32), version }),
-    show: ({ profile, user }) => JSON.stringify({ profile, user }),
+    show: ({ profile, user }) => {
+      if (profile === 'dear') Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, dear);
+      return JSON.stringify({ profile, user });
+    },
     smallestChange: ({ object }) => ({
       yaml: `files: [{ allow: [read], in: [${object}] }]`,
       file: 'fake',

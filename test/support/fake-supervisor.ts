@@ -3,10 +3,11 @@
 //   FAKE_FAIL=code  answer the launch with that failure      FAKE_LAYER=name  say that this layer is missing
 //   FAKE_RECORDS=n  journal n records at launch              FAKE_EVERY=ms    and one every so often
 //   FAKE_DEAF=1     acknowledge no control                   FAKE_CRASH=1     die on the launch
+//   FAKE_HOLD=file  acknowledge a freeze once that file is there
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { appendFileSync, readFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -86,7 +87,7 @@ async function begin(connection: Connection, incoming: Incoming, body: Launch): 
   process.exit(0);
 }
 
-function control(connection: Connection, incoming: Incoming, verb: string): void {
+async function control(connection: Connection, incoming: Incoming, verb: string): Promise<void> {
   if (environment['FAKE_DEAF'] !== undefined) return;
   const signals: Readonly<Record<string, NodeJS.Signals>> = {
     freeze: 'SIGSTOP',
@@ -95,6 +96,8 @@ function control(connection: Connection, incoming: Incoming, verb: string): void
   };
   const signal = signals[verb];
   if (signal !== undefined && initPid !== 0) process.kill(initPid, signal);
+  const hold = environment['FAKE_HOLD'];
+  while (verb === 'freeze' && hold !== undefined && !existsSync(hold)) await delay(5);
   connection.answer(incoming, 'ack');
   if (verb === 'kill' && launch === undefined) connection.end();
 }
@@ -112,7 +115,7 @@ function onMessage(incoming: Incoming, connection: Connection): void {
     void begin(connection, incoming, message.body);
   } else if (message.kind === 'prepare')
     connection.answer(incoming, 'failure', { code: 'internal', message: 'the fake prepares nothing' });
-  else if (message.kind === 'sessionControl') control(connection, incoming, message.body.verb);
+  else if (message.kind === 'sessionControl') void control(connection, incoming, message.body.verb);
   else if (message.kind === 'policyUpdate') policy(connection, incoming, message.body.capabilitySet);
 }
 

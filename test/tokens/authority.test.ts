@@ -300,3 +300,44 @@ t.test('what is published lets a stranger see that a token was revoked', async (
   authority.revoke(authority.list({ by: 'session', value: 'one' }), 'enough');
   await refused(t, () => verifier.verify(request()), 'revoked');
 });
+
+t.test('a token that is not recorded, or not signed, is known, revoked, and nobody’s', async (t) => {
+  const { authority, ring } = await scene(t);
+  const recorded: Claims[] = [];
+  const mint = (record: (claims: Claims) => void) =>
+    authority.mint(viewOf('one'), wish([get]), undefined, undefined, record);
+  const all = () => authority.list({ by: 'session', value: 'one' });
+  const unrecorded = mint(({ jti }) => {
+    t.match(authority.list({ by: 'id', value: jti }), [{ revoked: 0 }], 'known when it is recorded');
+    throw new Error('the disk is full');
+  });
+  await t.rejects(unrecorded, { message: 'the disk is full' });
+  t.match(all(), [{ why: 'it was not given out' }]);
+  const key = ring.signing(start);
+  const sign = key.sign.bind(key);
+  // As a TPM that dies when it has signed: put in its place, since none dies just then.
+  const dying: typeof key.sign = async (type, payload, meanwhile) => {
+    await sign(type, payload, meanwhile);
+    throw new Error('the TPM died');
+  };
+  Object.assign(key, { sign: dying });
+  await t.rejects(
+    mint((claims) => void recorded.push(claims)),
+    { message: 'the TPM died' },
+  );
+  t.equal(recorded.length, 1);
+  t.equal(all().length, 2);
+  t.ok(all().every(({ revoked, why }) => revoked > 0 && why === 'it was not given out'));
+  Object.assign(key, { sign });
+  const { claims } = await mint((each) => void recorded.push(each));
+  t.equal(recorded.at(-1)?.jti, claims.jti);
+  t.equal(all().filter(({ revoked }) => revoked === 0).length, 1);
+});
+
+t.test('a session that asks for many at once gets no more than it has room for', async (t) => {
+  const { authority } = await scene(t);
+  const mint = () => authority.mint(viewOf('one'), wish([get]), undefined);
+  for (let i = 0; i < 990; i++) await mint();
+  const outcomes = await Promise.allSettled(Array.from({ length: 30 }, mint));
+  t.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 10);
+});

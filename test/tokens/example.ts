@@ -1,4 +1,4 @@
-// The example of TOKENS.md as a program: the text itself, with places and names of the test put in.
+// The examples of TOKENS.md as programs: the text itself, with places and names of the test put in.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -11,11 +11,22 @@ import type { Test } from 'tap';
 
 const document = fileURLToPath(new URL('../../daemon/docs/TOKENS.md', import.meta.url));
 
-export const exampleText = (): string => {
-  const [, text] = /```js backend\n([^]*?)```/.exec(readFileSync(document, 'utf8')) ?? [];
-  if (text === undefined) throw new Error('TOKENS.md has no example of a backend');
+export function exampleText(of: 'agent' | 'backend' = 'backend'): string {
+  const [, text] = new RegExp(`\`\`\`js ${of}\n([^]*?)\`\`\``).exec(readFileSync(document, 'utf8')) ?? [];
+  if (text === undefined) throw new Error(`TOKENS.md has no example of an ${of}`);
   return text;
-};
+}
+
+/** The example with each `[from, to]` put in; all must be there. */
+export const changedExample = (
+  t: Test,
+  text: string,
+  changes: readonly (readonly [string, string])[],
+): string =>
+  changes.reduce((sum, [from, to]) => {
+    t.ok(sum.includes(from), `the example has ${from}`);
+    return sum.replace(from, to);
+  }, text);
 
 export interface Example {
   readonly library: string;
@@ -35,12 +46,8 @@ export async function startExample(t: Test, directory: string, example: Example)
     ["audience: 'https://api.example'", `audience: ${JSON.stringify(example.audience)}`],
     ['8080', String(port)],
   ];
-  const text = changes.reduce((sum, [from, to]) => {
-    t.ok(sum.includes(from), `the example has ${from}`);
-    return sum.replace(from, to);
-  }, exampleText());
   const file = join(directory, 'example.mjs');
-  writeFileSync(file, text);
+  writeFileSync(file, changedExample(t, exampleText(), changes));
   const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file], {
     stdio: 'inherit',
   });

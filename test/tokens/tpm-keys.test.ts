@@ -69,6 +69,22 @@ t.test('token keys in the TPM', { skip }, async (t) => {
     },
   );
 
+  t.test('what is done meanwhile is done once, before the signature is there, and can stop it', async (t) => {
+    const done: string[] = [];
+    const sign = () => key.sign('t', {}, () => void done.push('meanwhile')).then(() => done.push('signed'));
+    await sign();
+    await swtpm.tool('tpm2_flushcontext', '-t').catch(() => undefined);
+    await sign();
+    await swtpm.restart();
+    await sign();
+    t.same(done, ['meanwhile', 'signed', 'meanwhile', 'signed', 'meanwhile', 'signed']);
+    const stopped = key.sign('t', {}, () => {
+      throw new Error('no record, no token');
+    });
+    await t.rejects(stopped, { message: 'no record, no token' });
+    await check(await key.sign('t', {}), published!);
+  });
+
   t.test('a TPM that is gone signs nothing, and the reason says so', async (t) => {
     await swtpm.kill();
     await t.rejects(key.sign('t', {}), { code: 'unavailable', message: /the TPM does not sign/ });

@@ -203,6 +203,36 @@ t.test('a sink that accepts and forgets is taken at its word: that is what ackno
   t.equal(receiver.records.length, 0);
 });
 
+t.test('a sink that answers slowly gets everything once and in order, and holds up no other', async (t) => {
+  const [slow, quick] = [await startReceiver(t), await startReceiver(t)];
+  const log = fakeLog();
+  log.add(300);
+  const { info } = startUploads(t, log, [
+    otlp(slow.url, { name: 'slow', timeout: 60_000, batch: 50 }),
+    otlp(quick.url),
+  ]);
+  const waiting: (() => void)[] = [];
+  slow.misbehave((_, response, keep) => {
+    waiting.push(() => {
+      keep();
+      answer(response, 200, encodeResponse(0, ''), protobuf);
+    });
+    return true;
+  });
+  await until('the other one has all', () => info('siem').next === 300);
+  t.equal(info('slow').next, 0, 'while the slow one has answered nothing');
+  // It answers each request when the next look finds it, one at a time.
+  await until('the slow one has all', () => {
+    waiting.shift()?.();
+    return info('slow').next === 300;
+  });
+  t.strictSame(
+    slow.records.map(({ attributes }) => attributes['event.id']),
+    ids(log),
+  );
+  t.match(info('slow'), { acknowledged: 300, error: '' });
+});
+
 t.test('one dead sink holds up no other', async (t) => {
   const receiver = await startReceiver(t);
   const dead = await startReceiver(t);

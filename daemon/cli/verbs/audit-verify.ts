@@ -130,7 +130,10 @@ async function verifyFile(context: VerbContext, file: string): Promise<boolean> 
   const lines = createInterface({ input, crlfDelay: Infinity });
   const result = await Promise.race([checkExport(lines, trust), opened]).catch((error: unknown) => {
     if (error instanceof CordonError) throw error;
-    throw new CordonError('not-found', `cannot read ${file}: ${String(error)}`);
+    const why = error instanceof Error ? error.message : String(error);
+    throw new CordonError('not-found', `cannot read the export: ${why}`, {
+      fix: 'cordon audit export --out FILE makes one',
+    });
   });
   const { ok, entries, pruned, trusted, checkpoint, cosignatures, problems, header } = result;
   if (context.json) {

@@ -58,16 +58,18 @@ function worthShowing(all: readonly SessionInfo[], context: VerbContext): readon
 
 export const sessions: VerbAction = async (context) => {
   const { daemon, operands, json, now, out } = context;
-  const answer = await daemon.ask('sessions', { session: operands[0] ?? '' }, 'sessionsAnswer');
+  const listed: SessionInfo[] = [];
+  for await (const { kind, body } of daemon.stream('sessions', { session: operands[0] ?? '' }))
+    if (kind === 'sessionsAnswer') listed.push(...body.sessions);
   if (json) {
-    out(JSON.stringify({ sessions: answer.sessions }));
+    out(JSON.stringify({ sessions: listed }));
     return 0;
   }
-  if (answer.sessions.length === 0) {
+  if (listed.length === 0) {
     out('No sessions. Start one: cordon run -- CMD…');
     return 0;
   }
-  const shown = worthShowing(answer.sessions, context);
+  const shown = worthShowing(listed, context);
   const [head = '', ...lines] = columns(
     heading,
     shown.map((session) => row(session, now)),
@@ -77,7 +79,7 @@ export const sessions: VerbAction = async (context) => {
   shown.forEach((session, index) => {
     out(lines[index] ?? '', ...(verbose ? layerLines(session, context) : []));
   });
-  const hidden = answer.sessions.length - shown.length;
+  const hidden = listed.length - shown.length;
   if (hidden > 0) out(`and ${hidden} that ended before: --all`);
   return 0;
 };

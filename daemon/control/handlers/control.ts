@@ -136,8 +136,8 @@ async function apply(
   verb: Verb,
   reason: string,
 ): Promise<void> {
-  const target = daemon.sessions.target(session);
   if (verb === 'kill') {
+    const target = daemon.sessions.target(session);
     // Before the killing: whatever ends the session from now on, it was killed.
     daemon.sessions.update(session, 'killed', {});
     await killSession(target, reason);
@@ -145,9 +145,30 @@ async function apply(
     void daemon.sessions.end(session, { state: 'killed', exitCode: 137, reason: `killed by ${actor.name}` });
     return;
   }
-  await freezeSession(target, verb, reason);
-  if (session.state === 'killed' || session.ending) return;
-  daemon.sessions.update(session, verb === 'freeze' ? 'frozen' : 'running', {
-    frozenByAdmin: verb === 'freeze' && (actor.admin || session.facts.frozenByAdmin),
-  });
+  await (verb === 'freeze' ? freeze : resume)(daemon, actor, session, reason);
 }
+
+/** An administrator's holds from the moment it was asked for: a user who resumes meanwhile is refused already. */
+async function freeze(daemon: Daemon, actor: Actor, session: Session, reason: string): Promise<void> {
+  const { sessions } = daemon;
+  const before = session.facts.frozenByAdmin;
+  if (actor.admin) sessions.update(session, session.state, { frozenByAdmin: true });
+  try {
+    await freezeSession(sessions.target(session), 'freeze', reason);
+  } catch (error) {
+    sessions.update(session, session.state, { frozenByAdmin: before });
+    throw error;
+  }
+  if (!isOver(session)) sessions.update(session, 'frozen', {});
+}
+
+/** One that was on its way when an administrator froze the session changes nothing any more. */
+async function resume(daemon: Daemon, actor: Actor, session: Session, reason: string): Promise<void> {
+  const stillMay = (): void => mayApply(actor, session, 'resume');
+  stillMay();
+  await freezeSession(daemon.sessions.target(session), 'resume', reason, stillMay);
+  stillMay();
+  if (!isOver(session)) daemon.sessions.update(session, 'running', { frozenByAdmin: false });
+}
+
+const isOver = ({ state, ending }: Session): boolean => state === 'killed' || ending;

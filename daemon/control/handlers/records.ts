@@ -1,6 +1,7 @@
 // blocks, audit tail: what is on record, then, when asked, what comes in.
 import type { KeptRecord, RecordsQuery } from '../../audit/mod.ts';
 import { daemonStream } from '../../audit/mod.ts';
+import { CordonError } from '../../model/mod.ts';
 import { mayTouch, touchable } from '../access.ts';
 import type { AdminContext, AdminHandler } from '../admin-table.ts';
 import type { Reply } from '../table.ts';
@@ -10,11 +11,14 @@ import { pageSize, readOrLeave, sendChunk, sendRecords } from './pages.ts';
 const defaultLimit = 1000;
 const maxLimit = 100_000;
 const maxOwnSessions = 1000;
+/** Of one uid: each is asked about every record that comes in. */
+const maxFollowing = 64;
 export const records: AdminHandler<'records'> = async (context, body, reply) => {
   const { daemon, actor } = context;
   const { spool, registry } = daemon.audit;
   if (body.session !== '' && !(actor.admin && body.session === daemonStream))
     touchable(actor, body.session, registry.get(body.session));
+  if (body.follow) countFollower(context);
   // What was journaled before the request is in the answer.
   await (body.session === '' ? spool.drainAll() : spool.drain(body.session));
   const subjects = subjectsOf(context, body.session);
@@ -26,10 +30,19 @@ export const records: AdminHandler<'records'> = async (context, body, reply) => 
   };
   await sendPages(context, query, body.follow, reply);
   // Between the last, empty page and this nothing else ran: a follower misses nothing.
-  if (body.follow) followed(context, body.session, body.deniedOnly, reply);
+  if (body.follow) goOn(context, body.session, body.deniedOnly, reply);
   sendChunk(reply, [], body.follow);
   return undefined;
 };
+
+/** Until the connection ends. Throws CordonError('limit'). */
+function countFollower({ daemon, actor, connection }: AdminContext): void {
+  if (daemon.following.of(actor.uid) >= maxFollowing)
+    throw new CordonError('limit', `${maxFollowing} followers of yours read the records already`, {
+      fix: 'end one of them: cordon audit tail --follow, cordon blocks --follow',
+    });
+  void connection.closed.then(daemon.following.add(actor.uid));
+}
 
 /** Resolves in the very turn in which there was nothing left; a follower's limit is where to begin, not where to end. */
 async function sendPages(
@@ -57,7 +70,7 @@ function subjectsOf({ daemon, actor }: AdminContext, session: string): string[] 
   return actor.admin ? undefined : daemon.audit.registry.ownedBy(actor.uid, maxOwnSessions);
 }
 
-function followed(context: AdminContext, session: string, deniedOnly: boolean, reply: Reply): void {
+function goOn(context: AdminContext, session: string, deniedOnly: boolean, reply: Reply): void {
   const { daemon, actor } = context;
   const { spool, registry } = daemon.audit;
   const mine = new Map<string, boolean>();

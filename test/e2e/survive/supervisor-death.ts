@@ -81,3 +81,42 @@ t.test(
     t.equal(after.exitCode, 125, 'that the session was lost');
   },
 );
+
+t.test(
+  'nothing that a killed supervisor let happen is missing from the record',
+  { skip: skipReason() },
+  async (t) => {
+    const ground = await prepare(t, 'orphan');
+    const { cordon, workspace } = ground;
+    for (let round = 0; round < 3; round++) {
+      const shell = await ground.shell();
+      const { session, supervisorPid } = await until('the session runs', async () =>
+        (await cordon.sessions()).find((one) => one.state === 'running' && one.workspace === workspace),
+      );
+      shell.tell(
+        `n=0; while n=$((n + 1)); do : > made-${round}-$n; mv made-${round}-$n moved-${round}-$n; done`,
+      );
+      const done = (): string[] => readdirSync(workspace).filter((name) => name.includes(`-${round}-`));
+      // In the middle of its work, wherever that is by then.
+      await until('the agent works', () => done().length > 40 * (round + 1));
+      process.kill(supervisorPid, 'SIGKILL');
+      await until('cordon run ends', () => shell.ended !== undefined);
+      await until('the session is over', async () =>
+        (await cordon.sessions()).some((one) => one.session === session && one.state !== 'running'),
+      );
+      const records = await cordon.records(session);
+      const made = new Set(
+        records.filter(({ operation }) => operation === 'create').map(({ object }) => object),
+      );
+      const moved = new Set(
+        records.filter(({ operation }) => operation === 'rename').map(({ object2 }) => object2),
+      );
+      const missing = done().filter((name) => {
+        const [, , number = ''] = name.split('-');
+        if (!made.has(`${workspace}/made-${round}-${number}`)) return true;
+        return name.startsWith('moved') && !moved.has(`${workspace}/${name}`);
+      });
+      t.same(missing, [], `${done().length} files, each with the record of what made it`);
+    }
+  },
+);
