@@ -32,9 +32,9 @@ export interface NewEntry {
   readonly disposition: string;
   /** Canonical. */
   readonly text: string;
-  /** That the text was made of with stream, number, time and object; it may be stored as these. */
+  /** That the text was made of with stream, number, time and what is its own; it may be stored as these. */
   readonly template?: EventTemplate | undefined;
-  readonly object?: string;
+  readonly own?: string;
   /** Its leaf hash, when another thread made it. */
   readonly leaf?: Hash | undefined;
 }
@@ -146,9 +146,9 @@ export class Log {
     const leaf = entry.leaf ?? leafHash(entry.text);
     const chain = chainHash(this.#chain, leaf);
     const position = this.identity.base + this.size;
-    const { object, template } = entry;
+    const { own, template } = entry;
     const stored =
-      template === undefined || object === undefined ? undefined : this.templates.idFor(template, position);
+      template === undefined || own === undefined ? undefined : this.templates.idFor(template, position);
     this.#insert.run(
       position,
       entry.stream,
@@ -161,7 +161,7 @@ export class Log {
       entry.disposition,
       this.#bound(0, leaf),
       this.#bound(1, chain),
-      stored === undefined || object === undefined ? entry.text : object,
+      stored === undefined || own === undefined ? entry.text : own,
       stored ?? null,
     );
     this.#range.append(leaf, this.#completed);

@@ -1,6 +1,6 @@
 // Everything about a stretch of a journal that does not need the log: read, redacted, made events, hashed. Done by a
 // thread of its own (intake-thread.ts), a window at a time, exactly as the log's own thread would.
-import { classOf, eventText, keepsObject, redact, termsOf } from '../ocsf/mod.ts';
+import { classOf, eventText, keepsObject, redact, termsOf, varyingOf } from '../ocsf/mod.ts';
 import type { EventContext, EventTemplate, Varying } from '../ocsf/mod.ts';
 import type { SessionRecord } from '../model/mod.ts';
 import { leafHash, leafHashBetween } from '../proof/mod.ts';
@@ -97,10 +97,11 @@ export class Preparation {
   #packRecord(packer: WindowPacker, given: ReadRecord): void {
     const { context } = this.#order;
     const { record, template } = keptParts(given, this.#redact, context);
-    const { seq, time, disposition, outcome, object, count = 1 } = record;
+    const { seq, time, disposition, outcome, count = 1 } = record;
     this.#highest = Math.max(this.#highest, seq);
     const known = template && this.#known(template);
-    const text = template === undefined ? eventText(record, context, 'record') : object;
+    const varying = varyingOf(record);
+    const text = template === undefined ? eventText(record, context, 'record') : varying.own;
     packer.record({
       seq,
       time,
@@ -110,7 +111,7 @@ export class Preparation {
       disposition,
       text,
       template: known?.id ?? 0,
-      leaf: known?.leaf(record) ?? leafHash(text),
+      leaf: known?.leaf(varying) ?? leafHash(text),
       terms: termsOf(record),
     });
   }

@@ -32,7 +32,7 @@ export interface PreparedRecord extends NewEntry {
   readonly as: 'record';
   readonly count: number;
   readonly disposition: Disposition;
-  readonly object: string;
+  readonly own: string;
   readonly leaf: Hash;
   readonly terms: Float64Array;
 }
@@ -51,7 +51,7 @@ const fields = 10;
 type Packed = 'seq' | 'time' | 'settled' | 'count' | 'class' | 'disposition' | 'text' | 'leaf';
 export type RecordToPack = Pick<PreparedRecord, Packed> & {
   readonly terms: readonly Term[];
-  /** By a number that is its own; then the text is the object. 0: none. */
+  /** By a number that is its own; then the text is what else is the record’s own. 0: none. */
   readonly template: number;
 };
 
@@ -177,7 +177,7 @@ class Prepared implements PreparedRecord {
   readonly class: string;
   readonly disposition: Disposition;
   readonly template: EventTemplate | undefined;
-  readonly object: string;
+  readonly own: string;
   readonly leaf: Hash;
   readonly terms: Float64Array;
 
@@ -191,17 +191,17 @@ class Prepared implements PreparedRecord {
     this.class = names[numbers[at + 5] ?? 0] ?? '';
     this.disposition = names[numbers[at + 6] ?? 0] as Disposition;
     this.template = rest.template;
-    this.object = rest.object;
+    this.own = rest.own;
     this.leaf = rest.leaf;
     this.terms = rest.terms;
   }
 
   get text(): string {
-    const { stream, seq, time, object } = this;
-    return this.template?.text({ id: `${stream}-${seq}`, seq, time, object }) ?? object;
+    const { stream, seq, time, own } = this;
+    return this.template?.text({ id: `${stream}-${seq}`, seq, time, own }) ?? own;
   }
 }
-type Rest = Pick<Prepared, 'template' | 'object' | 'leaf' | 'terms'>;
+type Rest = Pick<Prepared, 'template' | 'own' | 'leaf' | 'terms'>;
 
 /** Its items, in order. `templates`: those of the windows before, which those of this one are added to. */
 export function* itemsOf(
@@ -220,20 +220,20 @@ export function* itemsOf(
   for (let at = 0; at < numbers.length; at += fields) {
     const as = sorts[numbers[at] ?? 0] ?? 'strange';
     const end = numbers[at + 8] ?? 0;
-    const object = texts.slice(start, end);
+    const own = texts.slice(start, end);
     start = end;
     if (as === 'record') {
       const lastTerm = numbers[at + 9] ?? 0;
       const leaf = leaves.latin1Slice(leafStart, leafStart + hashSize);
       const template = templates.get(numbers[at + 7] ?? 0);
       yield new Prepared(session, window, at, {
-        object,
+        own,
         leaf,
         template,
         terms: terms.subarray(firstTerm, lastTerm),
       });
       [firstTerm, leafStart] = [lastTerm, leafStart + hashSize];
-    } else if (as === 'late') yield { as, text: object };
+    } else if (as === 'late') yield { as, text: own };
     else yield as === 'strange' ? { as } : { as, seq: numbers[at + 1] ?? 0 };
   }
 }

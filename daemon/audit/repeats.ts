@@ -1,7 +1,7 @@
 // Most records of a session are like many before them. The journal has first what differs (number, time, object), so
 // that the rest of the text, when it was seen before, need be neither parsed nor made an event again.
 import type { RedactionPolicy, SessionRecord } from '../model/mod.ts';
-import { eventText, isPlain, templateOf } from '../ocsf/mod.ts';
+import { eventText, isPlain, templateOf, varyingOf } from '../ocsf/mod.ts';
 import type { EventContext, EventTemplate } from '../ocsf/mod.ts';
 import { parseRecord } from './parse-record.ts';
 
@@ -23,7 +23,10 @@ export interface ReadRecord {
 }
 
 /** What of a record differs. */
-type Front = Pick<SessionRecord, 'id' | 'seq' | 'time' | 'object'>;
+type Front = Pick<SessionRecord, 'id' | 'seq' | 'time' | 'object'> & {
+  /** Of an execution, which is of another process each time. */
+  readonly pid: number | undefined;
+};
 
 interface Split extends Front {
   /** The text of all else. */
@@ -76,7 +79,7 @@ export function keptParts(
 }
 
 export const textOf = ({ record, template }: EventParts, context: EventContext): string =>
-  template?.text(record) ?? eventText(record, context, 'record');
+  template?.text(varyingOf(record)) ?? eventText(record, context, 'record');
 
 /** Of one session. */
 export class Repeats {
@@ -101,8 +104,11 @@ export class Repeats {
       if (split !== undefined && (record?.kind === 'file' || record?.kind === 'exec')) this.#remember(split);
       return record && { record };
     }
-    const { id, seq, time, object } = split;
-    return { record: { ...alike.record, id, seq, time, object }, alike };
+    const { id, seq, time, object, pid } = split;
+    const like = alike.record;
+    if (pid === undefined || like.process === undefined)
+      return { record: { ...like, id, seq, time, object }, alike };
+    return { record: { ...like, id, seq, time, object, process: { ...like.process, pid } }, alike };
   }
 
   /** Undefined when the text does not begin as the writer's do, or has what must be read with more care. */
@@ -124,11 +130,12 @@ export class Repeats {
     const plain = isPlain(object) && String(seq) === digits && String(time) === timeText;
     if (!plain || !Number.isSafeInteger(seq) || !(time >= 0 && time <= maxTime)) return undefined;
     if (objectEnd < 0 || object.length > longestObject || text.length - objectEnd > longest) return undefined;
-    return { id: `${this.#session}-${digits}`, seq, time, object, rest: text.slice(objectEnd + 1) };
+    const front = { id: `${this.#session}-${digits}`, seq, time, object };
+    return { ...front, ...withoutProcess(text.slice(objectEnd + 1)) };
   }
 
   /** What comes a second time is likely to come a third. */
-  #remember({ id, seq, time, rest }: Split): void {
+  #remember({ id, seq, time, pid, rest }: Split): void {
     if (!this.#once.has(rest)) {
       if (this.#once.size >= most) this.#once.clear();
       this.#once.add(rest);
@@ -136,18 +143,35 @@ export class Repeats {
     }
     // A rest may say again what is before it; then that is what counts, and every record is read by itself. What says
     // the same as one front cannot say the same as another.
-    const record = this.#withFront(rest, { id: `${id}0`, seq: seq + 1, time: time + 1, object: mark });
-    if (record === undefined || this.#withFront(rest, { id, seq, time, object: '' }) === undefined) return;
+    const next = { id: `${id}0`, seq: seq + 1, time: time + 1, object: mark };
+    const record = this.#withFront(rest, { ...next, pid: pid === undefined ? pid : pid + 1 });
+    if (record === undefined || this.#withFront(rest, { id, seq, time, object: '', pid }) === undefined)
+      return;
     if (this.#known.size >= most) this.#known.clear();
     this.#known.set(rest, new Alike(record));
   }
 
   /** The record with this before its rest; undefined when it does not have all of it. */
   #withFront(rest: string, front: Front): SessionRecord | undefined {
-    const { id, seq, time, object } = front;
+    const { id, seq, time, object, pid } = front;
     const text = JSON.stringify({ id, session: this.#session, seq, time, object });
-    const record = parseRecord(`${text.slice(0, -1)}${rest}`, this.#session);
+    const whole = pid === undefined ? rest : rest.replace(gap, () => `${ofProcess}${pid}`);
+    const record = parseRecord(`${text.slice(0, -1)}${whole}`, this.#session);
     const same = record?.id === id && record.seq === seq && record.time === time && record.object === object;
-    return same ? record : undefined;
+    return same && (pid === undefined || pidOf(record) === pid) ? record : undefined;
   }
+}
+
+const ofProcess = ',"process":{"pid":';
+/** Stands for the process in a rest: no JSON has it. */
+const gap = '\0';
+const pidOf = ({ process }: SessionRecord): unknown => (process as { pid?: unknown } | undefined)?.pid;
+
+/** The number of the process taken out of the rest of an execution; any other rest as it is. */
+function withoutProcess(rest: string): Pick<Split, 'rest' | 'pid'> {
+  const at = rest.includes(',"kind":"exec",') && !rest.includes(gap) ? rest.indexOf(ofProcess) : -1;
+  const digits = at < 0 ? '' : (/^\d{1,10}(?=[,}])/.exec(rest.slice(at + ofProcess.length))?.[0] ?? '');
+  if (digits === '' || String(Number(digits)) !== digits) return { rest, pid: undefined };
+  const end = at + ofProcess.length + digits.length;
+  return { rest: `${rest.slice(0, at)}${gap}${rest.slice(end)}`, pid: Number(digits) };
 }

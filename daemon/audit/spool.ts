@@ -3,7 +3,7 @@
 // `daemon`), which are on the disk before the act they record is acknowledged.
 import { CordonError } from '../model/mod.ts';
 import type { NewRecord, SessionRecord } from '../model/mod.ts';
-import { classOf, eventText, termsOf } from '../ocsf/mod.ts';
+import { classOf, eventText, ownOf, termsOf } from '../ocsf/mod.ts';
 import type { EventTemplate } from '../ocsf/mod.ts';
 import type { Database, Statement } from './database.ts';
 import { EntriesTable } from './entries-table.ts';
@@ -404,7 +404,7 @@ export class Spool {
       disposition,
       text,
       template,
-      object: record.object,
+      own: ownOf(record),
     });
     this.#staged.push({ position, time, terms: part === 0 ? termsOf(record) : [] });
     return { position, subject, denied: isDenial(disposition), time, event: { text } };

@@ -9,7 +9,7 @@ export interface StoredEvent {
   readonly seq: number;
   /** Unix ms. */
   readonly time: number;
-  /** Null when pruned. The object when there is a template. */
+  /** Null when pruned. What is its own (`ownOf`) when there is a template. */
   readonly event: string | null;
   readonly template: number | null;
 }
@@ -44,7 +44,7 @@ export class StoredEvents {
   /** Null when it was pruned; '', which is no event, when its template is not there. */
   text({ stream, seq, time, event, template }: StoredEvent): string | null {
     if (template === null || event === null) return event;
-    return this.#template(template)?.text({ id: `${stream}-${seq}`, seq, time, object: event }) ?? '';
+    return this.#template(template)?.text({ id: `${stream}-${seq}`, seq, time, own: event }) ?? '';
   }
 
   /** Of a row that begins with the stored columns. */
@@ -52,7 +52,7 @@ export class StoredEvents {
     const [event, template] = [row[3], row[4]];
     if (template === null || event === null) return event;
     const seq = row[1];
-    return this.#template(template)?.text({ id: `${row[0]}-${seq}`, seq, time: row[2], object: event }) ?? '';
+    return this.#template(template)?.text({ id: `${row[0]}-${seq}`, seq, time: row[2], own: event }) ?? '';
   }
 
   #template(id: number): EventTemplate | undefined {

@@ -63,6 +63,7 @@ interface Prepared {
 const drainInterval = 250;
 const poolInterval = 2000;
 const pruneInterval = 1000;
+const policyAgain = 5000;
 /** Of which pruning takes so much, when there is much to prune. */
 const pruneShare = 100;
 
@@ -292,11 +293,20 @@ export class Daemon {
   }
 
   /** Compiles the session's policy anew and, when it changed, has it take effect. */
-  async refreshPolicy(session: Session): Promise<void> {
+  refreshPolicy(session: Session): Promise<void> {
+    // A launch looks at the policy once more when it is done.
+    if (session.state === 'starting') return Promise.resolve();
+    return (session.refreshed = session.refreshed.then(() => this.#refresh(session)));
+  }
+
+  /** What a supervisor does not take now it is told again. */
+  async #refresh(session: Session): Promise<void> {
     try {
       await updatePolicy(this, session);
     } catch (error) {
+      if (session.ending) return;
       this.#complain('policy-update', session.id, error);
+      setTimeout(() => void this.refreshPolicy(session), policyAgain).unref();
     }
   }
 

@@ -10,6 +10,7 @@ import type { Daemon } from './daemon.ts';
 import type { Foreseen } from './foresight.ts';
 import { launchBody, makeSessionDirectories, planRequest } from './launch-body.ts';
 import type { Actor } from './peer.ts';
+import { updatePolicy } from './policy-update.ts';
 import { checkMode } from './run-request.ts';
 import type { CheckedRun } from './run-request.ts';
 import { Session } from './session.ts';
@@ -36,6 +37,8 @@ export async function launch(daemon: Daemon, actor: Actor, run: CheckedRun): Pro
     session.agents = valueOf(agents);
     valueOf(durable);
     began(daemon, session, plan, valueOf(answer));
+    // It may have changed since the plan was made; the command waits for this answer.
+    await updatePolicy(daemon, session);
     daemon.foresight.note(actor, run);
   } catch (error) {
     const known = asCordonError(error);

@@ -24,6 +24,10 @@ export class Session {
   capabilitySet: CapabilitySet | undefined;
   /** Made when an agent first asks; of `capabilitySet`. */
   decider: Decider | undefined;
+  /** The change of policy that is under way; the next begins after it. Never rejects. */
+  refreshed: Promise<void> = Promise.resolve();
+  /** Its supervisor is gone, though its connection is open: a look has found that already. */
+  seenGone = false;
   /** True from the moment its end has begun to be handled. */
   ending = false;
 

@@ -78,6 +78,7 @@ export class Sessions {
   /** The link is this session's from now on. */
   attach(session: Session, link: SupervisorLink): void {
     session.link = link.connection;
+    session.seenGone = false;
     // Of the same process: a daemon that takes a session up again has found it by number and start time before.
     if (session.supervisorPidfd !== undefined) closeSync(session.supervisorPidfd);
     session.supervisorPidfd = link.pidfd;
@@ -195,12 +196,18 @@ export class Sessions {
     };
   }
 
-  /** Sessions whose supervisor died without a word: looked for now and then. */
+  /**
+   * Sessions whose supervisor died without a word: looked for now and then. While its connection is open there may be a last
+   * word in it, so who is seen to be gone for the first time has until the next look.
+   */
   reap(): void {
     for (const session of this.all) {
       const { supervisorPidfd, facts } = session;
-      if (!session.ending && supervisorPidfd !== undefined && isGone(supervisorPidfd, facts.supervisorPid))
+      if (session.ending || supervisorPidfd === undefined || !isGone(supervisorPidfd, facts.supervisorPid))
+        continue;
+      if (session.link === undefined || session.seenGone)
         void this.end(session, lostSupervisor('while the session ran'));
+      session.seenGone = true;
     }
   }
 

@@ -1,13 +1,16 @@
 // The supervisor socket: root's own processes, each named by the kernel. A supervisor says hello once; with a session
 // (it reconnects to a daemon that was away) or without (it waits in the pool).
+import { closeSync } from 'node:fs';
 import { CordonError } from '../model/mod.ts';
-import { message } from '../wire/mod.ts';
+import { daemonStream } from '../audit/mod.ts';
+import { asCordonError, message } from '../wire/mod.ts';
 import type { Bodies, Connection, Message } from '../wire/mod.ts';
 import type { Daemon } from './daemon.ts';
 import type { Actor } from './peer.ts';
 import type { Session } from './session.ts';
 import { mintedAnswer } from './handlers/tokens.ts';
 import { linkOf } from './supervisor-link.ts';
+import type { SupervisorLink } from './supervisor-link.ts';
 import type { Table } from './table.ts';
 import type { Asker } from './tokens.ts';
 
@@ -38,7 +41,7 @@ function hello(context: SupervisorContext, body: Bodies['supervisorHello']): Mes
     setImmediate(() => daemon.pool.offer(link));
     return message('ack');
   }
-  const session = daemon.sessions.adopt(body.session, link);
+  const session = adopt(daemon, body.session, link);
   daemon.note(session.id, {
     kind: 'session',
     operation: 'adopt',
@@ -50,6 +53,25 @@ function hello(context: SupervisorContext, body: Bodies['supervisorHello']): Mes
   });
   setImmediate(() => void daemon.refreshPolicy(session));
   return message('ack', { generation: session.facts.generation });
+}
+
+/** One that is refused ends its session: that there was one is on record here. */
+function adopt(daemon: Daemon, id: string, link: SupervisorLink): Session {
+  try {
+    return daemon.sessions.adopt(id, link);
+  } catch (error) {
+    closeSync(link.pidfd);
+    daemon.note(daemonStream, {
+      kind: 'session',
+      operation: 'adopt',
+      object: id.slice(0, 64),
+      disposition: 'denied',
+      layer: 'daemon',
+      reason: asCordonError(error).message,
+      process: { pid: link.pid },
+    });
+    throw error;
+  }
 }
 
 function own(daemon: Daemon, connection: Connection): Session {

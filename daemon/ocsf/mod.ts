@@ -10,7 +10,7 @@ export { recordOf } from './record.ts';
 export { keepsObject, redact, redactArguments } from './redact.ts';
 export { isSealed, revealed, sealedValues, valueOpener, valueSealer } from './sealed-value.ts';
 export type { OpenText, Revealed, SealText } from './sealed-value.ts';
-export { isPlain, templateOf, templateOfPieces } from './template.ts';
+export { isPlain, ownOf, templateOf, templateOfPieces, varyingOf } from './template.ts';
 export type { EventTemplate, Varying } from './template.ts';
 export { matches, termsOf, termsOfFilter } from './terms.ts';
 export type { RecordFilter, Term } from './terms.ts';

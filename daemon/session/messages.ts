@@ -87,6 +87,8 @@ export type FromLaunchThread = Prepared | Marked | Confined | Spawned | NotStart
 
 export interface MediationThreadData {
   readonly fanotify: number;
+  /** Descriptor of a permission group for files that the command is handed. */
+  readonly handed: number;
   /** Descriptor of the audit group. */
   readonly audit: number;
   readonly proc: number;
@@ -109,6 +111,8 @@ export interface BeginSession {
 export interface BeginOpen extends BeginSession {
   /** O_PATH descriptor of the sandbox's root. */
   readonly root: number;
+  /** Of the sandbox, such as `pid:[4026531836]`. */
+  readonly pidNamespace: string;
   /** Reads are recorded from an audit group, by the main thread. */
   readonly audited: boolean;
 }

@@ -31,6 +31,8 @@ function refuse(): never {
 
 const state = {
   group: new PermissionGroup(data.fanotify),
+  handed: new PermissionGroup(data.handed),
+  pidNamespace: '',
   files,
   reader: new ProcessReader(files, files.open('/proc', 0o10000000 | 0o2000000)),
   journal: nothing,
@@ -78,6 +80,7 @@ function begin(message: BeginOpen): void {
   state.neverExec = new Set(message.neverExec);
   state.neverHasNames = message.neverHasNames;
   state.root = message.root;
+  state.pidNamespace = message.pidNamespace;
   state.audited = message.audited;
   mediator.replacePolicy(deciderOf(message.capabilitySet, terminal), message.capabilitySet.mode);
   mediator.active = true;

@@ -1,11 +1,21 @@
 // One sandbox as the supervisor's main thread drives it: three threads, prepared before the session is known.
-import { closeSync, existsSync, mkdirSync, openSync, readFileSync, readlinkSync, rmdirSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readlinkSync,
+  rmdirSync,
+} from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import {
   AuditGroup,
   PermissionGroup,
   Poller,
   eventfd,
+  isWriteOnly,
   processes,
   signalEvent,
 } from '../../native-bindings/linux/mod.ts';
@@ -139,6 +149,7 @@ export interface SandboxOptions {
 
 export class Sandbox {
   readonly fanotify: number;
+  private readonly handed: number;
   private readonly audit: number;
   private auditMounts: readonly (readonly [string, number])[] = [];
   readonly cgroup: SessionCgroup;
@@ -162,6 +173,7 @@ export class Sandbox {
   constructor(options: SandboxOptions) {
     const name = `s${process.pid}`;
     this.fanotify = PermissionGroup.create();
+    this.handed = PermissionGroup.create();
     this.audit = AuditGroup.create();
     this.proc = openSync('/proc', O_PATH);
     this.mountTable = readFileSync('/proc/self/mountinfo', 'latin1');
@@ -170,6 +182,7 @@ export class Sandbox {
     mkdirSync(this.stage, { recursive: true, mode: 0o700 });
     const mediation = (wake: number, end: SharedArrayBuffer) => ({
       fanotify: this.fanotify,
+      handed: this.handed,
       audit: this.audit,
       proc: this.proc,
       wake,
@@ -230,14 +243,15 @@ export class Sandbox {
   /** The sandbox takes on the session: mounts, decisions, confinement. Afterwards only `spawn` is left to do. */
   async begin(
     confine: Omit<Confine, 'type'>,
-    open: Omit<BeginOpen, 'type' | 'root' | 'audited'>,
+    open: Omit<BeginOpen, 'type' | 'root' | 'audited' | 'pidNamespace'>,
     notify: Omit<BeginNotify, 'type'>,
   ): Promise<Confined> {
-    const { tid } = this.preparedOrThrow;
+    const { tid, initPid } = this.preparedOrThrow;
     this.cgroup.limit(confine.limits);
     const root = openSync(`/proc/self/task/${tid}/root`, O_PATH);
     const audited = this.auditSource !== undefined;
-    this.open.say({ ...open, type: 'begin', root, audited } satisfies BeginOpen);
+    const pidNamespace = readlinkSync(`/proc/${initPid}/ns/pid`);
+    this.open.say({ ...open, type: 'begin', root, audited, pidNamespace } satisfies BeginOpen);
     signalEvent(this.wakeOpen);
     this.notify.say({ ...notify, type: 'begin' } satisfies BeginNotify);
     this.launch.say({ ...confine, type: 'confine' });
@@ -255,6 +269,17 @@ export class Sandbox {
   /** Threads whose mount namespaces are the sandbox's: the agent's tree, and the mediator's. */
   get confinedThreads(): readonly [number, number] {
     return [this.preparedOrThrow.tid, this.notifyTid];
+  }
+
+  /**
+   * Files that the command is handed can be opened anew by their descriptors, on the machine's own mounts: what was
+   * handed for writing only is not to be read by that unless a rule says so. Throws when they cannot be watched.
+   */
+  watchHanded(descriptors: readonly number[]): void {
+    const group = new PermissionGroup(this.handed);
+    for (const fd of descriptors.filter((each) => fstatSync(each).isFile()))
+      if (!group.markFile(fd, isWriteOnly(fd)) && isWriteOnly(fd))
+        throw new Error('standard output or error is a file whose opens cannot be watched');
   }
 
   async spawn(order: Omit<Spawn, 'type'>): Promise<Spawned | NotStarted> {
@@ -339,6 +364,8 @@ export class Sandbox {
     for (const isOver of waits)
       while (!isOver(LOOK_MS) && performance.now() < deadline)
         await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    // Others on the machine who open what was handed are not to wait for us.
+    closeSync(this.handed);
   }
 
   /** Pid 1 is dead, and so is everything else: it goes last. Blocks for so many milliseconds at most. */

@@ -71,7 +71,12 @@ async function sayHello(): Promise<void> {
   const next = await connect(`${runDir}/supervisor.sock`, {
     onMessage: (incoming, from) => void serve(incoming, from),
   });
-  await next.ask('supervisorHello', supervisor.hello);
+  try {
+    await next.ask('supervisorHello', supervisor.hello);
+  } catch (error) {
+    next.close();
+    throw error;
+  }
   connection = next;
   void next.closed.then(() => {
     connection = undefined;
@@ -84,10 +89,15 @@ async function sayHello(): Promise<void> {
 async function reconnect(): Promise<void> {
   try {
     await sayHello();
-  } catch {
-    setTimeout(() => void reconnect(), RECONNECT_MS);
+  } catch (error) {
+    if (isDisowned(error)) supervisor.disowned();
+    else setTimeout(() => void reconnect(), RECONNECT_MS);
   }
 }
+
+/** A daemon that is there and does not know the session, or knows another supervisor of it. */
+const isDisowned = (error: unknown): boolean =>
+  error instanceof CordonError && (error.code === 'not-found' || error.code === 'not-permitted');
 
 try {
   await supervisor.prepare();

@@ -1,7 +1,7 @@
 // One session from the supervisor's side: prepared idle, launched on order, mediated until its command ends, and
 // independent of the daemon all the while.
 import { createHash } from 'node:crypto';
-import { closeSync } from 'node:fs';
+import { closeSync, fstatSync } from 'node:fs';
 import { processes } from '../../native-bindings/linux/mod.ts';
 import { resizeTerminal } from '../launcher/mod.ts';
 import { CordonError, type CapabilitySet, type NewRecord, type Plan } from '../model/mod.ts';
@@ -154,7 +154,9 @@ export class Supervisor {
     try {
       await work();
     } catch (error) {
-      this.end(125, '', `the launch failed: ${error instanceof Error ? error.message : String(error)}`);
+      const why = error instanceof Error ? error.message : String(error);
+      // Behind the answer, which says more: who hears of the end may listen no further.
+      setImmediate(() => this.end(125, '', `the launch failed: ${why}`));
       throw error;
     }
   }
@@ -294,7 +296,8 @@ export class Supervisor {
       isOpen: () => this.order !== undefined,
       onAttach: (client) => {
         clearTimeout(this.unattended);
-        if (this.order !== undefined) void this.start(this.order, client);
+        if (this.order !== undefined)
+          void this.start(this.order, client).catch((error: unknown) => this.failed(asError(error)));
       },
       onRefused: (reason) => {
         clearTimeout(this.unattended);
@@ -316,6 +319,7 @@ export class Supervisor {
       return;
     }
     if (terminal !== undefined) this.attachSocket?.relay(terminal.master);
+    else this.sandbox.watchHanded(stdio);
     const identity = { user: order.user, home: latin1(order.home), uid: order.uid };
     const started = await this.sandbox.spawn({
       argv: order.argv.map(latin1),
@@ -418,8 +422,13 @@ export class Supervisor {
     this.options.notify('journalHint', {
       seq: Number(seq),
       denied: Number(this.counters[SHARED.denied]),
-      bytes: Number(this.counters[SHARED.bytes]),
+      bytes: fstatSync(this.journalFd).size,
     });
+  }
+
+  /** No cordond has it on record: nobody could stop it, and nobody would take in what it did. */
+  disowned(): void {
+    this.end(137, 'SIGKILL', 'cordond does not know this session');
   }
 
   /** A thread died or the like: nothing is mediated any more, so nothing may go on. */
@@ -461,6 +470,8 @@ export class Supervisor {
     this.options.done(0);
   }
 }
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
 const signalNumbers: Partial<Record<NodeJS.Signals, number>> = {
   SIGINT: 2,

@@ -10,12 +10,10 @@ import { recordText } from './record-text.ts';
 export const SHARED = {
   seq: 0,
   denied: 1,
-  bytes: 2,
-  failed: 3,
-  allowed: 4,
-  unrecorded: 5,
+  failed: 2,
+  unrecorded: 3,
   /** Of the last write that failed, in whichever thread; `TOO_LONG` for none of the kernel's. */
-  errno: 6,
+  errno: 4,
   words: 8,
 } as const;
 
@@ -39,6 +37,8 @@ export class JournalWriter implements Journal {
   private readonly state: JournalState;
   private readonly appender: Appender;
   private readonly counters: BigInt64Array;
+  /** The same, as 32-bit words: the lower half of each comes first. */
+  private readonly halves: Int32Array;
   private readonly clock: () => number;
   private readonly bytes: RecordBytes;
   mode: Mode;
@@ -51,6 +51,7 @@ export class JournalWriter implements Journal {
     this.appender = new Appender(state.fd);
     this.bytes = new RecordBytes(state.session);
     this.counters = new BigInt64Array(state.shared);
+    this.halves = new Int32Array(state.shared);
     this.mode = mode;
     this.generation = generation;
     this.clock = clock;
@@ -84,8 +85,8 @@ export class JournalWriter implements Journal {
   }
 
   private count({ disposition }: NewRecord): void {
-    const denied = disposition === 'denied' || disposition === 'would-deny';
-    Atomics.add(this.counters, denied ? SHARED.denied : SHARED.allowed, 1n);
+    if (disposition === 'denied' || disposition === 'would-deny')
+      Atomics.add(this.counters, SHARED.denied, 1n);
   }
 
   /** Records of what has happened already, and waits for nothing: many with one write(2). What cannot be written is counted as lost. */
@@ -113,7 +114,7 @@ export class JournalWriter implements Journal {
       const start = end;
       end = this.bytes.write(record, this.appender.buffer(0), start + HEADER);
       if (end < 0) return this.longFrames(records);
-      this.framed(this.appender.buffer(0), start, end);
+      this.framed(start, end, this.bytes.checksum);
     }
     return end;
   }
@@ -129,7 +130,8 @@ export class JournalWriter implements Journal {
 
   /** Once records can be written again, one of them says how many could not be. */
   private reportLost(): void {
-    if (Atomics.load(this.counters, SHARED.failed) === 0n) return;
+    // Of the whole number the lower half, which is looked at without making a BigInt.
+    if (Atomics.load(this.halves, SHARED.failed * 2) === 0) return;
     const lost = Number(Atomics.exchange(this.counters, SHARED.failed, 0n));
     if (lost > 0) this.append(lostRecord(lost, whyOf(Number(Atomics.load(this.counters, SHARED.errno)))));
   }
@@ -142,7 +144,7 @@ export class JournalWriter implements Journal {
     const end = this.bytes.write(record, this.appender.buffer(0), HEADER);
     if (end < 0) return this.writeText(recordText(record));
     if (end - HEADER > MAX_BYTES) return this.failed(TOO_LONG);
-    return this.put(this.framed(this.appender.buffer(0), 0, end), 1);
+    return this.put(this.framed(0, end, this.bytes.checksum), 1);
   }
 
   private writeText(text: string): boolean {
@@ -153,14 +155,15 @@ export class JournalWriter implements Journal {
 
   /** One frame at `start`; returns its end. */
   private encode(buffer: Buffer, start: number, json: string): number {
-    return this.framed(buffer, start, start + HEADER + buffer.utf8Write(json, start + HEADER));
+    const end = start + HEADER + buffer.utf8Write(json, start + HEADER);
+    return this.framed(start, end, crc32(buffer.subarray(start + HEADER, end)));
   }
 
   /** Writes the header of a payload that is there. */
-  private framed(buffer: Buffer, start: number, end: number): number {
+  private framed(start: number, end: number, checksum: number): number {
     const { view } = this.appender;
     view.setUint32(start, end - start - HEADER, true);
-    view.setUint32(start + 4, crc32(buffer.subarray(start + HEADER, end)), true);
+    view.setUint32(start + 4, checksum, true);
     return end;
   }
 
@@ -169,7 +172,6 @@ export class JournalWriter implements Journal {
     const result = this.appender.append(size);
     if (result < 0) return this.failed(-result, records);
     this.failure = '';
-    Atomics.add(this.counters, SHARED.bytes, BigInt(size));
     return true;
   }
 

@@ -35,6 +35,10 @@ import type { ProcessReader } from './process-info.ts';
 
 export interface OpenMediation {
   readonly group: PermissionGroup;
+  /** Of files that the command was handed: they lie on mounts of the machine, where nobody else is to be asked about. */
+  readonly handed: PermissionGroup;
+  /** Of the sandbox. */
+  pidNamespace: string;
   readonly files: Files;
   readonly reader: ProcessReader;
   readonly journal: Journal;
@@ -66,6 +70,8 @@ const MAX_ABSENT = 64;
 /** Stands for every name that no rule singles out. No file system entry made by people is called this. */
 const ANY_NAME = '\x01any\x01';
 
+type Judge = (fd: number, pid: number, exec: boolean) => boolean;
+
 export class OpenMediator {
   private readonly m: OpenMediation;
   /** Names that must not be in a directory for it to be cached; undefined: it is never cached. */
@@ -91,7 +97,8 @@ export class OpenMediator {
   }
 
   serve(): void {
-    const poller = new Poller([this.m.group.fd, this.m.wake, this.m.names.fd]);
+    const { group, handed } = this.m;
+    const poller = new Poller([group.fd, this.m.wake, this.m.names.fd, handed.fd]);
     for (;;) {
       if (poller.wait(-1) === 0) continue;
       if (poller.events(1) !== 0) {
@@ -99,7 +106,8 @@ export class OpenMediator {
         if (!this.m.onWake()) return;
       }
       if (poller.events(2) !== 0) this.appeared();
-      if (poller.events(0) !== 0) this.batch();
+      if (poller.events(0) !== 0) this.batch(group, (...event) => this.judge(...event));
+      if (poller.events(3) !== 0) this.batch(handed, (...event) => this.judgeHanded(...event));
     }
   }
 
@@ -135,24 +143,23 @@ export class OpenMediator {
     this.cacheable.clear();
   }
 
-  private batch(): void {
-    const { group } = this.m;
+  private batch(group: PermissionGroup, judge: Judge): void {
     const n = group.read();
     // An event whose descriptor could not be opened is denied by the kernel itself; the rest of the batch comes later.
     if (n < 0 && n !== -E.INTR && n !== -E.AGAIN) {
       if (n === -E.BADF || n === -E.INVAL) throw new Error(`fanotify read: ${errnoName(-n)}`);
       return;
     }
-    while (n > 0 && group.next()) this.event();
+    while (n > 0 && group.next()) this.event(group, judge);
   }
 
-  private event(): void {
-    const { group, files } = this.m;
+  private event(group: PermissionGroup, judge: Judge): void {
+    const { files } = this.m;
     const fd = group.eventFd;
     if (fd < 0) return;
     let allowed = false;
     try {
-      allowed = this.judge(fd, group.pid, (group.mask & EXEC_PERM) !== 0);
+      allowed = judge(fd, group.pid, (group.mask & EXEC_PERM) !== 0);
     } finally {
       group.answer(allowed);
       files.close(fd);
@@ -169,6 +176,26 @@ export class OpenMediator {
     }
     try {
       return this.judgeObject(fd, pid, exec, path as BytePath, stat);
+    } catch (error) {
+      this.failClosed(pid, path, error);
+      return false;
+    }
+  }
+
+  /** Everybody else on the machine goes on as ever; nothing is cached. */
+  private judgeHanded(fd: number, pid: number, exec: boolean): boolean {
+    const { ownPid, reader, pidNamespace, files } = this.m;
+    const namespace = pid === ownPid ? '' : reader.pidNamespace(pid);
+    if (pid === ownPid || (namespace !== '' && namespace !== pidNamespace)) return true;
+    const path = files.pathOf(fd);
+    try {
+      const stat = files.fstat(fd);
+      if (!path.startsWith('/') || stat === undefined)
+        throw new Error('the file has no name that can be judged');
+      const verdict = this.verdict(path as BytePath, stat, exec);
+      if (verdict.effect !== 'allow') return this.permission(pid, path as BytePath, exec, verdict, false);
+      if (!exec) this.recordRead(pid, path as BytePath, verdict, 'no');
+      return true;
     } catch (error) {
       this.failClosed(pid, path, error);
       return false;

@@ -43,6 +43,10 @@ export class ProcessReader {
   image(pid: number): string {
     return this.files.readlink(this.proc, `${pid}/exe`);
   }
+  /** Such as `pid:[4026531836]`; '' when the task is gone. */
+  pidNamespace(pid: number): string {
+    return this.files.readlink(this.proc, `${pid}/ns/pid`);
+  }
   /** The thread group leader of a task. */
   leaderOf(pid: number): number | undefined {
     // The common case, without the text of the file.

@@ -1,100 +1,78 @@
 // Records as bytes, where a mediator writes one for each action: what stays the same from one record to the next is
 // copied, not made again. The text is that of `recordText`.
 import type { ProcessInfo, SessionRecord } from '../model/mod.ts';
-import { actorText, decisionText, hasSeldom, quoted, seldomText, special } from './record-text.ts';
+import { CheckedOutput } from './checked-output.ts';
+import { Constant } from './checksum.ts';
+import { actorText, decisionText, hasSeldom, seldomText } from './record-text.ts';
 
-const QUOTE = 0x22;
-const ZERO = 0x30;
-const CLOSE = 0x7d;
+const CLOSE = new Constant(Buffer.from('}'));
 /** More than the numbers of a record and the names around them take. */
 const NUMBERS = 256;
 /** Bytes of a character of UTF-16 at most, and when it is written as an escape. */
 const CHARACTER = 3;
 const ESCAPED = 6;
-const MAX_INT = 0x7fff_ffff;
 const MAX_DECISIONS = 64;
 
-/** Writes the decimal digits of `value` so that they end before `end`; returns where they begin. */
-function digitsBefore(target: Uint8Array, end: number, value: number): number {
-  let at = end;
-  let left = value;
-  for (; left > MAX_INT; left = Math.floor(left / 10)) target[--at] = ZERO + (left % 10);
-  do {
-    const tenth = (left / 10) | 0;
-    target[--at] = ZERO + left - tenth * 10;
-    left = tenth;
-  } while (left !== 0);
-  return at;
-}
-
-/** From the beginning to the object: only numbers differ, and mostly not in how many digits they have. */
+/** From the beginning to the object: only numbers differ. */
 class Head {
-  bytes: Buffer = Buffer.alloc(0);
-  readonly #session: string;
-  /** Where the digits of the number end, both times, and where the time begins. */
-  #idEnd = 0;
-  #seqEnd = 0;
-  #timeStart = 0;
-  /** Numbers from the first to below the second have as many digits as there is room for. */
-  #least = 0;
-  #beyond = 0;
+  /** Of all but the numbers. */
+  length = 0;
+  readonly #upToId: Constant;
+  readonly #upToSeq: Constant;
   #time = NaN;
-  #timeLength = 0;
+  #upToObject = new Constant(Buffer.alloc(0));
 
   constructor(session: string) {
-    this.#session = session;
+    this.#upToId = new Constant(Buffer.from(`{"id":"${session}-`, 'latin1'));
+    this.#upToSeq = new Constant(Buffer.from(`","session":"${session}","seq":`, 'latin1'));
   }
 
-  update(seq: number, time: number): void {
-    if (time !== this.#time) this.#setTime(time);
-    if (seq < this.#least || seq >= this.#beyond) this.#lay(seq);
-    digitsBefore(this.bytes, this.#idEnd, seq);
-    digitsBefore(this.bytes, this.#seqEnd, seq);
-  }
-
-  #setTime(time: number): void {
-    const text = String(time);
+  setTime(time: number): void {
+    if (time === this.#time) return;
     this.#time = time;
-    if (text.length === this.#timeLength) this.bytes.latin1Write(text, this.#timeStart);
-    else this.#beyond = 0;
+    this.#upToObject = new Constant(Buffer.from(`,"time":${time},"object":`, 'latin1'));
+    this.length = this.#upToId.bytes.length + this.#upToSeq.bytes.length + this.#upToObject.bytes.length;
   }
 
-  #lay(seq: number): void {
-    const [number, time] = [String(seq), String(this.#time)];
-    const id = `{"id":"${this.#session}-${number}`;
-    const upToSeq = `${id}","session":"${this.#session}","seq":${number}`;
-    const upToTime = `${upToSeq},"time":`;
-    this.bytes = Buffer.from(`${upToTime}${time},"object":`, 'latin1');
-    [this.#idEnd, this.#seqEnd, this.#timeStart] = [id.length, upToSeq.length, upToTime.length];
-    this.#timeLength = time.length;
-    this.#beyond = 10 ** number.length;
-    this.#least = number.length === 1 ? 0 : this.#beyond / 10;
+  put(output: CheckedOutput, seq: number): void {
+    output.constant(this.#upToId);
+    output.number(seq);
+    output.constant(this.#upToSeq);
+    output.number(seq);
+    output.constant(this.#upToObject);
   }
 }
 
 interface Decision {
   readonly like: SessionRecord;
-  readonly bytes: Buffer;
+  readonly text: Constant;
 }
 interface Actor {
   readonly exe: string | undefined;
   readonly comm: string | undefined;
-  readonly bytes: Buffer;
+  readonly text: Constant;
 }
 
-const ofProcess = Buffer.from(',"process":{"pid":');
-const ofParent = Buffer.from(',"ppid":');
+const constantOf = (text: string): Constant => new Constant(Buffer.from(text));
+const ofProcess = constantOf(',"process":{"pid":');
+const ofParent = constantOf(',"ppid":');
 
 /** Of one session, for one thread. */
 export class RecordBytes {
   readonly #head: Head;
+  readonly #output = new CheckedOutput();
   /** The last decision on each operation. */
   readonly #decisions = new Map<string, Decision>();
-  #actor: Actor = { exe: undefined, comm: undefined, bytes: Buffer.from(actorText({})) };
+  #actor: Actor = { exe: undefined, comm: undefined, text: constantOf(actorText({})) };
 
   /** `session` needs no escape, and is ASCII. */
   constructor(session: string) {
     this.#head = new Head(session);
+  }
+
+  /** CRC-32 of what was written last. */
+  get checksum(): number {
+    return this.#output.checksum;
   }
 
   /**
@@ -102,70 +80,55 @@ export class RecordBytes {
    * little room: then nothing of use is written.
    */
   write(record: SessionRecord, target: Buffer, start: number): number {
-    const { object, process: who } = record;
+    const { object, process: who, seq, time } = record;
     const decision = this.#decisionOf(record);
     const actor = who === undefined ? undefined : this.#actorOf(who);
     const seldom = hasSeldom(record) ? seldomText(record) : '';
+    this.#head.setTime(time);
     const size =
       NUMBERS +
       object.length * ESCAPED +
-      decision.length +
-      (actor?.length ?? 0) +
+      decision.bytes.length +
+      (actor?.bytes.length ?? 0) +
       seldom.length * CHARACTER +
-      this.#head.bytes.length;
+      this.#head.length;
     if (start + size > target.length) return -1;
-    this.#head.update(record.seq, record.time);
-    target.set(this.#head.bytes, start);
-    let at = writeObject(object, target, start + this.#head.bytes.length);
-    target.set(decision, at);
-    at += decision.length;
-    if (who !== undefined && actor !== undefined) at = writeProcess(who, actor, target, at);
-    if (seldom !== '') return at + target.utf8Write(seldom, at);
-    target[at] = CLOSE;
-    return at + 1;
+    const output = this.#output;
+    output.begin(target, start);
+    this.#head.put(output, seq);
+    output.quoted(object);
+    output.constant(decision);
+    if (who !== undefined && actor !== undefined) putProcess(output, who, actor);
+    if (seldom === '') output.constant(CLOSE);
+    else output.text(seldom);
+    return output.end;
   }
 
-  #decisionOf(record: SessionRecord): Buffer {
+  #decisionOf(record: SessionRecord): Constant {
     const known = this.#decisions.get(record.operation);
-    if (known !== undefined && isDecidedAlike(known.like, record)) return known.bytes;
-    const bytes = Buffer.from(decisionText(record));
+    if (known !== undefined && isDecidedAlike(known.like, record)) return known.text;
+    const text = constantOf(decisionText(record));
     if (this.#decisions.size >= MAX_DECISIONS) this.#decisions.clear();
-    this.#decisions.set(record.operation, { like: record, bytes });
-    return bytes;
+    this.#decisions.set(record.operation, { like: record, text });
+    return text;
   }
 
-  #actorOf(who: ProcessInfo): Buffer {
+  #actorOf(who: ProcessInfo): Constant {
     const { exe, comm } = who;
     if (exe !== this.#actor.exe || comm !== this.#actor.comm)
-      this.#actor = { exe, comm, bytes: Buffer.from(actorText(who)) };
-    return this.#actor.bytes;
+      this.#actor = { exe, comm, text: constantOf(actorText(who)) };
+    return this.#actor.text;
   }
 }
 
-function writeObject(object: string, target: Buffer, start: number): number {
-  if (special.test(object)) return start + target.utf8Write(quoted(object), start);
-  target[start] = QUOTE;
-  const end = start + 1 + target.utf8Write(object, start + 1);
-  target[end] = QUOTE;
-  return end + 1;
-}
-
-function writeProcess({ pid, ppid }: ProcessInfo, actor: Buffer, target: Buffer, start: number): number {
-  target.set(ofProcess, start);
-  let at = writeNumber(pid, target, start + ofProcess.length);
+function putProcess(output: CheckedOutput, { pid, ppid }: ProcessInfo, actor: Constant): void {
+  output.constant(ofProcess);
+  output.number(pid);
   if (ppid !== undefined) {
-    target.set(ofParent, at);
-    at = writeNumber(ppid, target, at + ofParent.length);
+    output.constant(ofParent);
+    output.number(ppid);
   }
-  target.set(actor, at);
-  return at + actor.length;
-}
-
-function writeNumber(value: number, target: Buffer, start: number): number {
-  let end = start + 1;
-  for (let beyond = 10; beyond <= value; beyond *= 10) end++;
-  digitsBefore(target, end, value);
-  return end;
+  output.constant(actor);
 }
 
 const isDecidedAlike = (a: SessionRecord, b: SessionRecord): boolean =>

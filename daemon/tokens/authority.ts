@@ -89,42 +89,30 @@ export class TokenAuthority {
     parent?: Claims,
     record: (claims: Claims) => void = () => undefined,
   ): Promise<Minted> {
-    this.#checkWish(session, wish, parent);
-    // A place in the status list that is another's is drawn anew.
-    for (let i = 0; i < maxDraws; i++) {
-      const claims = this.#claims(session, wish, jkt, parent);
-      const token = await this.#signed(claims, record);
-      if (token !== undefined) return { claims, token };
-    }
-    throw new TokenRefused('unavailable', 'the status list is full', 'wait until tokens have expired');
-  }
-
-  /** Known and recorded before it is given out: a token that nobody may revoke leaves nowhere. Undefined: its place is taken. */
-  async #signed(claims: Claims, record: (claims: Claims) => void): Promise<string | undefined> {
     const { store, now, ring } = this.#parts;
-    let known = false as boolean;
+    this.#checkWish(session, wish, parent);
+    // Known before it is signed: a token that nobody may revoke is never made.
+    const claims = this.#known(() => this.#claims(session, wish, jkt, parent), store);
     try {
-      const token = await ring.signing(now()).sign(tokenType, claimsJson(claims), () => {
-        // Others may have been minted since it was asked for.
-        this.#checkRoom(claims.subject.session);
-        known = store.add(issuedOf(claims));
-        if (known) record(claims);
-      });
-      return known ? token : undefined;
+      const key = ring.signing(now());
+      return { claims, token: await key.sign(tokenType, claimsJson(claims), () => record(claims)) };
     } catch (error) {
-      if (known) store.revoke([claims.jti], Math.floor(now() / 1000), notGiven);
+      store.revoke([claims.jti], Math.floor(now() / 1000), notGiven);
       throw error;
     }
   }
 
-  #checkRoom(session: string): void {
-    const { store, now } = this.#parts;
-    if (!store.hasRoom(session, now() / 1000, liveLimit))
-      throw new TokenRefused('rate', `the session has ${liveLimit} tokens that live`);
+  /** A place in the status list that is another's is drawn anew. */
+  #known(draw: () => Claims, store: TokenStore): Claims {
+    for (let i = 0; i < maxDraws; i++) {
+      const claims = draw();
+      if (store.add(issuedOf(claims))) return claims;
+    }
+    throw new TokenRefused('unavailable', 'the status list is full', 'wait until tokens have expired');
   }
 
   #checkWish(session: SessionView, wish: Wish, parent: Claims | undefined): void {
-    const { now, attestation } = this.#parts;
+    const { store, now, attestation } = this.#parts;
     const { capabilitySet, subject } = session;
     const lack = beyondSession(wish.audience, wish.details, session);
     if (lack !== undefined) throw new TokenRefused('beyond-session', lack.reason, lack.fix);
@@ -134,7 +122,8 @@ export class TokenAuthority {
       throw new TokenRefused('attestation', unmet, 'cordon attest says what this machine has proved');
     if (wish.uses !== 1 && wish.details.some(({ type }) => type === 'file.upload'))
       throw new TokenRefused('schema', 'an upload has exactly one use');
-    this.#checkRoom(subject.session);
+    if (!store.hasRoom(subject.session, now() / 1000, liveLimit))
+      throw new TokenRefused('rate', `the session has ${liveLimit} tokens that live`);
     if (parent !== undefined) checkNarrower(wish, parent);
   }
 

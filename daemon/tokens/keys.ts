@@ -2,6 +2,7 @@
 import { createPrivateKey, generateKeyPairSync, sign } from 'node:crypto';
 import type { TpmKind } from '../model/mod.ts';
 import { thumbprintOf } from '../wire/dpop.ts';
+import { signEs256 } from '../wire/es256.ts';
 import type { PublicJwk } from '../wire/dpop.ts';
 import type { SigningAlgorithm } from './jwks.ts';
 
@@ -50,10 +51,12 @@ export function softwareKey(jwk: PrivateJwk): SigningKey {
       new Promise((resolve) => {
         meanwhile?.();
         const signed = signingInput({ alg: algorithm, typ, kid }, payload);
-        // RFC 7518 section 3.4: R and S side by side; RFC 8037: Ed25519 takes no digest.
-        const digest = algorithm === 'EdDSA' ? null : 'sha256';
-        const signature = sign(digest, Buffer.from(signed), { key, dsaEncoding: 'ieee-p1363' });
-        resolve(`${signed}.${signature.toString('base64url')}`);
+        // RFC 8037: Ed25519 takes no digest.
+        const signature =
+          algorithm === 'EdDSA'
+            ? sign(null, Buffer.from(signed), key).toString('base64url')
+            : signEs256(signed, key);
+        resolve(`${signed}.${signature}`);
       }),
   };
 }

@@ -1,7 +1,8 @@
 // The side of DPoP (RFC 9449) that holds a key: agents and egress. Small on purpose, on Node's own crypto; who checks proofs
 // is `tokens`.
-import { createHash, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
+import { signEs256 } from './es256.ts';
 
 /** A public key as RFC 7517 writes it, of the two kinds we use. */
 export type PublicJwk =
@@ -60,8 +61,7 @@ export function proofKeyOf(key: KeyObject): ProofKey {
         ...(token === undefined ? {} : { ath: tokenHash(token) }),
       };
       const signed = `${header}.${part(claims)}`;
-      const signature = sign('sha256', Buffer.from(signed), { key, dsaEncoding: 'ieee-p1363' });
-      return `${signed}.${signature.toString('base64url')}`;
+      return `${signed}.${signEs256(signed, key)}`;
     },
   };
 }

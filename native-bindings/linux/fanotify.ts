@@ -34,6 +34,7 @@ const MARK = {
   IGNORE: 0x400,
 } as const;
 const EVENT_SIZE = 24;
+const EINVAL = 22;
 const ALLOW = 1;
 const DENY = 2;
 
@@ -67,6 +68,17 @@ export class PermissionGroup {
       libc.fanotifyMark(this.fd, MARK.ADD | MARK.MOUNT, mask, -100, this.arena.cstring(PATH, path)),
       `fanotify_mark ${path}`,
     );
+  }
+  /**
+   * Watches execs of the one file behind `fd`, and with `reads` opens, through whatever mount: by everybody on the machine.
+   * False where the file system has no permission events (EINVAL: /proc, in which nothing is executed).
+   */
+  markFile(fd: number, reads: boolean): boolean {
+    const mask = FAN.OPEN_EXEC_PERM | (reads ? FAN.OPEN_PERM : 0n);
+    const path = this.arena.cstring(PATH, `/proc/self/fd/${String(fd)}`);
+    if (libc.fanotifyMark(this.fd, MARK.ADD, mask, -100, path) === 0) return true;
+    if (errno() === EINVAL) return false;
+    throw new Error(`fanotify_mark of a file: errno ${errno()}`);
   }
   /** No more questions for these events on the object behind `fd` (or, with `children`, on everything directly inside it). */
   ignore(fd: number, mask: bigint, children: boolean): boolean {

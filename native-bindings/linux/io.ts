@@ -105,6 +105,12 @@ const O_NONBLOCK = 0o4000;
 export const isPathOnly = (fd: number): boolean =>
   (check(libc.fcntl(fd, F_GETFL, 0), 'fcntl F_GETFL') & O_PATH) !== 0;
 
+const O_ACCMODE = 3;
+const O_WRONLY = 1;
+/** Opened for writing only. */
+export const isWriteOnly = (fd: number): boolean =>
+  (check(libc.fcntl(fd, F_GETFL, 0), 'fcntl F_GETFL') & O_ACCMODE) === O_WRONLY;
+
 /** Clears O_NONBLOCK, for everybody who shares the open file: what a program is given as its own descriptors blocks. */
 export function makeBlocking(fd: number): void {
   const flags = libc.fcntl(fd, F_GETFL, 0);

@@ -57,7 +57,7 @@ function journalOf(start: number): Buffer {
     (seq) => ({
       kind: 'exec',
       operation: 'exec',
-      process: { pid: 7 },
+      process: { pid: 1 + below(4), ppid: 1 },
       object: seq % 5 === 0 ? `/opt/ghp_${'a1B2'.repeat(9)}/run` : `/opt/bin/p${seq}`,
       detail: { argv: ['make', '-j2'] },
     }),

@@ -40,6 +40,10 @@ t.test('records that are like others are read as if each were alone', async (t) 
     'an event cuts these',
   );
   t.ok(readAll(many.map((each) => each.replace('"kind":"file"', '"kind":"exec"'))) >= 44, 'executions');
+  const ofMany = many.map((_, i) =>
+    text(i + 1, `/b/${i}`, { kind: 'exec', process: { pid: 100 + i, comm: 'c' }, detail: { argv: ['c'] } }),
+  );
+  t.ok(readAll(ofMany) >= 44, 'executions, each by another process');
   t.equal(readAll(many.map((each) => each.replace('"kind":"file"', '"kind":"socket"'))), 0);
 });
 
@@ -54,6 +58,15 @@ const tails = fc.constantFrom(
   `,"session":"other",${JSON.stringify(rest).slice(1)}`,
   `,"__proto__":{"a":1},${JSON.stringify(rest).slice(1)}`,
   `,"detail":{"object":"/y"},${JSON.stringify(rest).slice(1)}`,
+  // Says the process of an execution again, or elsewhere.
+  ...[
+    '{"pid":7}',
+    '{"pid":7,"pid":8}',
+    '{"pid":7},"process":{"pid":7}',
+    '{"pid":07}',
+    '{"pid":7},"process":9',
+  ].map((process) => `,${JSON.stringify({ ...rest, kind: 'exec' }).slice(1, -1)},"process":${process}}`),
+  `,"detail":{"a":1,"process":{"pid":7}},${JSON.stringify({ ...rest, kind: 'exec' }).slice(1)}`,
   ',"a":1}',
   ' , "kind":"file"}',
   '',

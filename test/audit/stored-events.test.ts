@@ -21,9 +21,7 @@ async function filled(t: Test, count: number, time = 42): Promise<{ database: st
   const audit = open();
   audit.registry.add(sampleSession(session), journal);
   audit.spool.register(session, journal);
-  const frames = Array.from({ length: count }, (_, i) =>
-    sampleFrame(session, i + 1, sorts[i % sorts.length]),
-  );
+  const frames = Array.from({ length: count }, (_, i) => sampleFrame(session, i + 1, sortOf(i + 1)));
   appendFileSync(journal, Buffer.concat(frames));
   await audit.spool.drain(session);
   audit.checkpoint();
@@ -38,13 +36,17 @@ const sorts: readonly Partial<SessionRecord>[] = [
     kind: 'exec',
     operation: 'exec',
     disposition: 'denied',
-    process: { pid: 7 },
     detail: { argv: ['make', '-j2'] },
   },
   { operation: 'read', disposition: 'allowed', time: 1_700_000_000_000.125 },
   { kind: 'name', operation: 'lookup', object: 'a.example', disposition: 'allowed' },
 ];
-const expected = (seq: number): SessionRecord => sampleRecord(session, seq, sorts[(seq - 1) % sorts.length]);
+/** Executions are of a process of their own each. */
+function sortOf(seq: number): Partial<SessionRecord> {
+  const sort = sorts[(seq - 1) % sorts.length] ?? {};
+  return sort.kind === 'exec' ? { ...sort, process: { pid: seq, comm: 'make' } } : sort;
+}
+const expected = (seq: number): SessionRecord => sampleRecord(session, seq, sortOf(seq));
 
 const rows = (database: string, sql: string): unknown[] => {
   const db = new Sqlite(database, { readonly: true });

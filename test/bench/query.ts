@@ -15,7 +15,7 @@ import { openAudit, softwareSigner } from '../../daemon/audit/mod.ts';
 import { Search } from '../../daemon/audit/search.ts';
 import type { SearchRequest } from '../../daemon/audit/search.ts';
 import { Segments } from '../../daemon/audit/segments.ts';
-import { classOf, eventText, templateOf, termsOf } from '../../daemon/ocsf/mod.ts';
+import { classOf, eventText, ownOf, templateOf, termsOf, varyingOf } from '../../daemon/ocsf/mod.ts';
 import type { EventTemplate } from '../../daemon/ocsf/mod.ts';
 import type { SessionRecord } from '../../daemon/model/mod.ts';
 import { inSession } from '../ocsf/samples.ts';
@@ -109,11 +109,11 @@ function fill(): void {
   db.close();
 }
 
-/** Of records about files that are alike, as the reader of journals finds them; of one session at a time. */
+/** Of records about files and executions that are alike, as the reader of journals finds them; of one session at a time. */
 const templates = new Map<string, EventTemplate | undefined>();
 
 function templateFor(record: SessionRecord): EventTemplate | undefined {
-  if (record.kind !== 'file') return undefined;
+  if (record.kind !== 'file' && record.kind !== 'exec') return undefined;
   const { session, operation, disposition, time } = record;
   const key = [session, operation, disposition, Number.isInteger(time)].join();
   if (templates.size > 1000) templates.clear();
@@ -126,7 +126,7 @@ function entryOf(record: SessionRecord): NewEntry {
   return {
     ...placeOf(record),
     template,
-    text: template?.text(record) ?? eventText(record, inSession, 'record'),
+    text: template?.text(varyingOf(record)) ?? eventText(record, inSession, 'record'),
   };
 }
 
@@ -139,7 +139,7 @@ const placeOf = (record: SessionRecord): Omit<NewEntry, 'text'> => ({
   time: record.time,
   class: classOf(record),
   disposition: record.disposition,
-  object: record.object,
+  own: ownOf(record),
 });
 
 const questions: readonly (readonly [string, SearchRequest])[] = [

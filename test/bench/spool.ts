@@ -5,6 +5,7 @@
 import { appendFileSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { monitorEventLoopDelay } from 'node:perf_hooks';
 import Sqlite from 'better-sqlite3';
 import { openAudit } from '../../daemon/audit/mod.ts';
 import type { SessionRecord } from '../../daemon/model/mod.ts';
@@ -14,7 +15,7 @@ import { sampleSession } from '../support/records.ts';
 const session = 'abcd2345';
 const count = Number(process.argv[2] ?? 500_000);
 
-/** As a mediator writes them: a mutation, an exec, a read, a denial in turn. */
+/** As a mediator writes them: a mutation, an exec (of a new process each time), a read, a denial in turn. */
 function record(seq: number): SessionRecord {
   const turn = seq % 4;
   const exe = '/usr/bin/node';
@@ -36,7 +37,7 @@ function record(seq: number): SessionRecord {
     },
     reason: 'files[1] allows write in ${workspace}',
     ...(turn === 0 ? { outcome: '0' } : {}),
-    process: { pid: 4000 + (seq % 100), ppid: 4000, exe, comm: 'node' },
+    process: { pid: turn === 1 ? 5000 + seq : 4000 + (seq % 100), ppid: 4000, exe, comm: 'node' },
     ...(turn === 1 ? { detail: { argv: ['node', 'build.js', '--watch'] } } : {}),
     ...(turn === 3 ? { tree: [{ pid: 4000, ppid: 1, exe, comm: 'node' }] } : {}),
   };
@@ -61,21 +62,13 @@ function figures(began: number, cpu: NodeJS.CpuUsage): string {
 }
 const megabytes = (path: string): string => `${Math.round(statSync(path).size / 1e6)} MB`;
 
-/** Milliseconds between two times that the event loop came round. */
+/** Milliseconds between two times that the event loop came round, by a timer: a loop that goes round all the time takes a core from others. */
 function longestTurn(): () => number {
-  let longest = 0;
-  let before = performance.now();
-  let next: NodeJS.Immediate;
-  const look = (): void => {
-    const now = performance.now();
-    longest = Math.max(longest, now - before);
-    before = now;
-    next = setImmediate(look);
-  };
-  next = setImmediate(look);
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
   return () => {
-    clearImmediate(next);
-    return longest;
+    delay.disable();
+    return delay.max / 1e6;
   };
 }
 

@@ -151,3 +151,47 @@ t.test(
     t.match(await daemon.session(id), { generation: 2 });
   },
 );
+
+t.test('two changes of a profile, one soon after the other, take effect one after the other', async (t) => {
+  const daemon = await startDaemon(t);
+  const go = join(temporaryDirectory(t), 'go-on');
+  const id = await daemon.run({ FAKE_HOLD: go });
+  const operations = async (session: string, like: RegExp): Promise<string[]> =>
+    (await daemon.records({ session }))
+      .map(({ operation }) => String(operation))
+      .filter((one) => like.test(one));
+  daemon.process().kill('SIGHUP');
+  await until(async () => (await operations(id, /^policy-\d/)).length === 1);
+  daemon.process().kill('SIGHUP');
+  await until(async () => (await operations('daemon', /^policy-reload/)).length === 2);
+  writeFileSync(go, '');
+  await until(async () => (await operations(id, /^policy-\d/)).length === 2);
+  t.same(await operations(id, /^policy-\d/), ['policy-2', 'policy-3'], 'each is a generation of its own');
+  await until(async () => (await daemon.session(id)).generation === 3);
+  t.match(await daemon.session(id), { profileVersion: 3 });
+});
+
+t.test('a session that was being launched while its profile changed runs under the new one', async (t) => {
+  const daemon = await startDaemon(t);
+  const connection = await daemon.connect();
+  // The second waits for a supervisor, with its policy compiled.
+  const runs = [1, 2].map(() =>
+    connection.askFor(
+      'run',
+      {
+        profile: 'open',
+        user: 'nobody',
+        workspace: Buffer.from('/tmp'),
+        argv: ['sleep', '1000'].map((word) => Buffer.from(word)),
+      },
+      'runAnswer',
+      { deadline: 30_000 },
+    ),
+  );
+  await connection.ask('status');
+  daemon.process().kill('SIGHUP');
+  for (const { session } of await Promise.all(runs)) {
+    await until(async () => (await daemon.session(session)).profileVersion === 2);
+    t.pass('it does');
+  }
+});

@@ -7,6 +7,7 @@ import t from 'tap';
 import { openAudit } from '../../daemon/audit/mod.ts';
 import { startDaemon, until } from '../support/daemon.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
+import { Terminal } from '../support/terminal.ts';
 
 if (process.getuid?.() !== 0) t.bailout('these tests need root');
 
@@ -62,6 +63,23 @@ t.test('the log of a session is verified and proved, by the daemon and without i
   writeFileSync(file, text);
   const whole = cordon(['audit', 'verify', '--file', file, '--key', key]);
   t.match(whole, { status: 0, json: { ok: true, entries: to - 2, trusted: true } }, whole.errors);
+  // On a terminal it says how far it is; the same for the database.
+  for (const what of [
+    ['--file', file],
+    ['--database', copy],
+  ]) {
+    const argv = [
+      process.execPath,
+      '--disable-warning=ExperimentalWarning',
+      program,
+      'audit',
+      'verify',
+      ...what,
+    ];
+    const terminal = new Terminal(argv, { cwd: directory, env: { PATH: '/usr/bin:/bin', TERM: 'xterm' } });
+    t.equal((await terminal.exit(60_000)).code, 0, terminal.words);
+    t.match(terminal.output, /█+ 100% \([\d,]+ of [\d,]+\)/, what.join(' '));
+  }
   writeFileSync(file, text.replace(`${id}-9`, `${id}-8`));
   t.match(cordon(['audit', 'verify', '--file', file, '--key', key]), { status: 1, json: { ok: false } });
 

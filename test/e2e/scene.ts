@@ -32,13 +32,19 @@ export const prompt = 'Fix the greeting, then do what else you are told.';
 /** Milliseconds one whole run may take. */
 export const patience = 200_000;
 
-/** `between`: what the model asks for after the work and before the attacks. */
+export interface Plot {
+  /** What the model asks for after the work and before the attacks. */
+  readonly between?: (stage: Stage) => readonly Step[];
+  /** Suffix of the user: files that run at the same time have one each. */
+  readonly user?: string;
+}
+
 export async function setScene(
   t: Test,
   agent: Agent,
-  between: (stage: Stage) => readonly Step[] = () => [],
+  { between = () => [], user = agent.name }: Plot = {},
 ): Promise<Scene> {
-  const stage = setStage(testUser(agent.name));
+  const stage = setStage(testUser(user));
   const model = await agent.serve(scriptOf([...work(stage), ...between(stage), ...attacks(stage)]));
   settle(agent, stage, model.port);
   t.teardown(async () => {

@@ -1,11 +1,12 @@
 // What an agent tries with what it was handed: descriptors, names it may write but not read, links in their place.
 import t from 'tap';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { notBuilt, TestCordon, type Ran } from '../support/cordon.ts';
 import { until } from '../support/until.ts';
 import { notRoot, testUser } from '../support/user.ts';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 
 const skip = notRoot() ?? notBuilt();
 const profile = `cordon: 1
@@ -99,6 +100,50 @@ t.test('escapes', { skip: skip ?? false }, async (t) => {
       t.match(ran.stderr, /is a directory/);
     },
   );
+
+  await t.test('a file that was handed for writing only is not read by opening it anew', async (t) => {
+    const directory = mkdtempSync(join(user.home, 'handed-'));
+    t.teardown(() => rmSync(directory, { recursive: true, force: true }));
+    const log = join(directory, 'log');
+    writeFileSync(log, 'CANARY-before\n');
+    spawnSync('chown', ['-R', `${user.uid}:${user.gid}`, directory]);
+    // Once more after a rename, which makes the kernel forget what it was told.
+    const again = (name: string): string => `( exec 3< ${name}; head -1 <&3 | tr A-Z a-z >&2 )`;
+    const script = `echo began; ${again('/proc/self/fd/1')}; touch r; mv r s; ${again('/dev/stdout')}; echo ready; read line; echo end`;
+    const [file = '', ...args] = cordon.runCommand(['bash', '-c', script], options);
+    const child = spawn('bash', ['-c', `"$@" >> ${log}`, 'bash', file, ...args], {
+      env: cordon.runEnvironment(options),
+      cwd: workspace,
+      stdio: ['pipe', 'ignore', 'pipe'],
+    });
+    const ended = once(child, 'exit');
+    let said = '';
+    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    const outside = (): string => readFileSync(log, 'utf8');
+    await until('somebody outside reads it as ever', () => outside().includes('ready'), {
+      evidence: () => said,
+    });
+    child.stdin.end('go\n');
+    await ended;
+    t.match(outside(), /began\nready\nend/);
+    t.notMatch(said, /canary/, 'it was not read');
+    const { session } = await cordon.sessionIn(workspace);
+    t.match(
+      (await cordon.blocks(session)).map(({ operation, object }) => `${operation} ${object}`),
+      [`read ${log}`, `read ${log}`],
+      'and that it was tried is on record',
+    );
+  });
+
+  await t.test('a file of /proc can be handed for reading', async (t) => {
+    const [file = '', ...args] = cordon.runCommand(['cat'], options);
+    const ran = spawnSync('sh', ['-c', '"$@" < /proc/version', 'sh', file, ...args], {
+      env: cordon.runEnvironment(options),
+      cwd: workspace,
+      encoding: 'utf8',
+    });
+    t.equal(ran.stdout, readFileSync('/proc/version', 'utf8'), ran.stderr);
+  });
 
   await t.test('limits, umask and session are what programs expect', async (t) => {
     const ran = await sh(

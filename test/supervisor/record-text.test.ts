@@ -1,5 +1,6 @@
 import t from 'tap';
 import assert from 'node:assert/strict';
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import { RecordBytes } from '../../daemon/supervisor/record-bytes.ts';
 import { recordText } from '../../daemon/supervisor/record-text.ts';
@@ -31,17 +32,18 @@ t.test('names with lone surrogates are escaped, as JSON.stringify does', async (
   t.ok(text.isWellFormed());
 });
 
+const long = fc.constantFrom(...['/a', '/é'].flatMap((each) => [each.repeat(120), each.repeat(900)]));
 const few = fc.constantFrom('a', 'b', '\u00e9"');
 const rules = ['x', 'y'].map((id) => ({ id, source: { file: 'f', line: 1, key: 'k' } }));
 const alike = fc.record(
   {
     operation: few,
-    reason: few,
+    reason: fc.oneof(few, long),
     pid: fc.oneof(fc.nat(2), fc.nat()),
     ppid: fc.option(fc.nat(12), { nil: undefined }),
     exe: fc.option(few, { nil: undefined }),
     comm: fc.option(few, { nil: undefined }),
-    object: fc.oneof(few, fc.string({ unit: 'binary' })),
+    object: fc.oneof(few, fc.string({ unit: 'binary' }), long),
     object2: fc.option(few, { nil: undefined }),
     outcome: fc.option(few, { nil: undefined }),
     generation: fc.nat(1),
@@ -73,6 +75,7 @@ t.test('written as bytes after any others, a record is the same text', async () 
         const record = { ...sample, ...more, ...numbered } as SessionRecord;
         const end = bytes.write(record, buffer, start);
         assert.equal(buffer.toString('utf8', start, end), recordText(record));
+        assert.equal(bytes.checksum, crc32(buffer.subarray(start, end)));
       }
     }),
     { numRuns: 200 },

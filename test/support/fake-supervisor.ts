@@ -3,7 +3,7 @@
 //   FAKE_FAIL=code  answer the launch with that failure      FAKE_LAYER=name  say that this layer is missing
 //   FAKE_RECORDS=n  journal n records at launch              FAKE_EVERY=ms    and one every so often
 //   FAKE_DEAF=1     acknowledge no control                   FAKE_CRASH=1     die on the launch
-//   FAKE_HOLD=file  acknowledge a freeze once that file is there
+//   FAKE_HOLD=file  acknowledge a freeze or a policy once that file is there
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -87,6 +87,11 @@ async function begin(connection: Connection, incoming: Incoming, body: Launch): 
   process.exit(0);
 }
 
+async function held(): Promise<void> {
+  const hold = environment['FAKE_HOLD'];
+  while (hold !== undefined && !existsSync(hold)) await delay(5);
+}
+
 async function control(connection: Connection, incoming: Incoming, verb: string): Promise<void> {
   if (environment['FAKE_DEAF'] !== undefined) return;
   const signals: Readonly<Record<string, NodeJS.Signals>> = {
@@ -96,15 +101,15 @@ async function control(connection: Connection, incoming: Incoming, verb: string)
   };
   const signal = signals[verb];
   if (signal !== undefined && initPid !== 0) process.kill(initPid, signal);
-  const hold = environment['FAKE_HOLD'];
-  while (verb === 'freeze' && hold !== undefined && !existsSync(hold)) await delay(5);
+  if (verb === 'freeze') await held();
   connection.answer(incoming, 'ack');
   if (verb === 'kill' && launch === undefined) connection.end();
 }
 
-function policy(connection: Connection, incoming: Incoming, text: string): void {
+async function policy(connection: Connection, incoming: Incoming, text: string): Promise<void> {
   const { generation } = JSON.parse(text) as CapabilitySet;
   journal(`policy-${generation}`, 'allowed');
+  await held();
   connection.answer(incoming, 'ack', { generation });
 }
 
@@ -116,7 +121,7 @@ function onMessage(incoming: Incoming, connection: Connection): void {
   } else if (message.kind === 'prepare')
     connection.answer(incoming, 'failure', { code: 'internal', message: 'the fake prepares nothing' });
   else if (message.kind === 'sessionControl') void control(connection, incoming, message.body.verb);
-  else if (message.kind === 'policyUpdate') policy(connection, incoming, message.body.capabilitySet);
+  else if (message.kind === 'policyUpdate') void policy(connection, incoming, message.body.capabilitySet);
 }
 
 async function dial(): Promise<void> {

@@ -1,6 +1,7 @@
 // Whether entries say what records of a journal said. Of most, record and event are put together of the same parts: parts
-// that once said the same, say the same of every number, time and object.
+// that once said the same, say the same of every number, time, object and process.
 import type { SessionRecord } from '../../model/mod.ts';
+import { ownOf } from '../../ocsf/mod.ts';
 import type { Database } from '../database.ts';
 import type { ReadRecord } from '../repeats.ts';
 import { StoredEvents } from '../stored-events.ts';
@@ -10,7 +11,20 @@ import { sameRecord } from './same-record.ts';
 /** Pairs that are remembered; when there are more, all are forgotten. */
 const most = 4096;
 /** Another record of the same parts: what two say alike was not said by chance. */
-const other = { seq: 4_503_599_627_370_431, time: 4_398_046_511_017, object: '/cordon-verify-5f1c9be2/name' };
+const other = {
+  seq: 4_503_599_627_370_431,
+  time: 4_398_046_511_017,
+  object: '/cordon-verify-5f1c9be2/name',
+  pid: 4_503_599_627_370_433,
+};
+
+const otherRow = (record: SessionRecord, [stream, , , , template]: StoredRow): StoredRow => [
+  stream,
+  record.seq,
+  record.time,
+  ownOf(record),
+  template,
+];
 
 type Alike = NonNullable<ReadRecord['alike']>;
 
@@ -32,14 +46,15 @@ export class EntryComparison {
   differs({ record, alike }: ReadRecord, row: StoredRow): string | undefined {
     const [, , time, event, template] = row;
     if (event === null) return undefined;
-    if (alike === undefined || template === null || time !== record.time || event !== record.object)
+    if (alike === undefined || template === null || time !== record.time || event !== ownOf(record))
       return this.#compare(record, row);
     // Times that are whole are said otherwise than others.
     const kind = Number.isInteger(time) ? template : -template;
     const known = this.#pairs.get(alike)?.get(kind);
     if (known !== undefined) return known === '' ? undefined : known;
     const differs = this.#compare(record, row);
-    if (differs === this.#compare({ ...record, ...this.#other(time) }, this.#otherRow(row)))
+    const another = this.#other(record);
+    if (differs === this.#compare(another, otherRow(another, row)))
       this.#remember(alike, kind, differs ?? '');
     return differs;
   }
@@ -48,14 +63,12 @@ export class EntryComparison {
     return sameRecord(record, this.#events.textOfRow(row) ?? '', this.#key);
   }
 
-  #other(time: number): Pick<SessionRecord, 'id' | 'seq' | 'time' | 'object'> {
-    const exact = Number.isInteger(time) ? 0 : 0.25;
-    return { ...other, id: `${this.#session}-${other.seq}`, time: other.time + exact };
-  }
-
-  #otherRow([stream, , time, , template]: StoredRow): StoredRow {
-    const { seq, time: otherTime, object } = this.#other(time);
-    return [stream, seq, otherTime, object, template];
+  #other(record: SessionRecord): SessionRecord {
+    const { kind, process } = record;
+    const time = other.time + (Number.isInteger(record.time) ? 0 : 0.25);
+    const { pid, ...rest } = other;
+    const changed = { ...record, ...rest, id: `${this.#session}-${other.seq}`, time };
+    return kind === 'exec' && process !== undefined ? { ...changed, process: { ...process, pid } } : changed;
   }
 
   #remember(alike: Alike, template: number, differs: string): void {

@@ -1,6 +1,6 @@
 // `cordon audit verify`: the daemon's log (by the daemon, or as root from its database), or an exported file.
 import { spawn } from 'node:child_process';
-import { createReadStream } from 'node:fs';
+import { createReadStream, statSync, type ReadStream } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { CordonError } from '../../model/mod.ts';
@@ -121,20 +121,35 @@ function logLines({ logs, entries, pruned, problems, ok }: Result, { colours }: 
   return [...of, ...wrong, end];
 }
 
+/** Its lines, with a bar that tells how much of it was read. */
+async function* exportLines(input: ReadStream, file: string): AsyncGenerator<string> {
+  const bar = progressBar('checking bytes');
+  try {
+    const { size } = statSync(file);
+    for await (const line of createInterface({ input, crlfDelay: Infinity })) {
+      bar.show(Math.min(input.bytesRead, size), size);
+      yield line;
+    }
+  } finally {
+    bar.end();
+  }
+}
+
 async function verifyFile(context: VerbContext, file: string): Promise<boolean> {
   const key = textOption(context, 'key');
   const witnesses = witnessesOf(context).map(parseVerifierKey);
   const trust = { key: key === undefined ? undefined : parseVerifierKey(key), witnesses };
   const input = createReadStream(file);
   const opened = new Promise<never>((_, reject) => input.once('error', reject));
-  const lines = createInterface({ input, crlfDelay: Infinity });
-  const result = await Promise.race([checkExport(lines, trust), opened]).catch((error: unknown) => {
-    if (error instanceof CordonError) throw error;
-    const why = error instanceof Error ? error.message : String(error);
-    throw new CordonError('not-found', `cannot read the export: ${why}`, {
-      fix: 'cordon audit export --out FILE makes one',
-    });
-  });
+  const result = await Promise.race([checkExport(exportLines(input, file), trust), opened]).catch(
+    (error: unknown) => {
+      if (error instanceof CordonError) throw error;
+      const why = error instanceof Error ? error.message : String(error);
+      throw new CordonError('not-found', `cannot read the export: ${why}`, {
+        fix: 'cordon audit export --out FILE makes one',
+      });
+    },
+  );
   const { ok, entries, pruned, trusted, checkpoint, cosignatures, problems, header } = result;
   if (context.json) {
     const { origin, host, from, to } = header;

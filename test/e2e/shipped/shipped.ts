@@ -59,7 +59,10 @@ t.test('a real agent’s session reaches the SIEM, whatever befalls', { skip, ti
     siem: { otlp: "${receivers[0]!.url}", batch: 64 }
     fleet: { nats: ["nats://127.0.0.1:${nats.port}"], stream: AUDIT, create: true }
 `;
-  const scene = await withCordon(t, await setScene(t, claude, diskStep), { settings, stateDir });
+  const scene = await withCordon(t, await setScene(t, claude, { between: diskStep, user: 'shipped' }), {
+    settings,
+    stateDir,
+  });
   const { cordon, model, stage } = scene;
   const calamity = befall(t, scene, { nats, receivers }, stateDir);
   calamity.catch(() => undefined);

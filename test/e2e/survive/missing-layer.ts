@@ -17,7 +17,7 @@ t.test(
     const ground = await prepare(t, 'layer');
     const { cordon, how } = ground;
     const refused = await cordon.run(['true'], how);
-    t.equal(refused.code, 125, 'it does not start');
+    t.equal(refused.code, 125, 'it does not start', refused);
     t.match(refused.stderr, /did not take hold: cgroup\n/, 'and the layer is named');
     t.match(refused.stderr, /may-lack/, 'with what would allow it');
     t.match((await cordon.cli(['doctor'])).stdout, /cgroup.*fail|fail.*cgroup/i, 'the doctor says it too');
