@@ -1,9 +1,9 @@
 // The endpoint's own token authority: mints for its sessions, and says of a token that comes back whether it counts here and
 // now. Refuses by throwing TokenRefused; who asked, and the record of it, are the daemon's business.
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import { attestationLacks } from '../model/mod.ts';
 import type { AttestationState, CapabilitySet, Decider } from '../model/mod.ts';
-import { claimsJson, subjectText, tokenType } from './claims.ts';
+import { claimsJson, newTokenId, subjectText, tokenType } from './claims.ts';
 import type { Claims, TokenSubject } from './claims.ts';
 import { destinationOf, detailText } from './details.ts';
 import type { FileUploadDetail } from './details.ts';
@@ -142,7 +142,7 @@ export class TokenAuthority {
       iss: issuer,
       sub: subjectText(subject),
       aud: wish.audience,
-      jti: randomBytes(16).toString('base64url'),
+      jti: newTokenId(),
       iat,
       nbf: iat,
       exp: Math.min(iat + lifetime, parent?.exp ?? Infinity),

@@ -1,5 +1,6 @@
 // The claims of a token, in their one shape. What is signed by us is still read as if it were a stranger's: a key that is
 // not known is refused, so that no verifier passes over a restriction it does not understand.
+import { randomBytes } from 'node:crypto';
 import type { AttestationVerdict, TpmKind } from '../model/mod.ts';
 import { detailJson, detailsOf } from './details.ts';
 import type { Detail } from './details.ts';
@@ -63,6 +64,13 @@ export interface Claims {
   readonly purpose?: string;
   /** Ancestors, the first token first. A use of this token is a use of each of them. */
   readonly lineage: readonly { readonly jti: string; readonly uses: number }[];
+}
+
+/** 127 random bits in base64url. The first bit is 0: no id begins with a hyphen, which a command takes for an option. */
+export function newTokenId(): string {
+  const bytes = randomBytes(16);
+  bytes.writeUInt8(bytes.readUInt8(0) & 0x7f, 0);
+  return bytes.toString('base64url');
 }
 
 const jtiForm = /^[A-Za-z0-9_-]{22}$/;

@@ -1,6 +1,6 @@
 // A token of an endpoint for one of the fleet's (RFC 8693): what its bearer shows is checked against what its machine has
 // proved, and what comes out permits no more, lives no longer, and ends with it. Flat guards, success last.
-import { randomBytes, randomInt } from 'node:crypto';
+import { randomInt } from 'node:crypto';
 import {
   checkNarrower,
   checkProof,
@@ -10,6 +10,7 @@ import {
   keySource,
   listSize,
   maxToken,
+  newTokenId,
   readStatusList,
   readToken,
   TokenRefused,
@@ -211,7 +212,7 @@ function claimsFor(
     iss: url,
     sub,
     aud: wish.audience,
-    jti: randomBytes(16).toString('base64url'),
+    jti: newTokenId(),
     iat,
     nbf: iat,
     exp: Math.min(iat + Math.min(wish.lifetime, rule.lifetime), parent.exp),

@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { notBuilt } from '../support/cordon.ts';
-import { noSwtpm } from '../support/swtpm.ts';
+import { noSwtpm, startSwtpm } from '../support/swtpm.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 import { notRoot } from '../support/user.ts';
 import { audience, dist, request, startEndpoint, type Minted } from './relying-party/endpoint.ts';
@@ -128,11 +128,12 @@ t.test('a relying party with public tools', { skip, timeout: 240_000 }, async (t
   t.test('refuses the quote of another TPM’s key', async (t) => {
     const { directory: there, args } = await quoted();
     const out = (name: string): string => join(there, name);
-    await swtpm.tool('tpm2_createek', '-c', 'ek.ctx', '-G', 'rsa');
-    await swtpm.tool('tpm2_flushcontext', '-t');
+    const other = await startSwtpm(t, { certified: false });
+    await other.tool('tpm2_createek', '-c', 'ek.ctx', '-G', 'rsa');
+    await other.tool('tpm2_flushcontext', '-t');
     const made = ['-G', 'ecc', '-g', 'sha256', '-s', 'ecdsa'];
-    await swtpm.tool('tpm2_createak', '-C', 'ek.ctx', '-c', 'ak.ctx', ...made);
-    await swtpm.tool('tpm2_flushcontext', '-t');
+    await other.tool('tpm2_createak', '-C', 'ek.ctx', '-c', 'ak.ctx', ...made);
+    await other.tool('tpm2_flushcontext', '-t');
     const qualifying = createHash('sha256')
       .update(readFileSync(out('statement.json')))
       .digest('hex');
@@ -146,8 +147,7 @@ t.test('a relying party with public tools', { skip, timeout: 240_000 }, async (t
       '-F',
       'serialized',
     ];
-    await swtpm.tool('tpm2_quote', '-c', 'ak.ctx', '-l', 'sha256:0,2,4,7', '-q', qualifying, ...named);
-    await swtpm.tool('tpm2_flushcontext', '-t');
+    await other.tool('tpm2_quote', '-c', 'ak.ctx', '-l', 'sha256:0,2,4,7', '-q', qualifying, ...named);
     refuses(t, args, /tpm2_checkquote refuses it/);
     accepts(t, (await quoted()).args, /the machine is what it should be/);
   });

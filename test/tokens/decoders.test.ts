@@ -13,6 +13,7 @@ import {
   headerOf,
   keySource,
   memoryReplay,
+  newTokenId,
   readStatusList,
   readToken,
   TokenRefused,
@@ -219,3 +220,12 @@ t.test('a status list that unpacks without end is refused', async (t) => {
   const bomb = deflateSync(Buffer.alloc(64 * 1024 * 1024)).toString('base64url');
   t.equal(await refusesOrReads(() => decodeBits(bomb)), false);
 });
+
+t.test(
+  'an id can be an argument: it never begins with a hyphen, which commands read as an option',
+  async (t) => {
+    const ids = Array.from({ length: 5_000 }, newTokenId);
+    t.ok(ids.every((id) => /^[A-Za-f][A-Za-z0-9_-]{21}$/.test(id)));
+    t.equal(new Set(ids).size, ids.length);
+  },
+);
