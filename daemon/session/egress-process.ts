@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { StringDecoder } from 'node:string_decoder';
 import { fileURLToPath } from 'node:url';
 import { sockets } from '../../native-bindings/linux/mod.ts';
 import type { CapabilitySet, Journal, Layer, NewRecord } from '../model/mod.ts';
@@ -51,6 +52,7 @@ export class EgressProcess {
   private session: EgressSession | undefined;
   private stopped = false;
   private partial = '';
+  private decoder = new StringDecoder('utf8');
   private readonly pins = new EgressPins();
   private acknowledged: ((generation: number) => void) | undefined;
 
@@ -86,6 +88,7 @@ export class EgressProcess {
     this.control.on('error', () => undefined); // its exit is what counts
     this.control.on('data', (chunk: Buffer) => this.read(chunk));
     this.partial = '';
+    this.decoder = new StringDecoder('utf8');
     this.sayStart();
   }
 
@@ -124,7 +127,7 @@ export class EgressProcess {
   }
 
   private read(chunk: Buffer): void {
-    this.partial += chunk.toString('utf8');
+    this.partial += this.decoder.write(chunk);
     const lines = this.partial.split('\n');
     this.partial = lines.pop() ?? '';
     if (this.partial.length > MAX_LINE) this.child?.kill('SIGKILL');

@@ -145,9 +145,10 @@ export class OpenMediator {
 
   private batch(group: PermissionGroup, judge: Judge): void {
     const n = group.read();
-    // An event whose descriptor could not be opened is denied by the kernel itself; the rest of the batch comes later.
     if (n < 0 && n !== -E.INTR && n !== -E.AGAIN) {
       if (n === -E.BADF || n === -E.INVAL) throw new Error(`fanotify read: ${errnoName(-n)}`);
+      // The kernel has denied one event itself, for want of a descriptor; the rest of the batch comes later.
+      this.failClosed(0, '', new Error(`an object could not be opened to be judged (${errnoName(-n)})`));
       return;
     }
     while (n > 0 && group.next()) this.event(group, judge);
