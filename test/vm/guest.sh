@@ -140,8 +140,9 @@ echo '{"allow-software": true, "require-sealed-key": true}' >reference.json
 openssl genrsa -out escrow.key 3072 2>/dev/null
 openssl rsa -in escrow.key -pubout -out /etc/cordon/escrow.pem 2>/dev/null
 verifier() {
-  cordon verifier serve --state /var/lib/cordon-verifier --listen 127.0.0.1:8443 --cert tls.crt --cert-key tls.key \
-    --software-roots /project/tpm-root.pem --intermediates /project/tpm-issuer.pem --reference reference.json --issuer test >/tmp/verifier.txt 2>&1 &
+  (cd /etc/cordon-verifier && exec cordon verifier serve --state /var/lib/cordon-verifier --listen 127.0.0.1:8443 --cert tls.crt \
+    --cert-key tls.key --software-roots /project/tpm-root.pem --intermediates /project/tpm-issuer.pem --reference reference.json \
+    --issuer test >/tmp/verifier.txt 2>&1) &
   serving=$!
 }
 verifier
@@ -181,7 +182,7 @@ check 'after a PCR changed the verdict counts no more' eval 'tpm2_pcrextend 4:sh
 
 # ---- the timer
 mkdir -p /etc/systemd/system/cordon-attest.timer.d
-printf '[Timer]\nOnBootSec=\nOnActiveSec=1s\nOnUnitActiveSec=\nOnUnitActiveSec=15s\nRandomizedDelaySec=0\nAccuracySec=1s\n' \
+printf '[Timer]\nOnBootSec=\nOnActiveSec=1s\nOnUnitActiveSec=15s\nRandomizedDelaySec=0\nAccuracySec=1s\n' \
   >/etc/systemd/system/cordon-attest.timer.d/soon.conf
 printf 'VERIFIER=https://127.0.0.1:8443\nCA=/etc/cordon-verifier/tls.crt\n' >/etc/cordon/attest.env
 systemctl daemon-reload

@@ -14,6 +14,7 @@ const { stringify } = JSON;
 async function status({ daemon }: AdminContext): Promise<string> {
   const { attestation } = daemon;
   const facts = await attestation.facts();
+  await attestation.look();
   const { state, enrolled, keys } = attestation;
   return stringify({ state: shown(state), enrolled, tpm: facts ?? null, keys });
 }
