@@ -60,10 +60,11 @@ printf '%s\n' "$doctor" | grep -v ^ok | sed 's/^/# /'
 # ---- one session with allowed and blocked actions
 run() { timeout 600 cordon run --user agent --workspace $work "$@"; }
 ran=$(cd $work && run --profile coding-agent -- bash -c '
-  echo mine > made && cat made && cat /proc/self/cgroup
+  echo mine > made && cat made && cat /proc/self/cgroup && echo "score $(cat /proc/self/oom_score_adj)"
   cat ~/.ssh/id_test; echo x > ~/outside; su root -c id; exec 3<>/dev/tcp/169.254.169.254/80; getent hosts secret.example; exit 5' 2>&1; echo "status $?")
 check 'the agent works in its workspace' says '^mine$' "$ran"
 check 'in the control group of its session' says 'cordon/s[0-9]+$' "$ran"
+check 'when memory ends it is not among the last to go, as cordond is' says '^score 0$' "$ran"
 check 'its exit status comes back' says '^status 5$' "$ran"
 check 'the key was not read' not says CANARY "$ran"
 check 'nothing was written outside' not test -e /home/agent/outside
@@ -92,6 +93,9 @@ check 'and that of the processor' test "$(cat "$group/cpu.max")" = '80000 100000
 counted() { [ "$(cordon sessions --json | grep -o '"state":"running".*' | grep -o '"processes":[0-9]*' | head -n 1 | cut -d : -f 2)" -ge 13 ]; }
 check 'cordon sessions counts its processes' soon counted
 s=$(session)
+for supervisor in $(pgrep -f 'dist/supervisor[.]js'); do
+  check 'a supervisor is' test "$(cat "/proc/$supervisor/oom_score_adj")" = -900
+done
 check 'cordon freeze works' cordon freeze "$s"
 check 'everything in the group stands still' soon grep -q 'frozen 1' "$group/cgroup.events"
 check 'cordon resume works' cordon resume "$s"
