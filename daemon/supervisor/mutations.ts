@@ -158,7 +158,11 @@ function renameSlots(m: Mediation, call: Mutation, source: Slot, target: Slot, f
       : []),
   ]);
   return permit(m, call, verdict, source.path, target.path, () => {
-    const result = m.files.renameat2(source.fd, source.name, target.fd, target.name, flags);
+    const change = (): number => m.files.renameat2(source.fd, source.name, target.fd, target.name, flags);
+    const isUnread = [target, ...(both === undefined ? [] : [source])].some(
+      ({ path }) => m.decider.file({ access: 'read', path }).effect !== 'allow',
+    );
+    const result = isUnread ? m.whileAllIsAsked(change) : change();
     const stale =
       outlivesItsName(m, object, source, target) ||
       (both !== undefined && outlivesItsName(m, both, target, source));
