@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
@@ -133,6 +133,36 @@ t.test('after a restart, and when the index is gone, the log is indexed anew', a
   t.strictSame(ids(again, { path: '/home/ada/work' }), expected({ path: '/home/ada/work' }));
 });
 const own = { disposition: 'observed', layer: 'daemon', reason: '' } as const;
+
+t.test(
+  'a log that took the place of another is searched, though positions are missing before it',
+  async (t) => {
+    const { audit, database } = await fixture(t);
+    audit.close();
+    const open = (): Audit => openAudit(database, { now: () => 43 });
+    const note = (to: Audit, count: number): void => {
+      for (let i = 0; i < count; i++)
+        to.spool.note('daemon', { kind: 'admin', operation: 'x', object: 'after', ...own });
+    };
+    copyFileSync(database, `${database}.old`);
+    const lost = open();
+    // More than a segment.
+    note(lost, segmentSize + 100);
+    lost.close();
+    copyFileSync(`${database}.old`, database);
+    const after = open();
+    t.teardown(() => after.close());
+    t.ok(after.head().base > segmentSize, 'positions that were used are not used again');
+    note(after, 1500);
+    let steps = 0;
+    while (steps < 100 && after.search.catchUp()) steps += 1;
+    t.ok(steps < 100, 'the index is done in a few steps');
+    t.equal(ids(after, { class: 'admin' }).length, 1500);
+    t.strictSame(ids(after, { path: '/home/ada/work' }), expected({ path: '/home/ada/work' }));
+    note(after, 1);
+    t.equal(ids(after, { class: 'admin' }).length, 1501, 'what comes later is in it at once');
+  },
+);
 
 t.test('an outcome that came later is in the record that is found', async (t) => {
   const { audit } = await fixture(t);
