@@ -177,6 +177,15 @@ const cases: readonly [string, (db: Sqlite.Database) => unknown, readonly string
     ['checkpoint 1000-1499'],
   ],
   [
+    'the same, and the checkpoints behind it are taken away',
+    (db) => {
+      db.exec(edit.replaceAll('700', '1400').replace('007', '0041'));
+      rechain(db, 1400);
+      db.exec('DELETE FROM checkpoints WHERE size > 1400');
+    },
+    ['checkpoint 0-1499'],
+  ],
+  [
     'entries are deleted',
     (db) => db.exec('DELETE FROM entries WHERE position IN (9, 10, 300)'),
     ['deletion 9-10', 'deletion 300-300'],

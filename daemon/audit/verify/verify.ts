@@ -1,7 +1,7 @@
 // Verifies everything that a database keeps of the log, reading only.
 import { recordOf } from '../../ocsf/mod.ts';
 import { emptyChain, rootOf, segmentSize } from '../../proof/mod.ts';
-import type { IndexRange, NoteVerifier } from '../../proof/mod.ts';
+import type { IndexRange, Nodes, NoteVerifier } from '../../proof/mod.ts';
 import type { CheckpointRow } from '../checkpoints.ts';
 import type { Database } from '../database.ts';
 import { nodesIn } from '../log.ts';
@@ -55,6 +55,8 @@ export async function verifyDatabase(request: VerifyRequest, progress: Progress)
     }
     const journals = await comparing;
     problems.push(...headProblems(head, rows.at(-1)), ...journals.problems);
+    // What is wrong with a tree is told once.
+    if (problems.length === 0) problems.push(...otherTree(db, head, rows.at(-1)));
     return { ok: problems.length === 0, ...sum, journals: journals.count, logs, problems };
   } finally {
     db.close();
@@ -175,6 +177,25 @@ function headProblems(head: SignedHead | string, row: LogRow | undefined): Probl
     ];
   }
   return [];
+}
+
+/** The file beside the database knows of another tree: whoever made entries anew may have taken checkpoints away. */
+function otherTree(db: Database, head: SignedHead | string, row: LogRow | undefined): Problem[] {
+  if (typeof head === 'string' || head.number !== row?.number) return [];
+  const { origin, base, size } = head;
+  if (hasRoot(nodesIn(db, row), head)) return [];
+  const detail = `the first ${size} entries are not those that were signed, the head file says`;
+  return [{ kind: 'checkpoint', origin, from: base, to: base + size - 1, detail }];
+}
+
+function hasRoot(nodes: Nodes, { size, root }: SignedHead): boolean {
+  try {
+    return rootOf(nodes, size) === root;
+  } catch (error) {
+    // Nodes are missing.
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
 }
 
 interface Gaps {
