@@ -14,7 +14,7 @@ import type { SessionRecord } from '../../daemon/model/mod.ts';
 import { matches } from '../../daemon/ocsf/mod.ts';
 import { encodeJournalFrame } from '../../daemon/wire/mod.ts';
 import { upTo } from '../support/log-files.ts';
-import { sampleRecord, sampleSession } from '../support/records.ts';
+import { sampleFrame, sampleRecord, sampleSession } from '../support/records.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 
 const session = 'abcd2345';
@@ -110,6 +110,35 @@ t.test('records are found by path, host, session, class, verdict and time, newes
     ),
     { numRuns: 150 },
   );
+});
+
+t.test('a stretch of time has all that is of that time, in whatever order it came', async (t) => {
+  const { audit } = await fixture(t);
+  const others = join(temporaryDirectory(t), 'others');
+  audit.registry.add(sampleSession('other234'), others);
+  audit.spool.register('other234', others);
+  const start = 1_700_000_000_000;
+  for (let seq = 1; seq <= segmentSize; seq++)
+    appendFileSync(others, sampleFrame('other234', seq, { time: start + ((seq * 7919) % 16_411) }));
+  await audit.spool.drain('other234');
+  const all = audit.entries({ after: -1, limit: 1e6 });
+  for (const [since, until] of [
+    [start + 60, undefined],
+    [undefined, start + 60],
+    [start + 40, start + 80],
+    [start + 119, start + 120],
+    [start + 16_409, undefined],
+    [start + 1e6, undefined],
+    [undefined, start],
+  ] as const) {
+    const { from, to } = audit.stretch(since, until);
+    const meant = all
+      .filter(({ time }) => time >= (since ?? 0) && time < (until ?? Infinity))
+      .map(({ position }) => position);
+    const [first, last] = [Math.min(...meant), Math.max(...meant)];
+    if (meant.length === 0) t.equal(from, to);
+    else t.ok(from <= first && to > last, `${since} to ${until}: ${from} to ${to}, of ${first} to ${last}`);
+  }
 });
 
 t.test('what only some may see is not found by others', async (t) => {
