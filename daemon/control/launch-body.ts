@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import type { Launch } from '../wire/mod.ts';
 import type { Daemon } from './daemon.ts';
+import { inheritedFrom } from './inherited.ts';
 import type { Actor } from './peer.ts';
 import type { PlanRequest } from './profiles.ts';
 import type { CheckedRun } from './run-request.ts';
@@ -58,6 +59,7 @@ export function launchBody(daemon: Daemon, actor: Actor, run: CheckedRun, id: st
     attachPath: daemon.paths.attachSocket(id),
     agentSocketPath: daemon.paths.agentSocket(id),
     clientUid: actor.uid,
+    ...inheritedFrom(actor.pid),
     upstream: daemon.settings.upstream,
     hosts: JSON.stringify(daemon.settings.hosts),
   };

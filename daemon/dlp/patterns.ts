@@ -13,10 +13,12 @@ export interface Pattern {
 const start = '(?<![A-Za-z0-9_])';
 const word = (form: string): RegExp => new RegExp(`${start}${form}`, 'g');
 
+/** A quote, and one inside of JSON that is a text itself. */
+const quote = `\\\\{0,3}["']?`;
 /** Value of an assignment or option: to the next blank, quote or separator. Marks of ours are no values. */
-const value = `(?<secret>(?!\\[redacted:)[^\\s"'&;,|<>]{1,512})`;
+const value = `(?<secret>(?!\\[redacted:)[^\\s"'&;,|<>]{0,511}[^\\s"'&;,|<>\\\\])`;
 /** To the end of the line, or of the quotes. */
-const line = `(?<secret>(?!\\[redacted:)[^\\s"'][^\\r\\n"']{0,4095})`;
+const line = `(?<secret>(?!\\s|\\[redacted:)[^\\r\\n"']{0,4095}[^\\r\\n"'\\\\])`;
 /** Words that say that a secret follows. */
 const secretName =
   '(?:passw(?:or)?d|passphrase|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|credentials?|_auth)';
@@ -26,7 +28,7 @@ export const patterns: readonly Pattern[] = [
   {
     name: 'private-key',
     // To the end of the text when the end is missing: arguments are cut.
-    form: /-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----[^-]{0,16384}(?:-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----)?/g,
+    form: /-----BEGIN [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----(?:[^]{0,16384}?-----END [A-Z ]{0,30}PRIVATE KEY(?: BLOCK)?-----|[^]{0,16384})/g,
   },
   { name: 'aws-access-key', form: word('(?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16}(?![A-Za-z0-9])') },
   { name: 'github-token', form: word('gh[pousr]_[A-Za-z0-9]{20,255}') },
@@ -53,15 +55,18 @@ export const patterns: readonly Pattern[] = [
   { name: 'azure-key', form: /(?:AccountKey|SharedAccessKey)=(?<secret>[A-Za-z0-9+/=]{40,128})/g },
   { name: 'telegram-token', form: word('[0-9]{8,10}:AA[A-Za-z0-9_-]{32,34}') },
   { name: 'jwt', form: word('eyJ[A-Za-z0-9_-]{8,1024}\\.eyJ[A-Za-z0-9_-]{8,8192}\\.[A-Za-z0-9_-]{0,2048}') },
-  { name: 'authorization', form: new RegExp(`authorization["']?[:=] {0,4}["']?${line}`, 'gi') },
+  { name: 'authorization', form: new RegExp(`authorization${quote}[:=] {0,4}${quote}${line}`, 'gi') },
   { name: 'bearer', form: new RegExp(`${start}bearer {1,4}(?<secret>[A-Za-z0-9._~+/=-]{16,2048})`, 'gi') },
-  { name: 'cookie', form: new RegExp(`${start}(?:set-)?cookie: {0,4}${line}`, 'gi') },
+  { name: 'cookie', form: new RegExp(`${start}(?:set-)?cookie${quote}: {0,4}${quote}${line}`, 'gi') },
   {
     name: 'url-password',
     form: /:\/\/[^\s/:@"']{0,256}:(?<secret>(?!\[redacted:)[^\s/@"']{1,512})@/g,
   },
   // NAME_OF_TOKEN=value, "apiKey": "value", --client-secret=value. What is before the word does not matter.
-  { name: 'assignment', form: new RegExp(`${secretName}${numbered}["']?(?:=|: {0,4})["']?${value}`, 'gi') },
+  {
+    name: 'assignment',
+    form: new RegExp(`${secretName}${numbered}${quote}(?:=|: {0,4})${quote}${value}`, 'gi'),
+  },
   // openssl-passphrase-options(1ssl)
   { name: 'assignment', form: new RegExp(`${start}pass:${value}`, 'g') },
 ];

@@ -50,12 +50,23 @@ function* found(text: string): Generator<Secret> {
   for (const [start, end] of randomWords(text)) yield { name: 'random', start, end };
 }
 
-/** Secrets of the first `maxScanned` code units: in order, none inside another; where two overlap, the one found first stays. */
+/** How much it says to name a secret so: a form says more than chance, and the longer one is around the shorter. */
+const weight = ({ name, start, end }: Secret): number => (name === 'random' ? 0 : end - start);
+
+/** Secrets of the first `maxScanned` code units, in order. Those that overlap are one, with the name that says most. */
 export function secretsIn(text: string): readonly Secret[] {
   const kept: Secret[] = [];
-  for (const secret of found(text.slice(0, maxScanned)))
-    if (kept.every(({ start, end }) => secret.end <= start || secret.start >= end)) kept.push(secret);
-  return kept.sort((a, b) => a.start - b.start);
+  for (const secret of [...found(text.slice(0, maxScanned))].sort((a, b) => a.start - b.start)) {
+    const last = kept.at(-1);
+    if (last === undefined || secret.start >= last.end) kept.push(secret);
+    else
+      kept[kept.length - 1] = {
+        name: weight(secret) > weight(last) ? secret.name : last.name,
+        start: last.start,
+        end: Math.max(last.end, secret.end),
+      };
+  }
+  return kept;
 }
 
 /** The text with a mark in place of every secret. */

@@ -92,13 +92,19 @@ function scrubbed(record: SessionRecord): SessionRecord {
   if (!spoken.has(record.kind)) return record;
   const { object, reason, detail } = record;
   const clean = {
-    object: withoutSecrets(object),
+    object: withoutSecrets(isLaunch(record) ? lineWithoutSecrets(object) : object),
     reason: withoutSecrets(reason),
     detail: detail && mapFacts(detail, scrubbedFact),
   };
   const same = clean.object === object && clean.reason === reason && clean.detail === detail;
   return same ? record : { ...record, ...present(clean) };
 }
+
+const isLaunch = ({ kind, operation }: SessionRecord): boolean =>
+  kind === 'session' && operation === 'launch';
+
+/** A command line: an option's value is the next word. */
+const lineWithoutSecrets = (line: string): string => argumentsWithoutSecrets(line.split(' ')).join(' ');
 
 const argumentLists: ReadonlySet<string> = new Set(['argv', 'judged']);
 /** Digests, and names that we gave. */
@@ -153,15 +159,14 @@ function pathsOf(name: string, fact: Fact, any: Change): Fact {
 }
 
 function withoutArguments(record: SessionRecord, change: Change): SessionRecord {
-  const { kind, operation, object, detail } = record;
-  const launch = kind === 'session' && operation === 'launch';
+  const { object, detail } = record;
   const list = (name: string, fact: Fact): Fact =>
     typeof fact === 'object' && argumentLists.has(name)
       ? fact.map((item, i) => (i === 0 ? item : change(item)))
       : fact;
   return {
     ...record,
-    ...(launch ? { object: withoutTail(object, change) } : {}),
+    ...(isLaunch(record) ? { object: withoutTail(object, change) } : {}),
     ...present({ detail: detail && mapFacts(detail, list) }),
   };
 }

@@ -6,9 +6,10 @@ import { networkInterfaces } from 'node:os';
 import { StringDecoder } from 'node:string_decoder';
 import { fileURLToPath } from 'node:url';
 import { sockets } from '../../native-bindings/linux/mod.ts';
-import type { CapabilitySet, Journal, Layer, NewRecord } from '../model/mod.ts';
+import type { CapabilitySet, Journal, Layer } from '../model/mod.ts';
 import { authoritiesOf } from './authorities.ts';
 import { EgressPins } from './egress-pins.ts';
+import { egressRecord } from './egress-record.ts';
 import type { Prepared } from './messages.ts';
 
 /** What the session is, once it is known. */
@@ -136,8 +137,9 @@ export class EgressProcess {
 
   private line(line: string): void {
     const message = parseLine(line);
-    if (message?.t === 'record' && typeof message.n === 'number' && isRecord(message.record)) {
-      const written = this.session?.journal.append(message.record);
+    const record = message?.t === 'record' ? egressRecord(message.record) : undefined;
+    if (record !== undefined && typeof message?.n === 'number') {
+      const written = this.session?.journal.append(record);
       this.send(
         written === undefined ? { t: 'nack', n: message.n } : { t: 'ack', n: message.n, id: written.id },
       );
@@ -209,14 +211,4 @@ function parseLine(line: string): Line | undefined {
     if (error instanceof SyntaxError) return undefined;
     throw error;
   }
-}
-
-const texts = ['kind', 'operation', 'object', 'disposition', 'layer', 'reason'] as const;
-const kinds = new Set<unknown>(['connect', 'name', 'http']);
-
-/** Egress reads hostile bytes: it may only say what its own room can have seen. */
-function isRecord(value: unknown): value is NewRecord {
-  if (typeof value !== 'object' || value === null) return false;
-  const record = value as Record<string, unknown>;
-  return texts.every((key) => typeof record[key] === 'string') && kinds.has(record['kind']);
 }

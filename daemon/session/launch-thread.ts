@@ -178,6 +178,7 @@ function rehearseLocate({ uid, gid }: Confine): void {
       gid,
       stdio: [0, 1, 2],
       terminal: false,
+      umask: 0o077,
     });
   } catch {
     // There is no true(1) here.
@@ -216,6 +217,7 @@ function start(order: Spawn): number {
   // The terminal's two ends, and whatever whoever started us left open: the agent gets 0, 1 and 2.
   processes.closeOnExecFrom(3);
   enter(order.cwd);
+  files.umask(order.umask);
   const environment = Object.entries(order.environment).map(([name, value]) => `${name}=${value}`);
   const newSession = !order.terminal;
   return startProgram({ ...imageOf(order, file), environment, stdio, newSession, uid, gid });

@@ -62,6 +62,7 @@ export interface Spawn {
   readonly gid: number;
   readonly stdio: readonly [number, number, number];
   readonly terminal: boolean;
+  readonly umask: number;
 }
 export interface Spawned {
   readonly type: 'spawned';

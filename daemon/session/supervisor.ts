@@ -23,6 +23,7 @@ import { fits, planDigest, type PreparedOrder } from './prepared-order.ts';
 import { Sandbox } from './sandbox.ts';
 import { confineSession, groundOf, latin1 } from './session-confinement.ts';
 import { tokensBy } from './token-ask.ts';
+import { withOomScore } from './oom-score.ts';
 import { actAfter } from './wall-time.ts';
 
 export interface SupervisorOptions {
@@ -321,15 +322,18 @@ export class Supervisor {
     if (terminal !== undefined) this.attachSocket?.relay(terminal.master);
     else this.sandbox.watchHanded(stdio);
     const identity = { user: order.user, home: latin1(order.home), uid: order.uid };
-    const started = await this.sandbox.spawn({
-      argv: order.argv.map(latin1),
-      environment: buildEnvironment(plan.environment, order.environment.map(latin1), identity),
-      cwd: latin1(order.cwd.length > 0 ? order.cwd : order.workspace),
-      uid: order.uid,
-      gid: order.gid,
-      stdio: [...stdio],
-      terminal: terminal !== undefined,
-    });
+    const started = await withOomScore(order.oomScoreAdj, () =>
+      this.sandbox.spawn({
+        argv: order.argv.map(latin1),
+        environment: buildEnvironment(plan.environment, order.environment.map(latin1), identity),
+        cwd: latin1(order.cwd.length > 0 ? order.cwd : order.workspace),
+        uid: order.uid,
+        gid: order.gid,
+        stdio: [...stdio],
+        terminal: terminal !== undefined,
+        umask: order.umask & 0o777,
+      }),
+    );
     for (const fd of new Set(stdio)) closeSync(fd);
     if (started.type === 'not-started') this.notStarted(started);
     else this.running(order, plan, started.pid);

@@ -142,12 +142,14 @@ export class JournalWriter implements Journal {
 
   private write(record: SessionRecord): boolean {
     const end = this.bytes.write(record, this.appender.buffer(0), HEADER);
-    if (end < 0) return this.writeText(recordText(record));
-    if (end - HEADER > MAX_BYTES) return this.failed(TOO_LONG);
+    if (end < 0 || end - HEADER > MAX_BYTES) return this.writeText(record);
     return this.put(this.framed(0, end, this.bytes.checksum), 1);
   }
 
-  private writeText(text: string): boolean {
+  /** One that is too long goes without what is beside its point: an action that was decided must be on record. */
+  private writeText(record: SessionRecord): boolean {
+    const whole = recordText(record);
+    const text = whole.length <= MAX_JSON ? whole : recordText(shortened(record));
     if (text.length > MAX_JSON) return this.failed(TOO_LONG);
     const buffer = this.appender.buffer(HEADER + text.length * 3);
     return this.put(this.encode(buffer, 0, text), 1);
@@ -181,6 +183,18 @@ export class JournalWriter implements Journal {
     Atomics.add(this.counters, SHARED.failed, BigInt(records));
     return false;
   }
+}
+
+type Fact = NonNullable<SessionRecord['detail']>[string];
+const isShort = (fact: Fact): boolean => typeof fact !== 'object' && String(fact).length <= 1024;
+
+/** Without its ancestors, and lists and long texts among its facts. */
+function shortened(record: SessionRecord): SessionRecord {
+  const facts = Object.entries(record.detail ?? {}).filter(([, fact]) => isShort(fact));
+  const detail = { ...Object.fromEntries(facts), shortened: true };
+  const short: { -readonly [K in keyof SessionRecord]: SessionRecord[K] } = { ...record, detail };
+  delete short.tree;
+  return short;
 }
 
 const lostRecord = (count: number, why: string): NewRecord => ({

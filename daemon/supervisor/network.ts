@@ -174,6 +174,9 @@ function nobodyListens(m: Mediation, to: Inet, call: SocketCall): void {
   );
 }
 
+/** Of what egress takes (`egress/messages.ts`): bytes that are no text are four characters each. */
+const MAX_EXE = 4096;
+
 function connectThrough(
   egress: Egress,
   socket: number,
@@ -182,6 +185,7 @@ function connectThrough(
   id: string,
   process: ProcessInfo | undefined,
 ): number {
+  if (to.port === 0) return -E.CONNREFUSED; // nobody can listen there
   const v = familyOf(call.bytes) === sockets.AF.INET6 ? 6 : 4; // one that is not the socket's cannot be bound
   sockets.bindTo(socket, v === 6 ? sockets.inet6Loopback(0) : sockets.inet4([127, 0, 0, 1], 0)); // EINVAL: bound already
   const port = sockets.localPort(socket);
@@ -192,7 +196,7 @@ function connectThrough(
     addr: to.address,
     dport: to.port,
     pid: call.pid,
-    exe: process?.exe ?? '',
+    exe: (process?.exe ?? '').slice(0, MAX_EXE),
     id,
   } as const;
   if (!egress.link.announce(flow)) return -E.NETUNREACH;

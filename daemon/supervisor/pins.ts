@@ -2,7 +2,10 @@
 import { Arena, readAvailable, writeText } from '../../native-bindings/linux/mod.ts';
 
 const MAX_LINE = 64 * 1024;
+/** Pairs of an address and a name. */
 const MAX_PINS = 65_536;
+/** Of one address: what a wildcard answers with it has no end. */
+const MAX_NAMES = 256;
 /** Looking through all of them costs milliseconds: no oftener than this. */
 const SWEEP_MS = 1000;
 /** Grace after a record's time to live: programs use answers a little longer than they may. */
@@ -27,6 +30,7 @@ export class EgressLink {
   private readonly now: () => number;
   private partial = '';
   private swept = -Infinity;
+  private held = 0;
   /** address → name → until when the pin holds */
   private readonly pins = new Map<string, Map<string, number>>();
   /** `now`: milliseconds of a clock that nobody sets, so that pins hold neither longer nor shorter when somebody does. */
@@ -43,17 +47,20 @@ export class EgressLink {
   private expire(address: string, now: number): void {
     const names = this.pins.get(address);
     if (names === undefined) return;
-    for (const [name, until] of names) if (until < now) names.delete(name);
+    for (const [name, until] of names) if (until < now) this.forget(names, name);
     if (names.size === 0) this.pins.delete(address);
+  }
+  private forget(names: Map<string, number>, name: string): void {
+    if (names.delete(name)) this.held -= 1;
   }
   /** False when there are as many pins as there may be, and all of them hold. */
   private hasRoom(): boolean {
-    if (this.pins.size < MAX_PINS) return true;
+    if (this.held < MAX_PINS) return true;
     const now = this.now();
     if (now - this.swept < SWEEP_MS) return false;
     this.swept = now;
     for (const address of [...this.pins.keys()]) this.expire(address, now);
-    return this.pins.size < MAX_PINS;
+    return this.held < MAX_PINS;
   }
   /** Tells egress whom the next connection from this local port belongs to. False: egress is not there, or does not read. */
   announce(flow: Flow): boolean {
@@ -75,8 +82,11 @@ export class EgressLink {
     if (message === undefined || !this.hasRoom()) return;
     for (const address of message.addrs) {
       const names = this.pins.get(address) ?? new Map<string, number>();
-      names.delete(message.host);
+      this.forget(names, message.host);
       names.set(message.host, this.now() + message.ttl * 1000 + GRACE_MS);
+      this.held += 1;
+      const [oldest] = names.keys();
+      if (names.size > MAX_NAMES && oldest !== undefined) this.forget(names, oldest);
       this.pins.set(address, names);
     }
   }

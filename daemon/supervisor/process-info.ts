@@ -3,6 +3,8 @@ import { processes, type Files } from '../../native-bindings/linux/mod.ts';
 import { toText, type ProcessInfo } from '../model/mod.ts';
 
 const MAX_ANCESTORS = 16;
+/** Characters of all their executables' names: a record has to fit. */
+const MAX_NAMES = 16 * 1024;
 
 export class ProcessReader {
   private readonly files: Files;
@@ -19,13 +21,17 @@ export class ProcessReader {
   tree(pid: number): ProcessInfo[] {
     const chain: ProcessInfo[] = [];
     let at = pid;
+    let room = MAX_NAMES;
     while (at > 1 && at !== process.pid && chain.length < MAX_ANCESTORS) {
       const stat = this.files.readSmall(this.proc, `${at}/stat`);
       const open = stat.indexOf('(');
       const close = stat.lastIndexOf(')');
       if (open < 0 || close < 0) break;
       const ppid = Number(stat.slice(close + 2).split(' ')[1]);
-      chain.push({ ...this.brief(at), ppid, comm: toText(stat.slice(open + 1, close)) });
+      const { exe = '' } = this.brief(at);
+      const shown = exe.length <= room ? exe : `${exe.slice(0, room)}…`;
+      room = Math.max(0, room - exe.length);
+      chain.push({ pid: at, exe: shown, ppid, comm: toText(stat.slice(open + 1, close)) });
       at = ppid;
     }
     return chain;

@@ -58,6 +58,7 @@ export async function exchange(parts: ExchangeParts, body: string, proof: string
   const keys = keySource({ keys: accepted.keys }, parts.now);
   const parent = await readToken(form.subjectToken, keys);
   checkParent(parent, accepted, parts);
+  parts.book.prune(Math.floor(parts.now() / 1000) - 300);
   await checkProof(
     proof,
     { method: 'POST', url: parts.url + tokenPath, token: form.subjectToken, jkt: parent.jkt ?? '' },
@@ -186,7 +187,6 @@ interface Ground {
 /** Known before it is signed: a token that nobody may revoke is never made. */
 async function minted(wish: Wish, ground: Ground, parts: ExchangeParts): Promise<Exchanged> {
   const { book, policy, ring, now } = parts;
-  book.prune(Math.floor(now() / 1000) - 300);
   for (let i = 0; i < maxDraws; i++) {
     const claims = claimsFor(wish, ground, parts);
     const outcome = book.mint(rowOf(claims, ground), ground.accepted, policy.perMinute);

@@ -61,6 +61,43 @@ t.test('every sort of secret is found, taken out, and named', async (t) => {
   t.strictSame(unseen, [], 'every pattern has a sample');
 });
 
+const json = (text: string): string => JSON.stringify({ command: text });
+const nested: readonly (readonly [text: string, secret: string, name?: string])[] = [
+  // In the arguments of a tool call, which are JSON.
+  [json(join('export API', '_KEY="opensesame"')), 'opensesame'],
+  [json(JSON.stringify({ password: 'opensesame' })), 'opensesame'],
+  [json(json(JSON.stringify({ password: 'opensesame' }))), 'opensesame'],
+  [JSON.stringify({ Cookie: 'sid=opensesame; a=b' }), 'opensesame'],
+  [json(join('curl -H "Authoriz', 'ation: Basic opensesame"')), 'opensesame'],
+  // One inside of another, and one that begins in another.
+  [join('Coo', 'kie: a=ey', 'J', letters, '.ey', 'J', letters, '.x; sid=opensesame'), 'opensesame', 'cookie'],
+  [
+    join('-----BEGIN RSA PRIVATE', ' KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: A-1\n\nopensesame'),
+    'opensesame',
+  ],
+  [
+    join(
+      '-----BEGIN RSA PRIVATE',
+      ' KEY-----\nProc-Type: 4,ENCRYPTED\n\nopensesame\n-----END RSA PRIVATE',
+      ' KEY-----',
+    ),
+    'opensesame',
+  ],
+];
+
+t.test('also where quotes are escaped, and where one secret is inside of another', async (t) => {
+  for (const [text, secret, name] of nested) {
+    const clean = withoutSecrets(text);
+    t.notOk(clean.includes(secret), clean);
+    if (name !== undefined) t.ok(clean.includes(`[redacted:${name}]`), clean);
+    t.equal(withoutSecrets(clean), clean, 'once is enough');
+  }
+  const after = withoutSecrets(
+    join('-----BEGIN RSA PRIVATE', ' KEY-----\nx-y\n-----END RSA PRIVATE', ' KEY-----\nafter'),
+  );
+  t.match(after, /after$/, 'what is behind the key stays');
+});
+
 const harmless: readonly string[] = [
   'git show 787318e0c1d2a3b4c5d6e7f8091a2b3c4d5e6f70',
   '0b5d2c4e-1f7a-4a51-8f0a-1d5e1d1c2b3a',

@@ -76,6 +76,12 @@ t.test('arguments are hashed one by one, behind the name of the program', async 
   ]);
   const launch = sampleRecord('s1', 6, { kind: 'session', operation: 'launch', object: 'claude -p hello' });
   t.equal(redact(launch, { ...keepAll, arguments: 'drop' }, key).object, 'claude [dropped]');
+  const told = sampleRecord('s1', 7, {
+    kind: 'session',
+    operation: 'launch',
+    object: 'deploy --token opensesame --verbose',
+  });
+  t.equal(redact(told, keepAll, key).object, 'deploy --token [redacted:option] --verbose');
 });
 
 t.test('what was said is hashed or dropped', async (t) => {

@@ -155,4 +155,24 @@ t.test('escapes', { skip: skip ?? false }, async (t) => {
     t.equal(group, `${shell} ${shell}`, 'the command leads a session and process group of its own');
     t.match(ignored, /0{16}$/, 'no signal is ignored');
   });
+
+  await t.test('umask and the place in the queue for memory are those of who asks', async (t) => {
+    const asks = 'umask 077; echo "$1" > /proc/self/oom_score_adj; shift; exec "$@"';
+    const says = 'umask; cat /proc/self/oom_score_adj; touch private; stat -c %a private';
+    const [file = '', ...args] = cordon.runCommand(['sh', '-c', says], options);
+    const before = readFileSync(`/proc/${cordon.daemonPid}/oom_score_adj`, 'utf8');
+    for (const [asked, had] of [
+      ['700', '700'],
+      ['0', '0'],
+    ] as const) {
+      const ran = spawnSync('sh', ['-c', asks, 'sh', asked, file, ...args], {
+        env: cordon.runEnvironment(options),
+        cwd: workspace,
+        encoding: 'utf8',
+      });
+      t.strictSame(ran.stdout.trim().split('\n'), ['0077', had, '600'], ran.stderr);
+      rmSync(join(workspace, 'private'));
+    }
+    t.equal(readFileSync(`/proc/${cordon.daemonPid}/oom_score_adj`, 'utf8'), before);
+  });
 });

@@ -121,3 +121,18 @@ t.test('pins of names end with their time to live, and make room for new ones', 
   pin('192.0.2.1');
   t.same(link.namesOf('192.0.2.1'), ['192.0.2.1.example'], 'and its place is taken');
 });
+
+t.test('an address has as many names as are worth looking through: the oldest goes', async (t) => {
+  const fifo = join(temporaryDirectory(t), 'link');
+  t.equal(spawnSync('mkfifo', [fifo]).status, 0);
+  const fd = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
+  t.teardown(() => closeSync(fd));
+  const link = new EgressLink(fd, () => 0);
+  for (let n = 0; n < 1000; n++) {
+    writeSync(fd, `${JSON.stringify({ t: 'pin', host: `h${n}.example`, addrs: ['192.0.2.1'], ttl: 1 })}\n`);
+    if (n % 100 === 99) link.namesOf('none');
+  }
+  const names = link.namesOf('192.0.2.1');
+  t.equal(names.length, 256);
+  t.same([names[0], names.at(-1)], ['h999.example', 'h744.example']);
+});

@@ -136,3 +136,28 @@ t.test(
     );
   },
 );
+
+t.test('a denial with long names around it is on record, without what does not fit', async (t) => {
+  const journal = journalIn(temporaryDirectory(t));
+  const writer = journal.writer();
+  const exe = '\\xff'.repeat(4096);
+  const tree = Array.from({ length: 16 }, (_, i) => ({ pid: 2 + i, exe }));
+  const argv = Array.from({ length: 8 }, () => 'a'.repeat(2000));
+  const written = writer.append({
+    ...record('/f'),
+    disposition: 'denied',
+    tree,
+    detail: { argv, sha256: 'd', long: exe },
+  });
+  t.ok(written, writer.failure);
+  if (written !== undefined) writer.complete(written, 'EACCES');
+  const seen = journal.read();
+  t.strictSame(
+    seen.map(({ seq, outcome, disposition, tree: kept }) => [seq, outcome, disposition, kept]),
+    [
+      [1, undefined, 'denied', undefined],
+      [1, 'EACCES', 'denied', undefined],
+    ],
+  );
+  t.strictSame(seen[0]?.detail, { sha256: 'd', shortened: true });
+});

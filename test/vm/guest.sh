@@ -60,10 +60,11 @@ printf '%s\n' "$doctor" | grep -v ^ok | sed 's/^/# /'
 # ---- one session with allowed and blocked actions
 run() { timeout 600 cordon run --user agent --workspace $work "$@"; }
 ran=$(cd $work && run --profile coding-agent -- bash -c '
-  echo mine > made && cat made && cat /proc/self/cgroup
+  echo mine > made && cat made && cat /proc/self/cgroup && echo "score $(cat /proc/self/oom_score_adj)"
   cat ~/.ssh/id_test; echo x > ~/outside; su root -c id; exec 3<>/dev/tcp/169.254.169.254/80; getent hosts secret.example; exit 5' 2>&1; echo "status $?")
 check 'the agent works in its workspace' says '^mine$' "$ran"
 check 'in the control group of its session' says 'cordon/s[0-9]+$' "$ran"
+check 'when memory ends it is not among the last to go, as cordond is' says '^score 0$' "$ran"
 check 'its exit status comes back' says '^status 5$' "$ran"
 check 'the key was not read' not says CANARY "$ran"
 check 'nothing was written outside' not test -e /home/agent/outside
@@ -92,6 +93,9 @@ check 'and that of the processor' test "$(cat "$group/cpu.max")" = '80000 100000
 counted() { [ "$(cordon sessions --json | grep -o '"state":"running".*' | grep -o '"processes":[0-9]*' | head -n 1 | cut -d : -f 2)" -ge 13 ]; }
 check 'cordon sessions counts its processes' soon counted
 s=$(session)
+for supervisor in $(pgrep -f 'dist/supervisor[.]js'); do
+  check 'a supervisor is' test "$(cat "/proc/$supervisor/oom_score_adj")" = -900
+done
 check 'cordon freeze works' cordon freeze "$s"
 check 'everything in the group stands still' soon grep -q 'frozen 1' "$group/cgroup.events"
 check 'cordon resume works' cordon resume "$s"
@@ -171,6 +175,9 @@ check 'tpm2_checkquote accepts it' tpm2_checkquote -u ak.pem -m quote.msg -s quo
   -q "$(sha256sum statement.json | cut -d ' ' -f 1)"
 check 'tpm2_checkquote refuses it for another statement' not tpm2_checkquote -u ak.pem -m quote.msg -s quote.sig -f quote.pcrs \
   -g sha256 -q "$(sha256sum quote.msg | cut -d ' ' -f 1)"
+tpm2_eventlog eventlog.bin >/tmp/eventlog.yaml
+check 'the event log is the firmware’s, and tpm2_eventlog reads it' says 'EV_POST_CODE|EV_S_CRTM_VERSION|EV_SEPARATOR' "$(cat /tmp/eventlog.yaml)"
+printf '# events: %s\n' "$(grep -c EventType: /tmp/eventlog.yaml)"
 check 'the statement answers the nonce' test "$(jq -r .nonce statement.json)" = "$nonce"
 for pcr in 0 7 10; do # as another program reads them through the resource manager
   check "PCR $pcr is what tpm2_pcrread reads" test "$(jq -r ".pcrs[\"$pcr\"]" evidence.json | tr a-f A-F)" = \
@@ -178,8 +185,6 @@ for pcr in 0 7 10; do # as another program reads them through the resource manag
 done
 check 'no object is left in the TPM' test -z "$(tpm2_getcap handles-transient)$(tpm2_getcap handles-loaded-session)"
 cd /
-check 'after a PCR changed the verdict counts no more' eval 'tpm2_pcrextend 4:sha256=$(printf %064d 1) && soon not verdict passed'
-
 # ---- the timer
 mkdir -p /etc/systemd/system/cordon-attest.timer.d
 printf '[Timer]\nOnBootSec=\nOnActiveSec=1s\nOnUnitActiveSec=15s\nRandomizedDelaySec=0\nAccuracySec=1s\n' \
@@ -187,13 +192,22 @@ printf '[Timer]\nOnBootSec=\nOnActiveSec=1s\nOnUnitActiveSec=15s\nRandomizedDela
 printf 'VERIFIER=https://127.0.0.1:8443\nCA=/etc/cordon-verifier/tls.crt\n' >/etc/cordon/attest.env
 systemctl daemon-reload
 check 'the timer starts' systemctl start cordon-attest.timer
-check 'and has the machine attested' soon verdict passed
+newer() { cordon attest status --json | jq -e ".state.verdict == \"passed\" and .state.at > $1" >/dev/null; }
+at() { cordon attest status --json | jq .state.at; }
+check 'and has the machine attested anew' soon newer "$(at)"
 kill $serving
 wait $serving
 check 'while the verifier is away its runs fail' soon systemctl is-failed cordon-attest.service
+last=$(at)
 verifier
-check 'and succeed again when it is back' soon eval '[ "$(systemctl show -p Result --value cordon-attest.service)" = success ] && verdict passed'
+check 'and succeed again when it is back' soon newer "$last"
 systemctl stop cordon-attest.timer
+
+# ---- another state of the machine
+check 'after a PCR changed the verdict counts no more' eval 'tpm2_pcrextend 4:sha256=$(printf %064d 1) && soon not verdict passed'
+cordon attest status | sed 's/^/# /'
+check 'and the verifier does not accept what the event log does not tell of' not cordon attest quote "${online[@]}"
+cordon attest status | sed 's/^/# /'
 kill $serving
 
 # ---- the end
@@ -202,5 +216,5 @@ check 'systemd stops it' not systemctl is-active cordond
 none() { ! pgrep -f 'dist/(cordond|supervisor|egress)[.]js'; }
 check 'nothing of it runs on' soon none
 echo "1..$n"
-[ $failed = 0 ] || { journalctl -u cordond --no-pager | tail -n 30 | sed 's/^/# /'; tail -n 20 /var/lib/cordon/log/* | sed 's/^/# /'; }
+[ $failed = 0 ] || { journalctl -u cordond -u cordon-attest --no-pager | tail -n 40 | sed 's/^/# /'; tail -n 20 /var/lib/cordon/log/* | sed 's/^/# /'; }
 exit $failed

@@ -50,3 +50,23 @@ t.test('a session gets its egress back, and nothing leaks', { skip: skipReason()
   t.equal(unwanted, 0, 'the other server saw no connection');
   t.equal(await shell.leave(), 0);
 });
+
+t.test('nor does an agent end it by what it connects to', { skip: skipReason() }, async (t) => {
+  const ground = await prepare(t, 'egress-port', { network: ['127.0.0.1:*'] });
+  const { cordon, workspace } = ground;
+  const shell = await ground.shell();
+  const { session, supervisorPid } = await cordon.sessionIn(workspace);
+  const egress = await until('egress runs', () => egressOf(supervisorPid));
+  t.match((await shell.ask('exec 3<>/dev/tcp/127.0.0.1/0')).text, /refused/i, 'nobody can listen on port 0');
+  const long = `${'d'.repeat(200)}/`.repeat(18);
+  await shell.ask(
+    `mkdir -p ${long} && cp "$(command -v bash)" ${long}sh && ${long}sh -c ': <>/dev/tcp/127.0.0.1/1'`,
+  );
+  t.equal(egressOf(supervisorPid), egress, 'it is the same as before');
+  const connects = (await cordon.records(session)).filter(({ operation }) => operation === 'connect');
+  t.match(
+    connects.map(({ object, outcome }) => [object, outcome]),
+    [['127.0.0.1:0', 'ECONNREFUSED'], ['127.0.0.1:1']],
+  );
+  t.equal(await shell.leave(), 0);
+});
