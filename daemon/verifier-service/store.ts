@@ -7,7 +7,8 @@ import type { TokenBook } from './token-book.ts';
 
 /** Of an endpoint whose attestation key is known. */
 export interface Endpoint {
-  readonly enrolled: Enrolled;
+  /** Undefined: it is trusted by its key’s Name alone. */
+  readonly enrolled: Enrolled | undefined;
   readonly memory: Memory | undefined;
 }
 
@@ -35,6 +36,7 @@ const schema = `
 CREATE TABLE IF NOT EXISTS enrolments (id TEXT PRIMARY KEY, secret TEXT NOT NULL, enrolled TEXT NOT NULL, time INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS nonces (nonce TEXT PRIMARY KEY, time INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS endpoints (ak TEXT PRIMARY KEY, enrolled TEXT NOT NULL, memory TEXT, time INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pinned (ak TEXT PRIMARY KEY, memory TEXT NOT NULL) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS enrolments_time ON enrolments (time);
 CREATE INDEX IF NOT EXISTS nonces_time ON nonces (time);
 `;
@@ -91,12 +93,21 @@ export function openStore(path: string): Store {
     },
     endpoint: (ak) => {
       const row = db.prepare<[string], EndpointRow>('SELECT * FROM endpoints WHERE ak = ?').get(ak);
-      if (row === undefined) return undefined;
-      const memory = row.memory === null ? undefined : (JSON.parse(row.memory) as Memory);
-      return { enrolled: JSON.parse(row.enrolled) as Enrolled, memory };
+      const pinned = db
+        .prepare<[string], { memory: string }>('SELECT memory FROM pinned WHERE ak = ?')
+        .get(ak);
+      const kept = row?.memory ?? pinned?.memory;
+      if (row === undefined && kept === undefined) return undefined;
+      const memory = kept === undefined ? undefined : (JSON.parse(kept) as Memory);
+      return { enrolled: row === undefined ? undefined : (JSON.parse(row.enrolled) as Enrolled), memory };
     },
-    remember: (ak, memory) =>
-      void db.prepare('UPDATE endpoints SET memory = ? WHERE ak = ?').run(JSON.stringify(memory), ak),
+    remember: (ak, memory) => {
+      const text = JSON.stringify(memory);
+      if (db.prepare('UPDATE endpoints SET memory = ? WHERE ak = ?').run(text, ak).changes > 0) return;
+      db.prepare(
+        'INSERT INTO pinned VALUES (?, ?) ON CONFLICT (ak) DO UPDATE SET memory = excluded.memory',
+      ).run(ak, text);
+    },
     addNonce: (nonce, now) => {
       tidy('nonces', now);
       db.prepare('INSERT INTO nonces (nonce, time) VALUES (?, ?)').run(nonce, now);
