@@ -133,10 +133,10 @@ export class TokenAuthority {
     jkt: string | undefined,
     parent?: Claims,
   ): Claims {
-    const { issuer, statusUri, now, attestation } = this.#parts;
+    const { issuer, statusUri, now } = this.#parts;
     const iat = Math.floor(now() / 1000);
     const lifetime = Math.min(wish.lifetime, capabilitySet.tokens?.lifetime ?? 0);
-    const { tpm, verdict, at, verifier } = attestation();
+    const { tpm, verdict, at, verifier } = this.#proved();
     const { profile, policyDigest, generation } = capabilitySet;
     return {
       iss: issuer,
@@ -161,6 +161,14 @@ export class TokenAuthority {
       ...(wish.purpose === undefined ? {} : { purpose: wish.purpose }),
       lineage: parent === undefined ? [] : [...parent.lineage, { jti: parent.jti, uses: parent.uses }],
     };
+  }
+
+  /** What an acceptance that has ended said is nobody’s word any more. */
+  #proved(): AttestationState {
+    const { attestation, now } = this.#parts;
+    const state = attestation();
+    const over = state.verdict === 'passed' && attestationLacks(state, 'software', now()) !== undefined;
+    return over ? { ...state, verdict: 'unknown' } : state;
   }
 
   /** Who asks for a token proves that he has the key it will be bound to. */

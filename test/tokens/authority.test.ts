@@ -255,6 +255,9 @@ t.test(
       at: start / 1000 - 1,
       verifier: 'urn:v',
     });
+    attest({ tpm: 'hardware', ...passed, freshUntil: start });
+    const { claims: later } = await mint([get]);
+    t.match(later.attestation, { verdict: 'unknown', tpm: 'hardware' }, 'an acceptance that has ended');
   },
 );
 
