@@ -70,17 +70,22 @@ const keyPatience = 10_000;
 export function keySource(jwks: unknown, now: () => number): KeySource {
   const fetch = (): Promise<unknown> =>
     Promise.resolve(typeof jwks === 'function' ? (jwks as () => unknown)() : jwks);
-  let known: Promise<ReadonlyMap<string, VerifyingKey>> | undefined;
+  let known: ReadonlyMap<string, VerifyingKey> | undefined;
+  let loading: Promise<ReadonlyMap<string, VerifyingKey>> | undefined;
   let fetched = -Infinity;
+  // What is known stays known when there is no answer: a stranger's token must not make us forget either.
   const load = (): Promise<ReadonlyMap<string, VerifyingKey>> => {
     fetched = now();
-    const loading = fetch().then(verifyingKeys);
-    loading.catch(() => (known = undefined));
-    return (known = loading);
+    loading = fetch()
+      .then(verifyingKeys)
+      .then((keys) => (known = keys))
+      .finally(() => (loading = undefined));
+    return loading;
   };
   return async (kid) => {
-    const found = (await (known ?? load())).get(kid);
-    if (found !== undefined || typeof jwks !== 'function' || now() - fetched < keyPatience) return found;
-    return (await load()).get(kid);
+    const found = (known ?? (await (loading ?? load()))).get(kid);
+    if (found !== undefined || typeof jwks !== 'function') return found;
+    if (loading === undefined && now() - fetched < keyPatience) return undefined;
+    return (await (loading ?? load())).get(kid);
   };
 }
