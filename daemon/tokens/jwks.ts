@@ -65,11 +65,13 @@ export type KeySource = (kid: string) => Promise<VerifyingKey | undefined>;
 
 /** Milliseconds between two looks for keys that are not known: a stranger's token must not make us ask without end. */
 const keyPatience = 10_000;
+/** Milliseconds for which keys are known: one that leaked is taken out of the set, and must end with that. */
+const keysAge = 300_000;
 
 /** `jwks`: the key set, or a function that gets it. */
 export function keySource(jwks: unknown, now: () => number): KeySource {
   const fetch = (): Promise<unknown> =>
-    Promise.resolve(typeof jwks === 'function' ? (jwks as () => unknown)() : jwks);
+    new Promise((resolve) => resolve(typeof jwks === 'function' ? (jwks as () => unknown)() : jwks));
   let known: ReadonlyMap<string, VerifyingKey> | undefined;
   let loading: Promise<ReadonlyMap<string, VerifyingKey>> | undefined;
   let fetched = -Infinity;
@@ -83,6 +85,8 @@ export function keySource(jwks: unknown, now: () => number): KeySource {
     return loading;
   };
   return async (kid) => {
+    if (known !== undefined && typeof jwks === 'function' && now() - fetched >= keysAge)
+      await (loading ?? load()).catch(() => undefined);
     const found = (known ?? (await (loading ?? load()))).get(kid);
     if (found !== undefined || typeof jwks !== 'function') return found;
     if (loading === undefined && now() - fetched < keyPatience) return undefined;

@@ -17,7 +17,7 @@ import { readStatusList } from './status-list.ts';
 import type { StatusList } from './status-list.ts';
 
 export interface VerifierOptions {
-  /** JWK Set of the endpoint (`cordon token jwks`), or the way to get it; asked again when a key is not known. */
+  /** JWK Set of the endpoint (`cordon token jwks`), or the way to get it; asked again when a key is not known, and after five minutes. */
   readonly jwks: unknown;
   /** `iss` that must be. */
   readonly issuer: string;

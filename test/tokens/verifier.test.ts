@@ -242,6 +242,20 @@ t.test('a stranger’s key that cannot be looked for takes away no key that is k
   t.equal(asked, 2, 'and it is not asked again at once');
 });
 
+t.test('a key that was taken out of the set ends with that, though no other is met', async (t) => {
+  const [leaked, fresh] = [await endpoint(), await endpoint()];
+  let clock = now;
+  let published = leaked.jwks;
+  const verifier = createTokenVerifier({ jwks: () => published, issuer, audience, now: () => clock });
+  t.ok(await verifier.verify(request(leaked, await leaked.token())));
+  published = fresh.jwks;
+  clock += 300_000;
+  const at = { iat: seconds + 300, nbf: seconds + 300, exp: seconds + 600, jti: 'B'.repeat(22) };
+  const forged = await leaked.token(at);
+  const dpop = leaked.proof(forged, { now: clock });
+  await refused(t, verifier.verify(request(leaked, forged, { dpop })), 'key');
+});
+
 t.test('RFC 9449: the proof of section 4.1 and the thumbprint of section 6.1', async (t) => {
   const { checkProof } = await import('../../daemon/tokens/mod.ts');
   const proof = [
