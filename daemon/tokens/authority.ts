@@ -69,6 +69,8 @@ export class TokenAuthority {
   readonly #parts: AuthorityParts;
   /** Of the keys that were published when it was made. */
   #keys: { readonly kids: string; readonly source: KeySource } | undefined;
+  /** The last one: anybody may ask for it, and the same is not signed twice, which a TPM takes its time for. */
+  #list: { readonly says: string; readonly signed: Promise<string> } | undefined;
 
   constructor(parts: AuthorityParts) {
     this.#parts = parts;
@@ -266,7 +268,17 @@ export class TokenAuthority {
     const { ring, store, issuer, statusUri, now } = this.#parts;
     store.prune(Math.floor(now() / 1000) - 300);
     const facts = { issuer, uri: statusUri, now: now(), ttl: listTtl, lifetime: listLifetime };
-    return signStatusList(ring.signing(now()), store.revokedPlaces(), facts);
+    const [key, places] = [ring.signing(facts.now), store.revokedPlaces()];
+    const says = [key.kid, Math.floor(facts.now / 1000), ...places].join();
+    if (this.#list?.says !== says) {
+      const signed = signStatusList(key, places, facts);
+      this.#list = { says, signed };
+      // What failed is tried anew.
+      signed.catch(() => {
+        if (this.#list?.signed === signed) this.#list = undefined;
+      });
+    }
+    return this.#list.signed;
   }
 
   rotate(atOnce: boolean): Promise<{ readonly kid: string }> {
