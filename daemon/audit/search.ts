@@ -68,8 +68,11 @@ export class Search {
    */
   catchUp(): boolean {
     const rows = this.#rows.all(this.#segments.next, rowsOfCatchUp);
+    const [first, last] = [rows[0], rows.at(-1)];
+    if (first === undefined || last === undefined) return false;
+    this.#segments.skipTo(first.position);
     this.#segments.take(rows.map((row) => indexed(row, this.#events.text(row))));
-    return rows.length === rowsOfCatchUp;
+    return rows.length === rowsOfCatchUp || this.#segments.next <= last.position;
   }
 
   /** One short step of making what is rare quicker to find, once all is in the index. True when more is to be done. */

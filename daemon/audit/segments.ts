@@ -94,6 +94,17 @@ export class Segments {
     }
   }
 
+  /** The log has nothing between the index and this position: one that took the place of another begins further on. */
+  skipTo(position: number): void {
+    if (position <= this.#next) return;
+    const number = Math.floor(position / segmentSize);
+    if (number > this.#growing.number) {
+      if (this.#growing.terms.size > 0) this.#close();
+      this.#growing = new Growing(number);
+    }
+    this.#next = position;
+  }
+
   /** Newest first. */
   all(): Segment[] {
     const sql = 'SELECT segment AS number, earliest, latest FROM segments ORDER BY segment DESC';

@@ -63,7 +63,12 @@ async function handle(
 /** `partsAt`: what serves at the port that was taken. */
 export async function serveHttps(partsAt: (port: number) => ServiceParts, door: Door): Promise<Serving> {
   const { host, port, certificate, privateKey } = door;
-  const server = createServer({ cert: certificate, key: privateKey, minVersion: 'TLSv1.3' });
+  const server = createServer({
+    cert: certificate,
+    key: privateKey,
+    minVersion: 'TLSv1.3',
+    handshakeTimeout: patience,
+  });
   server.requestTimeout = patience;
   server.headersTimeout = patience;
   server.maxConnections = maxConnections;

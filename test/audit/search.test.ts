@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import t from 'tap';
@@ -14,7 +14,7 @@ import type { SessionRecord } from '../../daemon/model/mod.ts';
 import { matches } from '../../daemon/ocsf/mod.ts';
 import { encodeJournalFrame } from '../../daemon/wire/mod.ts';
 import { upTo } from '../support/log-files.ts';
-import { sampleRecord, sampleSession } from '../support/records.ts';
+import { sampleFrame, sampleRecord, sampleSession } from '../support/records.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 
 const session = 'abcd2345';
@@ -112,6 +112,35 @@ t.test('records are found by path, host, session, class, verdict and time, newes
   );
 });
 
+t.test('a stretch of time has all that is of that time, in whatever order it came', async (t) => {
+  const { audit } = await fixture(t);
+  const others = join(temporaryDirectory(t), 'others');
+  audit.registry.add(sampleSession('other234'), others);
+  audit.spool.register('other234', others);
+  const start = 1_700_000_000_000;
+  for (let seq = 1; seq <= segmentSize; seq++)
+    appendFileSync(others, sampleFrame('other234', seq, { time: start + ((seq * 7919) % 16_411) }));
+  await audit.spool.drain('other234');
+  const all = audit.entries({ after: -1, limit: 1e6 });
+  for (const [since, until] of [
+    [start + 60, undefined],
+    [undefined, start + 60],
+    [start + 40, start + 80],
+    [start + 119, start + 120],
+    [start + 16_409, undefined],
+    [start + 1e6, undefined],
+    [undefined, start],
+  ] as const) {
+    const { from, to } = audit.stretch(since, until);
+    const meant = all
+      .filter(({ time }) => time >= (since ?? 0) && time < (until ?? Infinity))
+      .map(({ position }) => position);
+    const [first, last] = [Math.min(...meant), Math.max(...meant)];
+    if (meant.length === 0) t.equal(from, to);
+    else t.ok(from <= first && to > last, `${since} to ${until}: ${from} to ${to}, of ${first} to ${last}`);
+  }
+});
+
 t.test('what only some may see is not found by others', async (t) => {
   const { audit } = await fixture(t);
   t.equal(ids(audit, { subjects: new Set(['other234']) }).length, 0);
@@ -133,6 +162,36 @@ t.test('after a restart, and when the index is gone, the log is indexed anew', a
   t.strictSame(ids(again, { path: '/home/ada/work' }), expected({ path: '/home/ada/work' }));
 });
 const own = { disposition: 'observed', layer: 'daemon', reason: '' } as const;
+
+t.test(
+  'a log that took the place of another is searched, though positions are missing before it',
+  async (t) => {
+    const { audit, database } = await fixture(t);
+    audit.close();
+    const open = (): Audit => openAudit(database, { now: () => 43 });
+    const note = (to: Audit, count: number): void => {
+      for (let i = 0; i < count; i++)
+        to.spool.note('daemon', { kind: 'admin', operation: 'x', object: 'after', ...own });
+    };
+    copyFileSync(database, `${database}.old`);
+    const lost = open();
+    // More than a segment.
+    note(lost, segmentSize + 100);
+    lost.close();
+    copyFileSync(`${database}.old`, database);
+    const after = open();
+    t.teardown(() => after.close());
+    t.ok(after.head().base > segmentSize, 'positions that were used are not used again');
+    note(after, 1500);
+    let steps = 0;
+    while (steps < 100 && after.search.catchUp()) steps += 1;
+    t.ok(steps < 100, 'the index is done in a few steps');
+    t.equal(ids(after, { class: 'admin' }).length, 1500);
+    t.strictSame(ids(after, { path: '/home/ada/work' }), expected({ path: '/home/ada/work' }));
+    note(after, 1);
+    t.equal(ids(after, { class: 'admin' }).length, 1501, 'what comes later is in it at once');
+  },
+);
 
 t.test('an outcome that came later is in the record that is found', async (t) => {
   const { audit } = await fixture(t);

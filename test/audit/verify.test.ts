@@ -14,6 +14,7 @@ import {
   hashOf,
   leafHash,
 } from '../../daemon/proof/mod.ts';
+import { verifyDatabase } from '../../daemon/audit/verify/verify.ts';
 import { verifyFiles as verify } from '../support/log-files.ts';
 import { sampleSession } from '../support/records.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
@@ -121,6 +122,31 @@ t.test('a log that nobody touched is sound, over restarts and while it grows', a
   t.match(await verify(database), { ok: true, entries: count + 1, problems: [] });
 });
 
+/** Notes that come, and are signed, whenever the verification tells how far it is. */
+async function verifyGrowing(database: string, audit: Audit): Promise<VerifyResult> {
+  const { publicKey } = softwareSigner(`${database}.key`);
+  return verifyDatabase({ database, publicKey, witnesses: [] }, () => {
+    for (let i = 0; i < 10; i++)
+      audit.spool.note('daemon', {
+        kind: 'admin',
+        operation: 'x',
+        object: 'o',
+        disposition: 'observed',
+        layer: 'daemon',
+        reason: '',
+      });
+    audit.checkpoint();
+  });
+}
+
+t.test('what is recorded and signed while a log is verified is no rollback of it', async (t) => {
+  const { database, open } = log(t);
+  const audit = open();
+  t.teardown(() => audit.close());
+  t.match(await verifyGrowing(database, audit), { ok: true, entries: count, problems: [] });
+  t.ok(audit.head().size > count, 'it grew');
+});
+
 const edit = `UPDATE entries SET event = replace(event, 'object 700', 'object 007') WHERE position = 700`;
 const cases: readonly [string, (db: Sqlite.Database) => unknown, readonly string[]][] = [
   ['an event is edited', (db) => db.exec(edit), ['edit 700-700']],
@@ -149,6 +175,15 @@ const cases: readonly [string, (db: Sqlite.Database) => unknown, readonly string
       rechain(db, 1400);
     },
     ['checkpoint 1000-1499'],
+  ],
+  [
+    'the same, and the checkpoints behind it are taken away',
+    (db) => {
+      db.exec(edit.replaceAll('700', '1400').replace('007', '0041'));
+      rechain(db, 1400);
+      db.exec('DELETE FROM checkpoints WHERE size > 1400');
+    },
+    ['checkpoint 0-1499'],
   ],
   [
     'entries are deleted',
@@ -251,6 +286,9 @@ t.test('a database that was put back is a rollback, before the daemon starts on 
   const after = await verify(database);
   t.strictSame(told(after), ['rollback 1500-1519']);
   t.match(after.logs, [{ size: count }, { base: 1520, size: 1, reason: /was put back/ }]);
+  const growing = open();
+  t.teardown(() => growing.close());
+  t.strictSame(told(await verifyGrowing(database, growing)), told(after), 'nor more while the new one grows');
 });
 
 t.test('a checkpoint that was kept elsewhere and is of this log holds', async (t) => {

@@ -141,6 +141,69 @@ t.test('files are rotated by size and by age, and the oldest go', async (t) => {
   small.close();
 });
 
+t.test('no file takes the place of another, and the newest is not the one to go', async (t) => {
+  const directory = own(temporaryDirectory(t));
+  const log = fakeLog();
+  log.add(10);
+  log.sign();
+  const checkpoint = log.checkpoint();
+  let now = Date.now();
+  const sorted = settings(directory, { rotateAge: 60_000 });
+  const positions = (): (number | undefined)[] =>
+    readdirSync(directory)
+      .sort()
+      .flatMap((file) => linesOf(join(directory, file)))
+      .filter(({ position }) => position !== undefined)
+      .map(({ position }) => position);
+  const expected = log.all.map(({ position }) => position);
+  const sink = fileSink(sorted, origin, () => now);
+  await sink.deliver(log.all, undefined);
+  // As with a filter that little passes: checkpoints come, and no records.
+  for (let i = 0; i < 2; i++) {
+    now += 61_000;
+    await sink.deliver([], checkpoint);
+  }
+  sink.close();
+  t.strictSame(positions(), expected, 'a file that has checkpoints only is not put over one with records');
+
+  // A log that took the place of another goes on in the file, and knows none of its entries.
+  now += 61_000;
+  const other = fileSink(sorted, `${origin}/2`, () => now);
+  const rotations = readdirSync(directory).length;
+  const later = fakeLog();
+  later.add(12);
+  await other.deliver(later.all.slice(10), undefined);
+  other.close();
+  t.equal(readdirSync(directory).length, Math.min(rotations + 1, sorted.keep));
+  t.ok(
+    readdirSync(directory).some((file) =>
+      linesOf(join(directory, file)).some(({ position }) => position === 11),
+    ),
+    'the new one is there',
+  );
+});
+
+t.test('the file that a log before left is not the first to go', async (t) => {
+  const directory = own(temporaryDirectory(t));
+  const log = fakeLog();
+  log.add(40);
+  let now = Date.now();
+  const sorted = settings(directory, { rotateAge: 60_000, keep: 3 });
+  const before = fileSink(sorted, origin, () => now);
+  for (let at = 0; at < 40; at += 10) {
+    await before.deliver(log.all.slice(at, at + 10), undefined);
+    now += 61_000;
+  }
+  before.close();
+  const after = fileSink(sorted, `${origin}/2`, () => now);
+  await after.deliver(log.all.slice(0, 1), undefined);
+  after.close();
+  const kept = readdirSync(directory)
+    .sort()
+    .map((file) => linesOf(join(directory, file)).at(-1)?.position);
+  t.strictSame(kept, [29, 39, 0], 'the oldest went');
+});
+
 t.test('a rotation of files is an event of the log', async (t) => {
   const directory = own(temporaryDirectory(t));
   const log = fakeLog();

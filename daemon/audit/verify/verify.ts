@@ -1,13 +1,14 @@
 // Verifies everything that a database keeps of the log, reading only.
 import { recordOf } from '../../ocsf/mod.ts';
 import { emptyChain, rootOf, segmentSize } from '../../proof/mod.ts';
-import type { IndexRange, NoteVerifier } from '../../proof/mod.ts';
+import type { IndexRange, Nodes, NoteVerifier } from '../../proof/mod.ts';
 import type { CheckpointRow } from '../checkpoints.ts';
 import type { Database } from '../database.ts';
 import { nodesIn } from '../log.ts';
 import { logRows } from '../log-start.ts';
 import type { LogRow } from '../log-start.ts';
 import { readHead } from '../signed-head.ts';
+import type { SignedHead } from '../signed-head.ts';
 import { checkAll } from './crew.ts';
 import { checkJournals } from './journals.ts';
 import { logProblems, rootsAt } from './log-problems.ts';
@@ -31,7 +32,9 @@ export type Progress = (done: number, total: number) => void;
 export async function verifyDatabase(request: VerifyRequest, progress: Progress): Promise<VerifyResult> {
   const db = openReadOnly(request.database);
   try {
-    const rows = logRows(db);
+    // What grows meanwhile is looked at up to one moment; what was signed before that is in it.
+    const head = readHead(`${request.database}.head`);
+    const { rows, checkpoints } = atOneMoment(db);
     const total = rows.reduce((sum, { size }) => sum + size, 0);
     // Between the answers of the threads that check the entries.
     const comparing = checkJournals(db, `${request.database}.redaction-key`);
@@ -43,18 +46,38 @@ export async function verifyDatabase(request: VerifyRequest, progress: Progress)
     const problems: Problem[] = [];
     const sum = { entries: 0, pruned: 0 };
     for (const [i, row] of rows.entries()) {
-      const found = await verifyLog(db, request, row, rows[i + 1], told);
+      const own = checkpoints.filter(({ log }) => log === row.number);
+      const found = await verifyLog(db, request, { row, rows: own, next: rows[i + 1] }, told);
       logs.push(found.log);
       problems.push(...found.problems);
       sum.entries += found.entries;
       sum.pruned += found.pruned;
     }
     const journals = await comparing;
-    problems.push(...headProblems(request.database, rows.at(-1)), ...journals.problems);
+    problems.push(...headProblems(head, rows.at(-1)), ...journals.problems);
+    // What is wrong with a tree is told once.
+    if (problems.length === 0) problems.push(...otherTree(db, head, rows.at(-1)));
     return { ok: problems.length === 0, ...sum, journals: journals.count, logs, problems };
   } finally {
     db.close();
   }
+}
+
+const atOneMoment = (
+  db: Database,
+): { readonly rows: readonly LogRow[]; readonly checkpoints: readonly CheckpointRow[] } =>
+  db.transaction(() => ({
+    rows: logRows(db),
+    checkpoints: db.prepare<[], CheckpointRow>('SELECT * FROM checkpoints ORDER BY log, size').all(),
+  }))();
+
+/** One log as it was at that moment. */
+interface LogThen {
+  readonly row: LogRow;
+  /** Its checkpoints, by size. */
+  readonly rows: readonly CheckpointRow[];
+  /** The log that took its place. */
+  readonly next: LogRow | undefined;
 }
 
 interface Found {
@@ -67,14 +90,10 @@ interface Found {
 async function verifyLog(
   db: Database,
   { database, publicKey, witnesses, kept }: VerifyRequest,
-  row: LogRow,
-  next: LogRow | undefined,
+  { row, rows, next }: LogThen,
   told: (entries: number) => void,
 ): Promise<Found> {
-  const { number, base, origin, size, reason } = row;
-  const rows = db
-    .prepare<[number], CheckpointRow>('SELECT * FROM checkpoints WHERE log = ? ORDER BY size')
-    .all(number);
+  const { base, origin, size, reason } = row;
   const sizes = rows.map((each) => each.size);
   const results = await checkAll(database, stretches(row, sizes), told);
   const entries = results.reduce((sum, result) => sum + result.entries, 0);
@@ -123,13 +142,13 @@ function stretches({ number, base, size }: LogRow, sizes: readonly number[]): St
 
 /** Entries after the end of a log that the log does not know of. Those of a log that grows meanwhile are its own. */
 function beyond(db: Database, row: LogRow, next: LogRow | undefined): Problem[] {
-  const grown = logRows(db).find(({ number }) => number === row.number)?.size ?? row.size;
-  const [from, until] = [row.base + grown, next?.base ?? Number.MAX_SAFE_INTEGER];
   const sql =
     'SELECT min(position) AS first, max(position) AS last FROM entries WHERE position >= ? AND position < ?';
-  const found = db
-    .prepare<[number, number], { first: number | null; last: number | null }>(sql)
-    .get(from, until);
+  const behind = db.prepare<[number, number], { first: number | null; last: number | null }>(sql);
+  const found = db.transaction(() => {
+    const grown = logRows(db).find(({ number }) => number === row.number)?.size ?? row.size;
+    return behind.get(row.base + grown, next?.base ?? Number.MAX_SAFE_INTEGER);
+  })();
   if (found?.first === null || found?.last === null || found === undefined) return [];
   const detail = 'the log ends before these: they were put in later';
   return [{ kind: 'insertion', origin: row.origin, from: found.first, to: found.last, detail }];
@@ -142,8 +161,7 @@ function ended({ origin, base, size }: LogRow, next: LogRow): Problem[] {
 }
 
 /** The file beside the database knows of more than the database has. */
-function headProblems(database: string, row: LogRow | undefined): Problem[] {
-  const head = readHead(`${database}.head`);
+function headProblems(head: SignedHead | string, row: LogRow | undefined): Problem[] {
   if (typeof head === 'string' || row === undefined) return [];
   const { origin, base } = row;
   if (head.number > row.number || (head.number === row.number && head.size > row.size)) {
@@ -159,6 +177,25 @@ function headProblems(database: string, row: LogRow | undefined): Problem[] {
     ];
   }
   return [];
+}
+
+/** The file beside the database knows of another tree: whoever made entries anew may have taken checkpoints away. */
+function otherTree(db: Database, head: SignedHead | string, row: LogRow | undefined): Problem[] {
+  if (typeof head === 'string' || head.number !== row?.number) return [];
+  const { origin, base, size } = head;
+  if (hasRoot(nodesIn(db, row), head)) return [];
+  const detail = `the first ${size} entries are not those that were signed, the head file says`;
+  return [{ kind: 'checkpoint', origin, from: base, to: base + size - 1, detail }];
+}
+
+function hasRoot(nodes: Nodes, { size, root }: SignedHead): boolean {
+  try {
+    return rootOf(nodes, size) === root;
+  } catch (error) {
+    // Nodes are missing.
+    if (error instanceof RangeError) return false;
+    throw error;
+  }
 }
 
 interface Gaps {

@@ -67,6 +67,11 @@ export function verifierOf(context: VerbContext, option = 'verifier'): VerifierC
               if (size > maxAnswer) asked.destroy(new Error('its answer is too long'));
               else parts.push(part);
             });
+            // However it ended: whole, or in the middle of its answer.
+            reply.on('error', (error) => reject(down(url, error.message)));
+            reply.on('close', () => {
+              if (!reply.complete) reject(down(url, 'its answer ended in the middle'));
+            });
             reply.on('end', () => {
               try {
                 resolve(parsedAnswer(url, reply.statusCode ?? 0, Buffer.concat(parts).toString('utf8')));

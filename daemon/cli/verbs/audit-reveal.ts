@@ -1,13 +1,13 @@
 // `cordon audit reveal FILE`: records that were exported or shipped, with what is sealed in them. Works anywhere: what it
 // needs is the machine's sealed keys and the administrator's escrow key, which stays in this process.
 import { createReadStream } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { readText } from '../attest/files.ts';
 import { openWithEscrow, readSecrets, sealedIn, sealingKeys } from '../../evidence/mod.ts';
 import { CordonError } from '../../model/mod.ts';
 import type { SessionRecord } from '../../model/mod.ts';
 import { recordOf, revealed, valueOpener } from '../../ocsf/mod.ts';
 import type { OpenText } from '../../ocsf/mod.ts';
+import { linesOf as linesOfFile } from '../lines.ts';
 import { textOption } from '../verb.ts';
 import type { VerbAction, VerbContext } from '../verb.ts';
 import { recordLine } from './audit-tail.ts';
@@ -42,7 +42,7 @@ function recordIn(line: string): SessionRecord | undefined {
 
 async function* linesOf(file: string): AsyncGenerator<string> {
   try {
-    yield* createInterface({ input: createReadStream(file), crlfDelay: Infinity });
+    yield* linesOfFile(createReadStream(file));
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new CordonError('not-found', `cannot read the records: ${why}`, { file, cause });

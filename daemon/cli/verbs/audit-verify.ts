@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { CordonError } from '../../model/mod.ts';
 import { checkExport, parseVerifierKey } from '../../proof/mod.ts';
 import { progressBar } from '../bar.ts';
+import { linesOf as linesOfFile } from '../lines.ts';
 import { printable } from '../text/printable.ts';
 import { textOption } from '../verb.ts';
 import type { VerbAction, VerbContext } from '../verb.ts';
@@ -126,7 +127,7 @@ async function* exportLines(input: ReadStream, file: string): AsyncGenerator<str
   const bar = progressBar('checking bytes');
   try {
     const { size } = statSync(file);
-    for await (const line of createInterface({ input, crlfDelay: Infinity })) {
+    for await (const line of linesOfFile(input)) {
       bar.show(Math.min(input.bytesRead, size), size);
       yield line;
     }

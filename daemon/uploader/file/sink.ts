@@ -162,11 +162,16 @@ async function writeAll(current: Current, bytes: Buffer): Promise<void> {
 const isFull = ({ size, begun }: Current, { rotateSize, rotateAge }: FileSink, now: number): boolean =>
   size >= rotateSize || (size > 0 && now - begun >= rotateAge);
 
-/** `<name>.jsonl` becomes `<name>-<last position>.jsonl`: names sort by age. */
+/**
+ * `<name>.jsonl` becomes `<name>-<last position>.jsonl`: names sort by age. What has no later position than the file before
+ * it (checkpoints alone, or entries of another log) comes behind that one all the same.
+ */
 async function rotate(current: Current, path: string, settings: FileSink): Promise<Rotation> {
   const { directory, name, keep } = settings;
   await current.handle.close();
-  const file = `${name}-${String(current.last).padStart(15, '0')}.jsonl`;
+  const newest = (await rotatedFiles(settings)).at(-1)?.slice(name.length + 1, -'.jsonl'.length) ?? -1;
+  const number = Math.max(current.last, Number(newest) + 1);
+  const file = `${name}-${String(number).padStart(15, '0')}.jsonl`;
   await rename(path, join(directory, file));
   const old = await rotatedFiles(settings);
   const removed = old.slice(0, Math.max(0, old.length - (keep - 1)));
