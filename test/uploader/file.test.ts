@@ -147,7 +147,7 @@ t.test('a clock that is set back does not keep a file from being rotated', async
   const log = fakeLog();
   log.add(10);
   const sink = fileSink(settings(directory, { rotateAge: 60_000 }), origin, () => now);
-  t.teardown(() => void sink.close());
+  t.teardown(() => sink.close());
   await sink.deliver(log.all.slice(0, 5), undefined);
   now -= 365 * 86_400_000;
   await sink.deliver(log.all.slice(5), undefined);
