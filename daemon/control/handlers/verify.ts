@@ -31,6 +31,9 @@ export const verify: AdminHandler<'verify'> = async ({ daemon, actor }, _body, {
     const args = ['--disable-warning=ExperimentalWarning', program(), '--database', daemon.paths.database];
     const witnesses = (daemon.settings.records?.witnesses ?? []).flatMap((key) => ['--witness', key]);
     const child = spawn(process.execPath, [...args, ...witnesses], { stdio: ['ignore', 'pipe', 'inherit'] });
+    // No process, no descriptor: told to who asks.
+    let failure = 'without a word';
+    child.once('error', (error) => (failure = error.message));
     void connection.closed.then(() => child.kill());
     let last = '';
     for await (const json of createInterface({ input: child.stdout })) {
@@ -42,7 +45,7 @@ export const verify: AdminHandler<'verify'> = async ({ daemon, actor }, _body, {
         });
       last = json;
     }
-    if (last === '') throw new CordonError('internal', 'the process that verifies ended without a word');
+    if (last === '') throw new CordonError('internal', `the process that verifies ended: ${failure}`);
     return message('verifyAnswer', { json: last });
   } finally {
     running = false;
