@@ -137,6 +137,9 @@ t.test('files are rotated by size and by age, and the oldest go', async (t) => {
   now += 61_000;
   await small.deliver(log.all.slice(2, 4), undefined);
   t.ok(readdirSync(directory).includes('small-000000000000001.jsonl'), 'by age');
+  now -= 365 * 86_400_000;
+  await small.deliver(log.all.slice(4, 6), undefined);
+  t.ok(readdirSync(directory).includes('small-000000000000003.jsonl'), 'also when the clock was set back');
   sink.close();
   small.close();
 });
