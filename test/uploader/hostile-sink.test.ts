@@ -194,6 +194,25 @@ t.test('records that are too large for a sink are refused alone; smaller request
   t.equal(receiver.unique().length, 40);
 });
 
+for (const status of [400, 413])
+  t.test(`one record that was refused with ${status} does not make every later request small`, async (t) => {
+    const receiver = await startReceiver(t);
+    const log = fakeLog();
+    log.add(20);
+    log.add(1, { padding: 100_000 });
+    log.add(1000);
+    const { info } = startUploads(t, log, [otlp(receiver.url)]);
+    const poison = log.all[20]!.uid;
+    receiver.misbehave(({ records }, response) =>
+      records.some(({ attributes }) => attributes['event.id'] === poison)
+        ? answer(response, status, '')
+        : false,
+    );
+    await until('all others are there', () => info('siem').next === 1021);
+    t.match(info('siem'), { acknowledged: 1020, refused: 1 });
+    t.ok(receiver.requests.length < 300, `${receiver.requests.length} requests`);
+  });
+
 for (const status of ['400', '413', '422'])
   t.test(`a sink that answers ${status} to everything gets nothing dropped`, async (t) => {
     const receiver = await startReceiver(t);
