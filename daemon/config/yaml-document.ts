@@ -41,14 +41,27 @@ function entriesOf(
 ): Entry[] {
   return map.items.map(({ key, value }) => {
     if (!isScalar(key) || typeof key.value !== 'string' || !key.range)
-      throw invalid(file, 1, prefix, 'a key is not text');
+      throw invalid(file, lineOf(key, lines), prefix, 'a key is not text');
     const line = lines.linePos(key.range[0]).line;
     const name = key.value;
     const full = prefix === '' ? name : `${prefix}.${name}`;
     if (isAlias(value)) throw invalid(file, line, full, 'aliases are not used here');
-    const plain: unknown = isNode(value) ? value.toJS(document, { maxAliasCount: 0 }) : value;
+    const plain = plainOf(value, document, () => invalid(file, line, full, 'aliases are not used here'));
     const entries = (): Entry[] | undefined =>
       isMap(value) ? entriesOf(file, value, document, lines, full) : undefined;
     return { key: name, value: plain, line, entries };
   });
+}
+
+const lineOf = (key: unknown, lines: LineCounter): number =>
+  isNode(key) && key.range ? lines.linePos(key.range[0]).line : 1;
+
+/** Throws what `aliased` gives when an alias is somewhere inside. */
+function plainOf(value: unknown, document: Document, aliased: () => CordonError): unknown {
+  try {
+    return isNode(value) ? value.toJS(document, { maxAliasCount: 0 }) : value;
+  } catch (error) {
+    if (error instanceof ReferenceError) throw aliased();
+    throw error;
+  }
 }

@@ -1,6 +1,7 @@
 // Whether the PCRs still have the values that a verifier accepted. What is measured later (another kernel by kexec, a
 // driver's firmware) must not pass for what was attested. IMA's register is not watched: it changes with every program.
 import type { Attester } from '../attestation/mod.ts';
+import { imaPcr } from '../evidence/mod.ts';
 import { asCordonError } from '../wire/mod.ts';
 
 /** Hexadecimal, by PCR. */
@@ -38,8 +39,9 @@ export class PcrWatch {
     if (performance.now() - this.#looked < patience) return undefined;
     try {
       const now = pcrTexts(await this.#attester.pcrs());
-      // One that is in only one of them changed too.
-      const other = Object.keys({ ...expected, ...now }).filter((pcr) => expected[pcr] !== now[pcr]);
+      // One that is in only one of them changed too. IMA’s was quoted where there is IMA, and is not looked at.
+      const watched = Object.keys({ ...expected, ...now }).filter((pcr) => pcr !== String(imaPcr));
+      const other = watched.filter((pcr) => expected[pcr] !== now[pcr]);
       if (other.length > 0) return `PCR ${other.join(', ')} changed since the machine was attested`;
       this.#looked = performance.now();
       return undefined;

@@ -88,14 +88,19 @@ function versionText(given: string): string {
 
 const isAssignment = (word: Uint8Array): boolean => word.indexOf(0x3d) > 0;
 
+/** What may be a path; whether it is there is not looked at. */
+export function absolute(bytes: Uint8Array, name: string): string {
+  const given = latin1(bytes);
+  if (given.startsWith('/') && !given.includes('\0') && given.length <= maxPath) return given;
+  throw bad(`the ${name} is not an absolute path`, `give an absolute path of at most ${maxPath} bytes`);
+}
+
 /**
  * An existing directory, symlinks resolved: policy compares what is really there. Looked for with the caller's own rights,
  * so that nobody learns from us what is in directories that are closed to him.
  */
 function directory(actor: Actor, bytes: Uint8Array, name: string): BytePath {
-  const given = latin1(bytes);
-  if (!given.startsWith('/') || given.includes('\0') || given.length > maxPath)
-    throw bad(`the ${name} is not an absolute path`, `give an absolute path of at most ${maxPath} bytes`);
+  const given = absolute(bytes, name);
   const found = (): BytePath => {
     const real = realpathSync.native(Buffer.from(bytes), { encoding: 'buffer' });
     if (!statSync(real).isDirectory())

@@ -34,10 +34,17 @@ function sessionStatement({ id, facts }: Session): SessionStatement {
   };
 }
 
+/** Whatever runs. While one is being started its layers are not read back yet, and nothing runs in it. */
+export const sessionStatements = (sessions: readonly Session[]): SessionStatement[] =>
+  sessions
+    .filter(({ state, facts }) => state === 'running' || state === 'frozen' || facts.layers.length > 0)
+    .slice(0, maxSessions)
+    .map(sessionStatement);
+
 /** `images` are those that were there when the daemon started: what it runs, whatever lies there now. */
 export function statementFacts(daemon: Daemon, images: DaemonFacts['images'], bootId: string): DaemonFacts {
   const { origin, size, root } = daemon.audit.head();
-  const sessions = daemon.sessions.all.slice(0, maxSessions).map(sessionStatement);
+  const sessions = sessionStatements(daemon.sessions.all);
   return {
     version: daemon.version,
     bootId,

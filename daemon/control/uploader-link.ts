@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { CordonError } from '../model/mod.ts';
 import { packSink } from '../uploader/mod.ts';
 import type { NetworkSink, Power } from '../uploader/mod.ts';
-import { Connection } from '../wire/mod.ts';
+import { asCordonError, Connection } from '../wire/mod.ts';
 import type { Bodies, Incoming } from '../wire/mod.ts';
 import { Rate } from './rate.ts';
 import type { SinkState } from './sink-state.ts';
@@ -92,7 +92,10 @@ function limited(context: UploaderContext): (incoming: Incoming, connection: Con
       throw new CordonError('limit', 'the uploader asks too often');
     waiting += 1;
     const done = dispatch(uploaderTable, 'open', context, { connection, incoming });
-    void done.finally(() => (waiting -= 1));
+    void done
+      // What cannot even be refused: an answer that fits no frame.
+      .catch((error: unknown) => connection.close({ why: 'protocol', detail: asCordonError(error).message }))
+      .finally(() => (waiting -= 1));
   };
 }
 

@@ -69,6 +69,8 @@ export class TokenAuthority {
   readonly #parts: AuthorityParts;
   /** Of the keys that were published when it was made. */
   #keys: { readonly kids: string; readonly source: KeySource } | undefined;
+  /** The last one: anybody may ask for it, and the same is not signed twice, which a TPM takes its time for. */
+  #list: { readonly says: string; readonly signed: Promise<string> } | undefined;
 
   constructor(parts: AuthorityParts) {
     this.#parts = parts;
@@ -133,10 +135,10 @@ export class TokenAuthority {
     jkt: string | undefined,
     parent?: Claims,
   ): Claims {
-    const { issuer, statusUri, now, attestation } = this.#parts;
+    const { issuer, statusUri, now } = this.#parts;
     const iat = Math.floor(now() / 1000);
     const lifetime = Math.min(wish.lifetime, capabilitySet.tokens?.lifetime ?? 0);
-    const { tpm, verdict, at, verifier } = attestation();
+    const { tpm, verdict, at, verifier } = this.#proved();
     const { profile, policyDigest, generation } = capabilitySet;
     return {
       iss: issuer,
@@ -161,6 +163,14 @@ export class TokenAuthority {
       ...(wish.purpose === undefined ? {} : { purpose: wish.purpose }),
       lineage: parent === undefined ? [] : [...parent.lineage, { jti: parent.jti, uses: parent.uses }],
     };
+  }
+
+  /** What an acceptance that has ended said is nobody’s word any more. */
+  #proved(): AttestationState {
+    const { attestation, now } = this.#parts;
+    const state = attestation();
+    const over = state.verdict === 'passed' && attestationLacks(state, 'software', now()) !== undefined;
+    return over ? { ...state, verdict: 'unknown' } : state;
   }
 
   /** Who asks for a token proves that he has the key it will be bound to. */
@@ -258,7 +268,17 @@ export class TokenAuthority {
     const { ring, store, issuer, statusUri, now } = this.#parts;
     store.prune(Math.floor(now() / 1000) - 300);
     const facts = { issuer, uri: statusUri, now: now(), ttl: listTtl, lifetime: listLifetime };
-    return signStatusList(ring.signing(now()), store.revokedPlaces(), facts);
+    const [key, places] = [ring.signing(facts.now), store.revokedPlaces()];
+    const says = [key.kid, Math.floor(facts.now / 1000), ...places].join();
+    if (this.#list?.says !== says) {
+      const signed = signStatusList(key, places, facts);
+      this.#list = { says, signed };
+      // What failed is tried anew.
+      signed.catch(() => {
+        if (this.#list?.signed === signed) this.#list = undefined;
+      });
+    }
+    return this.#list.signed;
   }
 
   rotate(atOnce: boolean): Promise<{ readonly kid: string }> {

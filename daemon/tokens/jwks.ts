@@ -65,22 +65,31 @@ export type KeySource = (kid: string) => Promise<VerifyingKey | undefined>;
 
 /** Milliseconds between two looks for keys that are not known: a stranger's token must not make us ask without end. */
 const keyPatience = 10_000;
+/** Milliseconds for which keys are known: one that leaked is taken out of the set, and must end with that. */
+const keysAge = 300_000;
 
 /** `jwks`: the key set, or a function that gets it. */
 export function keySource(jwks: unknown, now: () => number): KeySource {
   const fetch = (): Promise<unknown> =>
-    Promise.resolve(typeof jwks === 'function' ? (jwks as () => unknown)() : jwks);
-  let known: Promise<ReadonlyMap<string, VerifyingKey>> | undefined;
+    new Promise((resolve) => resolve(typeof jwks === 'function' ? (jwks as () => unknown)() : jwks));
+  let known: ReadonlyMap<string, VerifyingKey> | undefined;
+  let loading: Promise<ReadonlyMap<string, VerifyingKey>> | undefined;
   let fetched = -Infinity;
+  // What is known stays known when there is no answer: a stranger's token must not make us forget either.
   const load = (): Promise<ReadonlyMap<string, VerifyingKey>> => {
     fetched = now();
-    const loading = fetch().then(verifyingKeys);
-    loading.catch(() => (known = undefined));
-    return (known = loading);
+    loading = fetch()
+      .then(verifyingKeys)
+      .then((keys) => (known = keys))
+      .finally(() => (loading = undefined));
+    return loading;
   };
   return async (kid) => {
-    const found = (await (known ?? load())).get(kid);
-    if (found !== undefined || typeof jwks !== 'function' || now() - fetched < keyPatience) return found;
-    return (await load()).get(kid);
+    if (known !== undefined && typeof jwks === 'function' && now() - fetched >= keysAge)
+      await (loading ?? load()).catch(() => undefined);
+    const found = (known ?? (await (loading ?? load()))).get(kid);
+    if (found !== undefined || typeof jwks !== 'function') return found;
+    if (loading === undefined && now() - fetched < keyPatience) return undefined;
+    return (await (loading ?? load())).get(kid);
   };
 }

@@ -1,6 +1,6 @@
 // For those who accept tokens: a backend checks a request by one call. Needs no state of the endpoint: the public keys, and
 // if revocation is to count at once, the status list. Flat guards, success last.
-import { claimsOf, maxToken, tokenType } from './claims.ts';
+import { claimsOf, maxLifetime, maxToken, tokenType } from './claims.ts';
 import type { Claims } from './claims.ts';
 import { headerOf, payloadOf } from './compact.ts';
 import { textOf } from './fields.ts';
@@ -17,7 +17,7 @@ import { readStatusList } from './status-list.ts';
 import type { StatusList } from './status-list.ts';
 
 export interface VerifierOptions {
-  /** JWK Set of the endpoint (`cordon token jwks`), or the way to get it; asked again when a key is not known. */
+  /** JWK Set of the endpoint (`cordon token jwks`), or the way to get it; asked again when a key is not known, and after five minutes. */
   readonly jwks: unknown;
   /** `iss` that must be. */
   readonly issuer: string;
@@ -86,7 +86,7 @@ export function createTokenVerifier(options: VerifierOptions): TokenVerifier {
         );
       const taken = await replay.take(
         [...claims.lineage, claims],
-        claims.exp + clockTolerance + 1,
+        usedUntil(claims) + clockTolerance + 1,
         Math.floor(seconds),
       );
       if (!taken) throw new TokenRefused('used-up', 'the token has no uses left');
@@ -94,6 +94,12 @@ export function createTokenVerifier(options: VerifierOptions): TokenVerifier {
     },
   };
 }
+
+/**
+ * Seconds since the epoch for which a use is remembered. A use is its ancestors’ too, and these may outlive it: none was made
+ * later, and none lives longer than any token may.
+ */
+const usedUntil = ({ lineage, iat, exp }: Claims): number => (lineage.length === 0 ? exp : iat + maxLifetime);
 
 /** Does it count here and now, whoever shows it? */
 export function checkStanding(

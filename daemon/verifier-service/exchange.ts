@@ -17,7 +17,7 @@ import {
   tokenType,
 } from '../tokens/mod.ts';
 import type { Claims, KeyRing, KeySource, StatusList, Wish } from '../tokens/mod.ts';
-import { readForm } from './form.ts';
+import { maxForm, readForm } from './form.ts';
 import type { ExchangeForm } from './form.ts';
 import { grantingRule } from './minting-policy.ts';
 import type { MintingPolicy, MintingRule } from './minting-policy.ts';
@@ -78,9 +78,13 @@ export async function exchange(parts: ExchangeParts, body: string, proof: string
   return minted(wish, { parent, accepted, rule }, parts);
 }
 
-/** Which machine a token is of, by the key that its header names: only keys that were shown to be in a TPM are known. */
-function acceptedFor({ book, policy, minimumKillEpoch, now }: ExchangeParts, token: string): Accepted {
-  const kid = headerOf(token, maxToken, ['typ', 'alg', 'kid']).get('kid');
+/** Which machine a token or a list is of, by the key that its header names: only keys that were shown to be in a TPM are known. */
+function acceptedFor(
+  { book, policy, minimumKillEpoch, now }: ExchangeParts,
+  token: string,
+  longest = maxToken,
+): Accepted {
+  const kid = headerOf(token, longest, ['typ', 'alg', 'kid']).get('kid');
   const accepted = typeof kid === 'string' ? book.acceptedBy(kid) : undefined;
   if (accepted === undefined)
     throw new TokenRefused(
@@ -135,7 +139,7 @@ async function listOf(
 
 /** What an endpoint says of its tokens, outside an exchange. Resolves with the endpoint; rejects with TokenRefused. */
 export async function applyList(parts: ExchangeParts, text: string): Promise<void> {
-  const accepted = acceptedFor(parts, text);
+  const accepted = acceptedFor(parts, text, maxForm);
   const keys = keySource({ keys: accepted.keys }, parts.now);
   const list = await listOf(text, keys, issuerIn(text), parts);
   if (!parts.book.apply(accepted.ak, list, parts.now()))

@@ -86,6 +86,12 @@ function endpointOf(store: Store, evidence: string): Endpoint | undefined {
   }
 }
 
+/** Whoever is not wanted any more is not trusted by his key’s Name either. */
+const wanted = ({ book }: Store, { pinned, ...others }: Expectations): Expectations => ({
+  ...others,
+  pinned: new Map([...pinned].filter(([ak]) => !book.isBlocked(ak))),
+});
+
 /** What tokens rest on: the last that the endpoint itself proved, for good or ill. */
 function keepVerdict({ book }: Store, verdict: Verdict, now: number): void {
   const { accepted, authentic, ak, tpm, statement, tokenKeys } = verdict;
@@ -108,8 +114,8 @@ const verify: Route = async ({ store, key, expectations, lifetime, minting, now 
   const verdict = verifyEvidence({
     evidence,
     nonce: given,
-    expectations,
-    ...(known === undefined ? {} : { enrolled: known.enrolled }),
+    expectations: wanted(store, expectations),
+    ...(known?.enrolled === undefined ? {} : { enrolled: known.enrolled }),
     ...(known?.memory === undefined ? {} : { memory: known.memory }),
   });
   if (verdict.memory !== undefined) store.remember(verdict.ak, verdict.memory);

@@ -1,14 +1,14 @@
 // What the service remembers: endpoints and what they last proved, challenges that are open. One SQLite file.
 import { createHash } from 'node:crypto';
 import Sqlite from 'better-sqlite3';
-import { CordonError } from '../model/mod.ts';
 import type { Enrolled, Memory } from '../verifier/mod.ts';
 import { tokenBook } from './token-book.ts';
 import type { TokenBook } from './token-book.ts';
 
 /** Of an endpoint whose attestation key is known. */
 export interface Endpoint {
-  readonly enrolled: Enrolled;
+  /** Undefined: it is trusted by its key’s Name alone. */
+  readonly enrolled: Enrolled | undefined;
   readonly memory: Memory | undefined;
 }
 
@@ -36,6 +36,9 @@ const schema = `
 CREATE TABLE IF NOT EXISTS enrolments (id TEXT PRIMARY KEY, secret TEXT NOT NULL, enrolled TEXT NOT NULL, time INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS nonces (nonce TEXT PRIMARY KEY, time INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS endpoints (ak TEXT PRIMARY KEY, enrolled TEXT NOT NULL, memory TEXT, time INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS pinned (ak TEXT PRIMARY KEY, memory TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS enrolments_time ON enrolments (time);
+CREATE INDEX IF NOT EXISTS nonces_time ON nonces (time);
 `;
 
 const sha256 = (bytes: Buffer): string => createHash('sha256').update(bytes).digest('hex');
@@ -57,12 +60,15 @@ export function openStore(path: string): Store {
   // An administrator's `cordon verifier revoke` is another process.
   db.pragma('busy_timeout = 5000');
   db.exec(schema);
+  /** Room for one more. A flood makes the oldest invalid, and keeps nobody out. */
   const tidy = (table: 'enrolments' | 'nonces', now: number): void => {
     db.prepare(`DELETE FROM ${table} WHERE time < ?`).run(now - lifetime);
     const { count } = db.prepare<[], { count: number }>(`SELECT count(*) AS count FROM ${table}`).get() ?? {
       count: 0,
     };
-    if (count >= maxOpen) throw new CordonError('limit', `more than ${maxOpen} open challenges`);
+    const key = table === 'nonces' ? 'nonce' : 'id';
+    const oldest = `SELECT ${key} FROM ${table} ORDER BY time LIMIT ?`;
+    db.prepare(`DELETE FROM ${table} WHERE ${key} IN (${oldest})`).run(Math.max(0, count - maxOpen + 1));
   };
   const taking = db.transaction((id: string): EnrolmentRow | undefined => {
     const row = db.prepare<[string], EnrolmentRow>('SELECT * FROM enrolments WHERE id = ?').get(id);
@@ -87,12 +93,21 @@ export function openStore(path: string): Store {
     },
     endpoint: (ak) => {
       const row = db.prepare<[string], EndpointRow>('SELECT * FROM endpoints WHERE ak = ?').get(ak);
-      if (row === undefined) return undefined;
-      const memory = row.memory === null ? undefined : (JSON.parse(row.memory) as Memory);
-      return { enrolled: JSON.parse(row.enrolled) as Enrolled, memory };
+      const pinned = db
+        .prepare<[string], { memory: string }>('SELECT memory FROM pinned WHERE ak = ?')
+        .get(ak);
+      const kept = row?.memory ?? pinned?.memory;
+      if (row === undefined && kept === undefined) return undefined;
+      const memory = kept === undefined ? undefined : (JSON.parse(kept) as Memory);
+      return { enrolled: row === undefined ? undefined : (JSON.parse(row.enrolled) as Enrolled), memory };
     },
-    remember: (ak, memory) =>
-      void db.prepare('UPDATE endpoints SET memory = ? WHERE ak = ?').run(JSON.stringify(memory), ak),
+    remember: (ak, memory) => {
+      const text = JSON.stringify(memory);
+      if (db.prepare('UPDATE endpoints SET memory = ? WHERE ak = ?').run(text, ak).changes > 0) return;
+      db.prepare(
+        'INSERT INTO pinned VALUES (?, ?) ON CONFLICT (ak) DO UPDATE SET memory = excluded.memory',
+      ).run(ak, text);
+    },
     addNonce: (nonce, now) => {
       tidy('nonces', now);
       db.prepare('INSERT INTO nonces (nonce, time) VALUES (?, ?)').run(nonce, now);

@@ -60,25 +60,37 @@ function checkOne(certificate: X509Certificate, now: number, issuer: boolean): v
 const issued = (issuer: X509Certificate, certificate: X509Certificate): boolean =>
   certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey);
 
-/** Depth first: issuers may be cross-signed. */
+interface Path {
+  readonly root: Root;
+  readonly path: readonly X509Certificate[];
+}
+
+/** Issuers may be cross-signed. Each is looked at once: who sent them may have had all of them sign each other. */
 function pathTo(
-  certificate: X509Certificate,
+  leaf: X509Certificate,
   anchors: Anchors,
   others: readonly X509Certificate[],
-  depth: number,
-): { readonly root: Root; readonly path: readonly X509Certificate[] } | undefined {
-  const root = anchors.roots.find(
-    (each) => each.certificate.raw.equals(certificate.raw) || issued(each.certificate, certificate),
-  );
-  if (root !== undefined) return { root, path: [root.certificate] };
-  if (depth >= longest) return undefined;
-  for (const issuer of others) {
-    if (issuer.raw.equals(certificate.raw) || !issued(issuer, certificate)) continue;
-    const left = others.filter((each) => each !== issuer);
-    const found = pathTo(issuer, anchors, left, depth + 1);
-    if (found !== undefined) return { root: found.root, path: [issuer, ...found.path] };
+): Path | undefined {
+  const left = new Set(others);
+  let ends: readonly (readonly X509Certificate[])[] = [[leaf]];
+  for (let depth = 1; depth <= longest; depth++) {
+    for (const path of ends) {
+      const root = rootOf(path.at(-1) ?? leaf, anchors);
+      if (root !== undefined) return { root, path: [...path.slice(1), root.certificate] };
+    }
+    ends = ends.flatMap((path) => issuersOf(path.at(-1) ?? leaf, left).map((issuer) => [...path, issuer]));
   }
   return undefined;
+}
+
+const rootOf = (certificate: X509Certificate, { roots }: Anchors): Root | undefined =>
+  roots.find((each) => each.certificate.raw.equals(certificate.raw) || issued(each.certificate, certificate));
+
+/** Takes them out of `left`. */
+function issuersOf(certificate: X509Certificate, left: Set<X509Certificate>): X509Certificate[] {
+  const found = [...left].filter((each) => !each.raw.equals(certificate.raw) && issued(each, certificate));
+  for (const each of found) left.delete(each);
+  return found;
 }
 
 /** Attributes of the TPM in the certificate's alternative name: as OpenSSL prints that name. */
@@ -99,7 +111,7 @@ export function ekCertificate(chain: readonly Buffer[], anchors: Anchors, now: n
   const usages = (leaf.keyUsage as readonly string[] | undefined) ?? [];
   if (usages.length > 0 && !usages.includes(ekUsage))
     throw refused('the certificate is not for an endorsement key');
-  const found = pathTo(leaf, anchors, [...anchors.intermediates, ...sent], 1);
+  const found = pathTo(leaf, anchors, [...anchors.intermediates, ...sent]);
   if (found === undefined)
     throw refused(`no root that is trusted here issued the certificate (issuer: ${leaf.issuer})`);
   for (const certificate of found.path) checkOne(certificate, now, true);

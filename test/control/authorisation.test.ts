@@ -139,6 +139,28 @@ t.test('a list shows a user the own sessions and records, and an administrator a
   t.strictSame(await listed(bin), ['daemon', mine, theirs].sort(), 'with the records about none');
 });
 
+t.test(
+  'what is another’s is to a stranger as if it were not there, and nothing of it is named',
+  async (t) => {
+    const daemon = await startDaemon(t, 'bin');
+    const id = String((await one(daemon, nobody, run())).body['session']);
+    const about = (await daemon.records({ session: 'daemon' })).map((record) => String(record['id']));
+    const ids = [`${id}-1`, ...about];
+    for (const kind of ['explain', 'prove']) {
+      const missing = await one(daemon, games, [kind, { id: 'aaaaaaaa-1' }]);
+      const told = await askAs(
+        games,
+        daemon.adminSocket,
+        ids.map((each) => [kind, { id: each }] as const),
+      );
+      told.forEach((answer, i) => {
+        const words = JSON.parse(JSON.stringify(answer).replaceAll(ids[i]!, 'aaaaaaaa-1')) as Answer;
+        t.strictSame(words, missing, `${kind} ${ids[i]}`);
+      });
+    }
+  },
+);
+
 t.test('what an administrator froze or stopped, only an administrator releases', async (t) => {
   const daemon = await startDaemon(t, 'bin');
   const id = String((await one(daemon, nobody, run())).body['session']);

@@ -167,6 +167,18 @@ t.test('each offence is on record, also those within a second of another', async
   t.equal(await count(), 5);
 });
 
+t.test('a workspace that no path can be is not filled into a policy that is shown', async (t) => {
+  const daemon = await startDaemon(t);
+  const user = await connectAs(t, nobody, daemon.adminSocket);
+  for (const workspace of [`/${'x'.repeat(4096)}`, 'here', '/a\0b'])
+    await t.rejects(user.ask('policy', { workspace: Buffer.from(workspace) }), {
+      code: 'launch-failed',
+      facts: { fix: /absolute path of at most 4096 bytes/ },
+    });
+  for (const workspace of ['', '/srv/work'])
+    t.match(await user.ask('policy', { workspace: Buffer.from(workspace) }), { kind: 'policyAnswer' });
+});
+
 /** Writes from inside the session's process namespace, and is gone before the daemon looks. */
 function writeFromInside(initPid: number, socket: string, bytes: Buffer): void {
   const script = `const s = require('net').connect(${JSON.stringify(socket)}, () =>
@@ -229,6 +241,8 @@ t.test('a daemon that gets no more descriptors refuses, lives, and serves again'
   const daemon = await startDaemon(t);
   const user = await connectAs(t, nobody, daemon.adminSocket);
   await user.ask('status');
+  const administrator = await daemon.connect();
+  await administrator.ask('status');
   const pid = daemon.process().pid!;
   const limit = (soft: string): boolean =>
     t.equal(spawnSync('prlimit', ['--pid', `${pid}`, `--nofile=${soft}:`]).status, 0);
@@ -244,6 +258,8 @@ t.test('a daemon that gets no more descriptors refuses, lives, and serves again'
     for (const socket of sockets) socket.destroy();
     const refused = await user.ask('run', launch(), { deadline: 60_000 }).then(() => 'done', codeOf);
     if (more === 0) t.not(refused, 'done');
+    const verified = await administrator.ask('verify', {}, { deadline: 60_000 }).then(() => 'done', codeOf);
+    if (more === 0) t.not(verified, 'done', 'nor is there a process that verifies the log');
     t.ok(existsSync(`/proc/${pid}`), `with ${more} more it lives`);
   }
   limit(before);

@@ -25,3 +25,15 @@ t.test('nothing expected and a TPM that does not answer prove nothing', async (t
   silent.expect(pcrTexts(values('a')));
   t.match(await silent.changed(), /could not be asked .* no answer/);
 });
+
+t.test('IMA’s register is quoted with the others, and may change without a word', async (t) => {
+  const quoted = new Map([...values('a', 'b'), [10, Buffer.from('programs until then')] as const]);
+  const after = (now: Map<number, Buffer>): Promise<string | undefined> => {
+    const watch = watching(() => Promise.resolve(now));
+    watch.expect(pcrTexts(quoted));
+    return watch.changed();
+  };
+  t.equal(await after(values('a', 'b')), undefined, 'it is not among the configured ones');
+  t.equal(await after(new Map([...values('a', 'b'), [10, Buffer.from('one more')]])), undefined);
+  t.equal(await after(values('a', 'c')), 'PCR 1 changed since the machine was attested');
+});

@@ -90,3 +90,22 @@ t.test('resolv.conf and hosts are read as far as sessions need them', async (t) 
   const hosts = '127.0.0.1 localhost\n10.0.0.5 Wiki.Example wiki # c\n::1 ip6-localhost\nfe80::1 wiki\n';
   t.strictSame(hostEntries(hosts), { 'wiki.example': ['10.0.0.5'], wiki: ['10.0.0.5', 'fe80::1'] });
 });
+
+t.test('a key that is no text, and an alias inside of a value, are told with their line', (t) => {
+  const wrong = (text: string): unknown => {
+    try {
+      return parseSettings('f', text);
+    } catch (error) {
+      return error;
+    }
+  };
+  t.match(wrong('admin-group: a\n\n7: x\n'), {
+    code: 'config-invalid',
+    message: /^f:3: a key is not text/,
+  });
+  t.match(wrong('upstream: &a [1]\nhosts:\n  b: [*a]\n'), {
+    code: 'config-invalid',
+    message: /^f:2: hosts: aliases are not used here/,
+  });
+  t.end();
+});

@@ -9,6 +9,9 @@ const says: Readonly<Record<string, (connection: Connection) => void>> = {
     void connection.ask('uploadAcknowledge', { sink: 'siem', through: 1000, records: 1000 }),
   elsewhere: (connection) => void connection.notify('uploadState', { sink: 'other', state: 'idle' }),
   ahead: (connection) => void connection.ask('uploadRequest', { sink: 'siem', from: 5, limit: 10 }),
+  // An answer that names it fits no frame.
+  'long name': (connection) =>
+    void connection.ask('uploadRequest', { sink: 'x'.repeat(1_048_540), limit: 10 }),
   admin: (connection) => void connection.ask('status'),
   garbage: () => void socket.write(Buffer.alloc(64, 0xff)),
 };

@@ -255,6 +255,9 @@ t.test(
       at: start / 1000 - 1,
       verifier: 'urn:v',
     });
+    attest({ tpm: 'hardware', ...passed, freshUntil: start });
+    const { claims: later } = await mint([get]);
+    t.match(later.attestation, { verdict: 'unknown', tpm: 'hardware' }, 'an acceptance that has ended');
   },
 );
 
@@ -340,4 +343,24 @@ t.test('a session that asks for many at once gets no more than it has room for',
   for (let i = 0; i < 990; i++) await mint();
   const outcomes = await Promise.allSettled(Array.from({ length: 30 }, mint));
   t.equal(outcomes.filter(({ status }) => status === 'fulfilled').length, 10);
+});
+
+t.test('whoever asks for the status list again and again has it signed once', async (t) => {
+  const { authority, ring } = await scene(t);
+  const key = ring.signing(start);
+  const sign = key.sign.bind(key);
+  let signatures = 0;
+  Object.assign(key, {
+    sign: (...given: Parameters<typeof sign>) => {
+      signatures += 1;
+      return signatures === 1 ? Promise.reject(new Error('the TPM is busy')) : sign(...given);
+    },
+  });
+  await t.rejects(authority.statusList(), { message: 'the TPM is busy' });
+  await Promise.all(Array.from({ length: 20 }, () => authority.statusList()));
+  t.equal(signatures, 2, 'what failed was tried anew');
+  const { claims } = await authority.mint(viewOf('one'), wish([get]), undefined);
+  const before = await authority.statusList();
+  authority.revoke(authority.list({ by: 'id', value: claims.jti }), 'a test');
+  t.not(await authority.statusList(), before, 'what was revoked meanwhile is in it');
 });

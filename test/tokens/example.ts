@@ -40,11 +40,11 @@ export interface Example {
 export async function startExample(t: Test, directory: string, example: Example): Promise<number> {
   const port = await freePort();
   const changes: readonly (readonly [string, string])[] = [
+    ['8080', String(port)], // first: what is put in later may hold these digits
     ["'cordon/token-verifier'", JSON.stringify(example.library)],
     ['/run/cordon/tokens', example.published],
     ['urn:uuid:00000000-0000-0000-0000-000000000000', example.issuer],
     ["audience: 'https://api.example'", `audience: ${JSON.stringify(example.audience)}`],
-    ['8080', String(port)],
   ];
   const file = join(directory, 'example.mjs');
   writeFileSync(file, changedExample(t, exampleText(), changes));

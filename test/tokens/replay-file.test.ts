@@ -6,7 +6,9 @@ import { fileURLToPath } from 'node:url';
 import Sqlite from 'better-sqlite3';
 import t from 'tap';
 import { fileReplay } from '../../daemon/tokens/replay-file.ts';
+import { createTokenVerifier } from '../../daemon/tokens/token-verifier.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
+import { audience, endpoint, issuer, now, seconds, url } from './support.ts';
 
 const module = fileURLToPath(new URL('../../daemon/tokens/replay-file.ts', import.meta.url));
 const token = { jti: 'a', uses: 2 };
@@ -69,3 +71,28 @@ t.test('another file, and another database, is an error and is left alone', asyn
   t.throws(() => fileReplay(join(directory, 'other.db')), { message: /another database/ });
   t.throws(() => fileReplay(join(directory, 'no', 'such', 'place')), { message: /ENOENT/ });
 });
+
+t.test(
+  'a sub-token’s use is its parent’s for as long as the parent may live, not only the sub-token',
+  async (t) => {
+    const replay = fileReplay(join(temporaryDirectory(t), 'seen.db'));
+    t.teardown(() => replay.close());
+    const from = await endpoint();
+    const used = async (jti: string, after: number): Promise<string> => {
+      const at = seconds + after;
+      const lineage = [{ jti: 'P'.repeat(22), uses: 1 }];
+      const token = await from.token({ jti: jti.repeat(22), lineage, iat: at, nbf: at, exp: at + 2 });
+      const clock = now + after * 1000;
+      const dpop = from.proof(token, { now: clock });
+      const verifier = createTokenVerifier({ jwks: from.jwks, issuer, audience, replay, now: () => clock });
+      return verifier.verify({ authorization: `DPoP ${token}`, dpop, method: 'POST', url }).then(
+        () => 'used',
+        (error: unknown) => (error as { why: string }).why,
+      );
+    };
+    t.equal(await used('Q', 0), 'used');
+    t.equal(await used('R', 0), 'used-up');
+    t.equal(await used('S', 60), 'used-up', 'the one that was used is over, and its parent may not be');
+    t.equal(await used('T', 3599), 'used-up');
+  },
+);

@@ -223,6 +223,39 @@ t.test('a key that is not known is looked for, but not at a stranger’s bidding
   t.equal(asked, 2);
 });
 
+t.test('a stranger’s key that cannot be looked for takes away no key that is known', async (t) => {
+  const [first, stranger] = [await endpoint(), await endpoint()];
+  let clock = now;
+  let asked = 0;
+  const jwks = (): Promise<object> => {
+    asked += 1;
+    return asked > 1 ? Promise.reject(new Error('the server of keys is down')) : Promise.resolve(first.jwks);
+  };
+  const verifier = createTokenVerifier({ jwks, issuer, audience, now: () => clock, clockTolerance: 60 });
+  const letter = async (jti: string) =>
+    verifier.verify(request(first, await first.token({ jti: jti.repeat(22) })));
+  t.ok(await letter('A'));
+  clock += 10_000;
+  await t.rejects(verifier.verify(request(stranger, await stranger.token())), { message: /is down/ });
+  t.ok(await letter('B'));
+  await refused(t, verifier.verify(request(stranger, await stranger.token())), 'key');
+  t.equal(asked, 2, 'and it is not asked again at once');
+});
+
+t.test('a key that was taken out of the set ends with that, though no other is met', async (t) => {
+  const [leaked, fresh] = [await endpoint(), await endpoint()];
+  let clock = now;
+  let published = leaked.jwks;
+  const verifier = createTokenVerifier({ jwks: () => published, issuer, audience, now: () => clock });
+  t.ok(await verifier.verify(request(leaked, await leaked.token())));
+  published = fresh.jwks;
+  clock += 300_000;
+  const at = { iat: seconds + 300, nbf: seconds + 300, exp: seconds + 600, jti: 'B'.repeat(22) };
+  const forged = await leaked.token(at);
+  const dpop = leaked.proof(forged, { now: clock });
+  await refused(t, verifier.verify(request(leaked, forged, { dpop })), 'key');
+});
+
 t.test('RFC 9449: the proof of section 4.1 and the thumbprint of section 6.1', async (t) => {
   const { checkProof } = await import('../../daemon/tokens/mod.ts');
   const proof = [

@@ -137,6 +137,7 @@ const breaches: readonly (readonly [string, RegExp])[] = [
   ['acknowledge', /acknowledged 1000, and was given 0 to 0/],
   ['elsewhere', /there is no sink other/],
   ['ahead', /asked from 5, and has acknowledged up to 0/],
+  ['long name', /over the 1048576 allowed/],
   ['admin', /status is not for this socket/],
   ['garbage', /frame|malformed/],
 ];

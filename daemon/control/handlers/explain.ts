@@ -1,7 +1,7 @@
 import { CordonError } from '../../model/mod.ts';
 import type { RecordLayer, SessionRecord } from '../../model/mod.ts';
 import { message } from '../../wire/mod.ts';
-import { touchable } from '../access.ts';
+import { mayRead } from '../access.ts';
 import type { AdminContext, AdminHandler } from '../admin-table.ts';
 import type { Change } from '../profiles.ts';
 import { revealing } from './reveal.ts';
@@ -47,11 +47,12 @@ export const explain: AdminHandler<'explain'> = async (context, { id, reveal }) 
 
 /** Whether it is not there or another's is not told apart. */
 function find({ daemon, actor }: AdminContext, id: string): SessionRecord {
-  const kept = daemon.audit.spool.byId(id);
-  const shown = JSON.stringify(id.slice(0, 60));
-  if (kept === undefined)
-    throw new CordonError('not-found', `there is no record ${shown}`, { fix: 'cordon blocks lists ids' });
-  if (!actor.admin) touchable(actor, kept.subject, daemon.audit.registry.get(kept.subject));
+  const { spool, registry } = daemon.audit;
+  const kept = spool.byId(id);
+  if (kept === undefined || !mayRead(actor, registry.get(kept.subject)))
+    throw new CordonError('not-found', `there is no record ${JSON.stringify(id.slice(0, 60))}`, {
+      fix: 'cordon blocks lists ids',
+    });
   return JSON.parse(kept.json) as SessionRecord;
 }
 

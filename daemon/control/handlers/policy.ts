@@ -1,7 +1,6 @@
-import { CordonError } from '../../model/mod.ts';
-import type { BytePath } from '../../model/mod.ts';
+import { CordonError, normalise } from '../../model/mod.ts';
 import { message } from '../../wire/mod.ts';
-import { profileName } from '../run-request.ts';
+import { absolute, profileName } from '../run-request.ts';
 import type { AdminHandler } from '../admin-table.ts';
 
 /** The effective policy that a run would have now. */
@@ -11,13 +10,12 @@ export const policy: AdminHandler<'policy'> = ({ daemon, actor }, body) => {
   if (account === undefined)
     throw new CordonError('not-found', `there is no user ${body.user || actor.name}`);
   const home = daemon.homeOf(account);
-  const workspace = Buffer.from(body.workspace).toString('latin1');
   const json = daemon.profiles.show({
     profile: profileName(body.profile, daemon.settings.defaultProfile),
     user: account.name,
     uid: account.uid,
     home,
-    workspace: (workspace.startsWith('/') ? workspace : home) as BytePath,
+    workspace: body.workspace.length === 0 ? home : normalise(absolute(body.workspace, 'workspace')),
     generation: 1,
     trusted: actor.admin,
   });

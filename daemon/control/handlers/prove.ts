@@ -1,7 +1,7 @@
 // audit prove: proofs of the tree, against signed checkpoints.
 import { CordonError } from '../../model/mod.ts';
 import { message } from '../../wire/mod.ts';
-import { touchable } from '../access.ts';
+import { mayRead } from '../access.ts';
 import type { AdminContext, AdminHandler } from '../admin-table.ts';
 
 export const prove: AdminHandler<'prove'> = async (context, { id, first, second }) => {
@@ -28,8 +28,7 @@ function inclusion({ daemon, actor }: AdminContext, id: string): object {
   const missing = new CordonError('not-found', `there is no event ${shown} in the log`, {
     fix: 'cordon audit tail lists ids',
   });
-  if (kept === undefined && !actor.admin) throw missing;
-  if (kept !== undefined && !actor.admin) touchable(actor, kept.subject, registry.get(kept.subject));
+  if (!mayRead(actor, kept === undefined ? undefined : registry.get(kept.subject))) throw missing;
   const answer = daemon.audit.inclusion(id);
   if (answer === undefined) throw missing;
   return answer;

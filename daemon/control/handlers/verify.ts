@@ -1,5 +1,6 @@
 // audit verify: a process of its own reads the database and says how far it is, then what it found.
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { CordonError } from '../../model/mod.ts';
@@ -31,9 +32,13 @@ export const verify: AdminHandler<'verify'> = async ({ daemon, actor }, _body, {
     const args = ['--disable-warning=ExperimentalWarning', program(), '--database', daemon.paths.database];
     const witnesses = (daemon.settings.records?.witnesses ?? []).flatMap((key) => ['--witness', key]);
     const child = spawn(process.execPath, [...args, ...witnesses], { stdio: ['ignore', 'pipe', 'inherit'] });
-    // No process, no descriptor: told to who asks.
-    let failure = 'without a word';
-    child.once('error', (error) => (failure = error.message));
+    await once(child, 'spawn').catch((error: unknown) => {
+      const why = error instanceof Error ? error.message : String(error);
+      throw new CordonError('unavailable', `the process that verifies cannot be started: ${why}`, {
+        cause: error,
+        fix: 'try again, or as root: cordon audit verify --database PATH',
+      });
+    });
     void connection.closed.then(() => child.kill());
     let last = '';
     for await (const json of createInterface({ input: child.stdout })) {
@@ -45,7 +50,7 @@ export const verify: AdminHandler<'verify'> = async ({ daemon, actor }, _body, {
         });
       last = json;
     }
-    if (last === '') throw new CordonError('internal', `the process that verifies ended: ${failure}`);
+    if (last === '') throw new CordonError('internal', 'the process that verifies ended without a word');
     return message('verifyAnswer', { json: last });
   } finally {
     running = false;
