@@ -159,7 +159,7 @@ async function writeAll(current: Current, bytes: Buffer): Promise<void> {
   }
 }
 
-/** A clock that was set back must not put this off. */
+/** A clock that was set back makes a file as old as one that was set on does. */
 const isFull = ({ size, begun }: Current, { rotateSize, rotateAge }: FileSink, now: number): boolean =>
   size >= rotateSize || (size > 0 && Math.abs(now - begun) >= rotateAge);
 
