@@ -90,7 +90,7 @@ function acknowledge(
   const cosigned = checkpoint === 0 ? {} : { cosigned: { size: checkpoint, signatures: cosignatures } };
   guarded(connection, () => sink.acknowledge({ ...counts, ...cosigned }));
   context.acknowledged();
-  if (counts.refused > 0) context.refused(sink, counts.refused, from, counts.refusal);
+  if (counts.refused > 0) context.refused(sink, counts.refused, from, words(counts.refusal));
   return message('ack');
 }
 

@@ -2,7 +2,7 @@
 // the host's tree read-only, with private /dev, /proc, /run, /tmp, /var/tmp and an empty /sys in place of the host's.
 // After `assembleTree` the calling thread's root is the new tree and nothing of the host's mount namespace is reachable.
 import { readFileSync } from 'node:fs';
-import { Files, O, S, mounts } from '../../native-bindings/linux/mod.ts';
+import { E, Files, O, S, SyscallError, mounts } from '../../native-bindings/linux/mod.ts';
 import { isWithin, parseMountInfo } from './mount-table.ts';
 
 const { MS, MOUNT_ATTR } = mounts;
@@ -39,7 +39,17 @@ function dropHostMounts(root: string): void {
     .map((m) => m.target)
     .filter((t) => privatePlaces.some((place) => isWithin(t, `${root}${place}`)))
     .sort((a, b) => b.length - a.length);
-  for (const target of doomed) mounts.detach(target);
+  for (const target of doomed) detach(target, doomed);
+}
+
+/** What lies in a user's own file system (FUSE), where root may not look, goes when that does. */
+function detach(target: string, doomed: readonly string[]): void {
+  try {
+    mounts.detach(target);
+  } catch (error) {
+    const isInner = doomed.some((outer) => outer !== target && isWithin(target, outer));
+    if (!isInner || !(error instanceof SyscallError) || error.errno !== E.ACCES) throw error;
+  }
 }
 
 function mountPrivate(files: Files, root: string, tmpBytes: number): void {

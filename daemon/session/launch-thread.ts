@@ -9,6 +9,7 @@ import {
   O,
   PermissionGroup,
   S,
+  SyscallError,
   awaitExit,
   credentials,
   errnoName,
@@ -25,6 +26,7 @@ import {
   agentRules,
   assembleTree,
   confine,
+  isWithin,
   loadPty,
   mountForSession,
   openTerminal,
@@ -126,9 +128,28 @@ function watch(paths: readonly string[]): (readonly [string, number])[] {
     if (fsid === '' || byFsid.has(fsid)) files.close(fd);
     else byFsid.set(fsid, fd);
   }
-  const audited = paths.map((path) => audit.markMount(path));
-  for (const path of paths) group.markMount(path);
+  const dropped: string[] = [];
+  const watched = paths.filter((path) => isWatched(path, dropped));
+  const audited = watched.map((path) => audit.markMount(path));
   return audited.every(Boolean) ? [...byFsid] : [];
+}
+
+/**
+ * A file system of a user's own lets nobody else look at it, root neither (FUSE without allow_other). What cannot be watched
+ * is taken out of the tree, with all that is mounted in it; what it lay over is there again, and watched. False: nothing is.
+ */
+function isWatched(path: string, dropped: string[]): boolean {
+  try {
+    group.markMount(path);
+    return true;
+  } catch (error) {
+    const errno = error instanceof SyscallError ? error.errno : 0;
+    if (errno === E.NOENT && dropped.some((outer) => isWithin(path, outer))) return false;
+    if (errno !== E.ACCES) throw error;
+  }
+  mounts.detach(path);
+  dropped.push(path);
+  return isWatched(path, dropped);
 }
 
 let terminal: Terminal | undefined;

@@ -27,6 +27,7 @@ import {
   ImageDigests,
   LateOutcomes,
   ProcessReader,
+  Remembering,
   Resolver,
   TaskHandles,
   serveNotifications,
@@ -192,6 +193,7 @@ function sessionOf(begin: BeginNotify, listenerFd: number, landlock: boolean): S
   const outcomes = new LateOutcomes(journal);
   const listener = new seccomp.Listener(listenerFd);
   const group = new PermissionGroup(data.fanotify);
+  const remembering = new Remembering(begin.shared);
   listener.syncWakeUp();
   /** What was read from a task's memory counts only while that task still waits on that call. */
   const decideIfWaiting: Decide = (...args) =>
@@ -224,6 +226,11 @@ function sessionOf(begin: BeginNotify, listenerFd: number, landlock: boolean): S
     gid: begin.gid,
     decide: decideIfWaiting,
     forgetReads: () => group.flush(),
+    whileAllIsAsked: (effect) =>
+      remembering.make(() => {
+        group.flush();
+        return effect();
+      }),
     judgeGitConfig,
   };
   const e = begin.egress;

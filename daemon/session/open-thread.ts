@@ -3,7 +3,14 @@ import { workerData } from 'node:worker_threads';
 import { AuditGroup, Files, PermissionGroup, processes } from '../../native-bindings/linux/mod.ts';
 import type { Decider, Journal } from '../model/mod.ts';
 import { decide } from '../monitor/mod.ts';
-import { OpenMediator, ProcessReader, type JournalWriter, type OpenMediation } from '../supervisor/mod.ts';
+import {
+  OpenMediator,
+  ProcessReader,
+  Remembering,
+  SHARED,
+  type JournalWriter,
+  type OpenMediation,
+} from '../supervisor/mod.ts';
 import { deciderOf, journalOf, portOfWorker, sayTo, waiting } from './mediation-thread.ts';
 import { hasEnded, isAskedToEnd } from './thread-end.ts';
 import type { BeginOpen, MediationThreadData, ToMediationThread } from './messages.ts';
@@ -46,6 +53,7 @@ const state = {
   ownPid: process.pid,
   audited: false,
   names: new AuditGroup(),
+  remembering: new Remembering(new SharedArrayBuffer(8 * SHARED.words)),
   wake: data.wake,
   onWake: () => {
     if (isAskedToEnd(data.end)) return false;
@@ -80,6 +88,7 @@ function begin(message: BeginOpen): void {
   state.neverExec = new Set(message.neverExec);
   state.neverHasNames = message.neverHasNames;
   state.root = message.root;
+  state.remembering = new Remembering(message.shared);
   state.pidNamespace = message.pidNamespace;
   state.audited = message.audited;
   mediator.replacePolicy(deciderOf(message.capabilitySet, terminal), message.capabilitySet.mode);

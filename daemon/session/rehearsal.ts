@@ -97,6 +97,7 @@ export function rehearse(proc: number): void {
     decide,
     judgeGitConfig,
     forgetReads: () => undefined,
+    whileAllIsAsked: (effect) => effect(),
   };
   const memory = new Arena(4096);
   memory.cstring(0, '/bin/true');

@@ -14,6 +14,8 @@ export const SHARED = {
   unrecorded: 3,
   /** Of the last write that failed, in whichever thread; `TOO_LONG` for none of the kernel's. */
   errno: 4,
+  /** Whose turn it is: see remembering.ts. */
+  remembering: 5,
   words: 8,
 } as const;
 

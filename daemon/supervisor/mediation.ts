@@ -56,6 +56,11 @@ export interface Mediation {
   readonly decide: Decide;
   /** Makes the kernel forget every cached decision about reads: after a rename, what was cached has another name. */
   readonly forgetReads: () => void;
+  /**
+   * Makes a name that is not read appear. The kernel may have remembered the directory as a whole because the name was not in
+   * it: meanwhile it remembers nothing.
+   */
+  readonly whileAllIsAsked: (effect: () => number) => number;
   readonly judgeGitConfig: (
     before: string,
     after: string,

@@ -11,6 +11,7 @@ export * from './open-mediator.ts';
 export * from './pins.ts';
 export * from './process-info.ts';
 export * from './read-audit.ts';
+export * from './remembering.ts';
 export * from './resolver.ts';
 export * from './task-handles.ts';
 export type { Egress } from './network.ts';

@@ -19,6 +19,8 @@ const takeoverNames = new Set([
   '.cursor',
   '.codex',
   '.gemini',
+  '.opencode',
+  '.qwen',
   '.husky',
   '.config',
   'hooks',
@@ -114,7 +116,8 @@ export function link(
     withSlot(m, call.pid, to[0], to[1], (slot) => {
       if (isDots(slot.name)) return fails(E.EXIST);
       const own = source.stat.nlink === 0 ? [] : [judge(m, source.path, source.stat, ['read', 'write'])];
-      const verdict = strictest([...own, write(m, slot.path)]);
+      const isLink = (source.stat.mode & S.IFMT) === S.IFLNK;
+      const verdict = strictest([...own, isLink ? linkVerdict(m, slot) : write(m, slot.path)]);
       return permit(m, call, verdict, source.path, slot.path, () =>
         m.files.linkat(m.proc, m.files.selfPath(source.fd), slot.fd, slot.name, AT.SYMLINK_FOLLOW),
       );
@@ -158,7 +161,11 @@ function renameSlots(m: Mediation, call: Mutation, source: Slot, target: Slot, f
       : []),
   ]);
   return permit(m, call, verdict, source.path, target.path, () => {
-    const result = m.files.renameat2(source.fd, source.name, target.fd, target.name, flags);
+    const change = (): number => m.files.renameat2(source.fd, source.name, target.fd, target.name, flags);
+    const isUnread = [target, ...(both === undefined ? [] : [source])].some(
+      ({ path }) => m.decider.file({ access: 'read', path }).effect !== 'allow',
+    );
+    const result = isUnread ? m.whileAllIsAsked(change) : change();
     const stale =
       outlivesItsName(m, object, source, target) ||
       (both !== undefined && outlivesItsName(m, both, target, source));

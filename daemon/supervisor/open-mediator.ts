@@ -32,6 +32,7 @@ import {
 } from '../model/mod.ts';
 import { refusal } from './mediation.ts';
 import type { ProcessReader } from './process-info.ts';
+import type { Remembering } from './remembering.ts';
 
 export interface OpenMediation {
   readonly group: PermissionGroup;
@@ -58,6 +59,7 @@ export interface OpenMediation {
   readonly audited: boolean;
   /** Tells of names that appear in cached directories. */
   readonly names: AuditGroup;
+  remembering: Remembering;
   readonly wake: number;
   readonly onWake: () => boolean;
 }
@@ -281,11 +283,13 @@ export class OpenMediator {
     );
     if (fd < 0) return false;
     // The directory may have been renamed since: only the one that still has the judged name is cached.
-    const done =
-      this.m.files.pathOf(fd) === parent &&
-      this.areAbsent(fd, key, absent) &&
-      this.m.group.ignore(fd, mask, true) &&
-      this.stillNamed(fd, parent);
+    const done = this.m.remembering.teach(
+      () =>
+        this.m.files.pathOf(fd) === parent &&
+        this.areAbsent(fd, key, absent) &&
+        this.m.group.ignore(fd, mask, true) &&
+        this.stillNamed(fd, parent),
+    );
     this.m.files.close(fd);
     return done;
   }

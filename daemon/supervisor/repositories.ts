@@ -96,9 +96,11 @@ const nestedSettings = /\/\.(?:mcp\.json|(?:claude|cursor|codex|gemini)\/[^/]+)$
  * would make `git clone` and `git worktree add` fail.
  */
 function nestedRepository(m: Mediation, path: BytePath, verdict: Verdict): Verdict | undefined {
-  if (!verdict.rule.id.startsWith('builtin/protected/') || !nestedSettings.test(path)) return undefined;
+  const settings = nestedSettings.exec(path);
+  if (!verdict.rule.id.startsWith('builtin/protected/') || settings === null) return undefined;
   if (!path.startsWith(`${m.workspace}/`)) return undefined;
-  for (let at = path.lastIndexOf('/'); at > m.workspace.length; at = path.lastIndexOf('/', at - 1))
+  // From the directory that they are the settings of: a repository in `.claude` itself is none of that directory.
+  for (let at = settings.index; at > m.workspace.length; at = path.lastIndexOf('/', at - 1))
     if (exists(m, `${path.slice(0, at)}/.git`))
       return m.decider.file({ access: 'write', path, unprotected: true });
   return undefined;

@@ -129,6 +129,24 @@ const attacks: readonly Attack[] = [
     (site) => spawnSync('test', ['-L', join(site.ws, 'linked/.vscode')]).status === 0,
   ),
   changes(
+    'symlink-as-opencode',
+    '.opencode',
+    '.opencode is not a symlink to something writable',
+    (site) => spawnSync('test', ['-L', join(site.ws, '.opencode')]).status === 0,
+  ),
+  changes(
+    'symlink-linked-as-git-hooks',
+    'hardlinked/.git/hooks',
+    'a symlink is not given the name of the hooks by a hard link',
+    (site) => spawnSync('test', ['-L', join(site.ws, 'hardlinked/.git/hooks')]).status === 0,
+  ),
+  changes(
+    'settings-around-a-repository',
+    '.codex/hooks.json',
+    'a repository made inside .codex does not free the settings of the workspace',
+    holds('.codex/hooks.json'),
+  ),
+  changes(
     'rename-directory-as-zed',
     '.zed',
     'a directory is not renamed to .zed',
@@ -246,7 +264,7 @@ function repository(directory: string): void {
 function prepare(site: Site): void {
   for (const place of ['.', 'nested', 'project', 'exchanged', 'moved', 'configured'])
     repository(join(site.ws, place));
-  for (const place of ['renamed', 'linked', 'gitfile', 'plain/.claude', 'node_modules/x'])
+  for (const place of ['renamed', 'linked', 'hardlinked/.git', 'gitfile', 'plain/.claude', 'node_modules/x'])
     mkdirSync(join(site.ws, place), { recursive: true });
   for (const place of ['.vscode', '.claude', '.cursor', '.gemini', '.codex', '.idea'])
     mkdirSync(join(site.ws, place));

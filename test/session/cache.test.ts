@@ -103,3 +103,45 @@ t.test(
       );
   },
 );
+
+t.test(
+  'a name that is written and never read, moved by the agent into a remembered directory',
+  { skip: notRoot() ?? notBuilt() ?? false },
+  async (t) => {
+    const user = testUser('cache');
+    const sealed = `cordon: 1
+name: sealed
+version: 1
+extends: [coding-agent]
+files:
+  - { never: [read], in: ["**/sealed"], because: "written, never read" }
+`;
+    const cordon = await TestCordon.start({ profiles: { sealed } });
+    t.teardown(() => cordon.stop().then(() => undefined));
+    const workspace = mkdtempSync(join(user.home, 'ws-'));
+    t.teardown(() => rmSync(workspace, { recursive: true, force: true }));
+    for (const place of ['own', 'seen', 'busy']) mkdirSync(join(workspace, place));
+    for (const file of ['own/sealed', 'busy/sealed']) writeFileSync(join(workspace, file), 'CANARY\n');
+    for (const file of ['seen/a', 'seen/b', 'busy/a']) writeFileSync(join(workspace, file), 'plain\n');
+    linkSync(join(workspace, 'busy/a'), join(workspace, 'busy/b'));
+    spawnSync('chown', ['-R', `${user.uid}:${user.gid}`, workspace]);
+    // One of the others asks for what is never remembered, so that the thread that answers has much to do; one waits for the name.
+    const script = `use strict; $| = 1; my @others;
+      sub read_sealed { if (open(my $h, '<', 'seen/sealed')) { print while <$h> } }
+      for my $other (sub { open(my $h, '<', 'busy/a'); close $h }, \\&read_sealed) {
+        my $pid = fork; push @others, $pid; next if $pid; while (1) { $other->() }
+      }
+      for (1 .. 40) {
+        for my $plain ('seen/a', 'seen/b') { open(my $h, '<', $plain) or die "$plain: $!"; close $h }
+        rename('own/sealed', 'seen/sealed') or die "there: $!";
+        read_sealed();
+        rename('seen/sealed', 'own/sealed') or die "back: $!";
+      }
+      kill 'KILL', @others; print "end\\n"`;
+    const ran = await cordon.run(['perl', '-e', script], { user, workspace, profile: 'sealed' });
+    t.equal(ran.stdout, 'end\n', ran.stderr);
+    const { session } = await cordon.sessionIn(workspace);
+    const denied = (await cordon.blocks(session)).filter(({ object }) => object.endsWith('seen/sealed'));
+    t.ok(denied.length > 0, 'that it was tried is on record');
+  },
+);

@@ -141,6 +141,19 @@ t.test('files are rotated by size and by age, and the oldest go', async (t) => {
   small.close();
 });
 
+t.test('a clock that is set back does not keep a file from being rotated', async (t) => {
+  const directory = own(temporaryDirectory(t));
+  let now = Date.now();
+  const log = fakeLog();
+  log.add(10);
+  const sink = fileSink(settings(directory, { rotateAge: 60_000 }), origin, () => now);
+  t.teardown(() => sink.close());
+  await sink.deliver(log.all.slice(0, 5), undefined);
+  now -= 365 * 86_400_000;
+  await sink.deliver(log.all.slice(5), undefined);
+  t.equal(readdirSync(directory).length, 2);
+});
+
 t.test('no file takes the place of another, and the newest is not the one to go', async (t) => {
   const directory = own(temporaryDirectory(t));
   const log = fakeLog();

@@ -159,8 +159,9 @@ async function writeAll(current: Current, bytes: Buffer): Promise<void> {
   }
 }
 
+/** A clock that was set back makes a file as old as one that was set on does. */
 const isFull = ({ size, begun }: Current, { rotateSize, rotateAge }: FileSink, now: number): boolean =>
-  size >= rotateSize || (size > 0 && now - begun >= rotateAge);
+  size >= rotateSize || (size > 0 && Math.abs(now - begun) >= rotateAge);
 
 /**
  * `<name>.jsonl` becomes `<name>-<last position>.jsonl`: names sort by age. What has no later position than the file before

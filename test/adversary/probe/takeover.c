@@ -84,6 +84,21 @@ CASE(symlink_as_vscode) {
   mkdir(scratch("evil"), 0755);
   return from(symlink(scratch("evil"), inside("linked/.vscode")));
 }
+CASE(symlink_as_opencode) {
+  mkdir(scratch("evil"), 0755);
+  return from(symlink(scratch("evil"), inside(".opencode")));
+}
+CASE(symlink_linked_as_hooks) {
+  // A second name for a symlink that was made where nothing hinders it.
+  mkdir(scratch("evil"), 0755);
+  if (symlink(scratch("evil"), scratch("link")) < 0) return unsupported(errno, "no link of our own");
+  return from(link(scratch("link"), inside("hardlinked/.git/hooks")));
+}
+CASE(settings_around_a_repository) {
+  // What lies in the directory of the settings does not make a nested repository of the workspace.
+  if (mkdir(inside(".codex/.git"), 0755) < 0) return blocked(errno, "directory refused");
+  return write_mark(open(inside(".codex/hooks.json"), O_WRONLY | O_CREAT | O_EXCL, 0644));
+}
 CASE(rename_directory_as_zed) {
   if (mkdir(scratch("evil"), 0755) < 0 || make_file(scratch("evil/settings.json"), MARK) < 0) return unsupported(errno, "no directory of our own");
   return from(rename(scratch("evil"), inside(".zed")));
@@ -208,6 +223,9 @@ const struct probe_case takeover_cases[] = {
     ROW("link-to-git-hook", link_to_hook),
     ROW("symlink-to-git-hook", symlink_to_hook),
     ROW("symlink-as-vscode", symlink_as_vscode),
+    ROW("symlink-as-opencode", symlink_as_opencode),
+    ROW("symlink-linked-as-git-hooks", symlink_linked_as_hooks),
+    ROW("settings-around-a-repository", settings_around_a_repository),
     ROW("rename-directory-as-zed", rename_directory_as_zed),
     ROW("rename-directory-as-git", rename_directory_as_git),
     ROW("rename-parent-of-git", rename_parent_of_git),
