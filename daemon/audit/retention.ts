@@ -73,12 +73,29 @@ function setShrinking(settings: SettingsTable, value: boolean): void {
 function byAge(parts: RetentionParts, state: RetentionState): number {
   const { keep } = state.policy;
   const spans = new Set(Object.values(keep));
+  beginAnew(parts, keep);
   let pruned = 0;
   for (const span of spans) {
     const goes = (each: Candidate): boolean => (keep[each.class] ?? keep['default']) === span;
     pruned += groupByAge(parts, state, span, goes);
   }
   return pruned;
+}
+
+const agedOf = (span: number): string => `retention.aged.${span}`;
+
+/** A class may have got a span that others had before: what was passed over for them is looked at again. */
+function beginAnew({ settings, log }: RetentionParts, keep: RetentionSettings['keep']): void {
+  const text = JSON.stringify(Object.entries(keep).sort(([a], [b]) => (a < b ? -1 : 1)));
+  const before = settings.read('retention.keep');
+  if (before === text) return;
+  const first = log.identity.base - 1;
+  for (const span of new Set(Object.values(keep))) {
+    const name = agedOf(span);
+    if (before !== undefined && Number(settings.read(name) ?? first) > first)
+      settings.write(name, String(first));
+  }
+  settings.write('retention.keep', text);
 }
 
 function groupByAge(
@@ -88,7 +105,7 @@ function groupByAge(
   goes: (each: Candidate) => boolean,
 ): number {
   const { db, spool, settings, log } = parts;
-  const name = `retention.aged.${span}`;
+  const name = agedOf(span);
   const before = Number(settings.read(name) ?? log.identity.base - 1);
   const gone: Candidate[] = [];
   let cursor = before;

@@ -40,6 +40,8 @@ export class Templates {
     if (segment !== this.#segment) this.#begin(segment);
     const id = this.#known.get(template);
     if (id !== undefined && id > 0) return id;
+    // Transactions that failed used up its ids: those behind are another segment's, and go with that.
+    if (this.#next >= (segment + 1) * idsOfSegment) return undefined;
     if (id === undefined && this.#known.size >= most) this.#known.clear();
     this.#known.set(template, id === undefined ? 0 : this.#keep(template));
     return id === undefined ? undefined : this.#next - 1;

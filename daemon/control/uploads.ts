@@ -44,8 +44,15 @@ const share = 4;
 /** Milliseconds between two hints, and between two looks at the battery. */
 const hintInterval = 250;
 const powerInterval = 30_000;
-/** Milliseconds between two records of a sink that fails now and then. */
+/** Milliseconds between two records of a sink that fails now and then, or refuses. */
 const noteInterval = 60_000;
+
+interface Refusal {
+  readonly records: number;
+  /** Position of the batch in which the first of them was. */
+  readonly from: number;
+  readonly words: string;
+}
 const isNats = ({ settings }: SinkState): boolean => settings.kind === 'nats';
 
 export class Uploads {
@@ -56,6 +63,8 @@ export class Uploads {
   readonly #pumps: Pump[] = [];
   /** By sink: whether its failing is on record, and since when. */
   readonly #failing = new Map<string, { readonly on: boolean; readonly since: number }>();
+  /** By sink, since its refusals were told last: what else it refused. */
+  readonly #refusals = new Map<string, Refusal | undefined>();
   #power: Power;
   #powerTimer: NodeJS.Timeout | undefined;
   #hint: NodeJS.Timeout | undefined;
@@ -87,6 +96,9 @@ export class Uploads {
     clearTimeout(this.#hint);
     for (const pump of this.#pumps) pump.stop();
     for (const { link } of this.#links) link.stop();
+    const untold = [...this.#refusals];
+    this.#refusals.clear();
+    for (const [name, refusal] of untold) if (refusal !== undefined) this.#noteRefusal(name, refusal);
   }
 
   /** There are new entries. Told to the pumps a little later, once for many. */
@@ -241,9 +253,33 @@ export class Uploads {
     }
   }
 
-  #refused(sink: SinkState, records: number, from: number, words: string): void {
-    const reason = `sink ${sink.settings.name} refused ${records} records from position ${from} on: ${words}`;
-    this.#note('upload-refused', reason);
+  /** At once, and then together: the record of a refusal is shipped too, and may be refused. */
+  #refused({ settings: { name } }: SinkState, records: number, from: number, words: string): void {
+    const before = this.#refusals.get(name);
+    if (!this.#refusals.has(name)) this.#tellRefusal(name, { records, from, words });
+    else
+      this.#refusals.set(name, {
+        records: records + (before?.records ?? 0),
+        from: before?.from ?? from,
+        words,
+      });
+  }
+
+  #tellRefusal(name: string, refusal: Refusal): void {
+    this.#refusals.set(name, undefined);
+    this.#noteRefusal(name, refusal);
+    setTimeout(() => {
+      const more = this.#refusals.get(name);
+      this.#refusals.delete(name);
+      if (more !== undefined) this.#tellRefusal(name, more);
+    }, noteInterval).unref();
+  }
+
+  #noteRefusal(name: string, { records, from, words }: Refusal): void {
+    this.#note(
+      'upload-refused',
+      `sink ${name} refused ${records} records from position ${from} on: ${words}`,
+    );
   }
 
   #rotated({ name, directory }: FileSink, { file, removed }: Rotation): void {

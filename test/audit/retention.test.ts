@@ -128,6 +128,20 @@ t.test('events go by their age and class, say so in the log, and stay provable',
   t.ok(p.audit.spool.byId(`${session}-240`));
 });
 
+t.test('a class that is given the span of another goes as well', async (t) => {
+  const p = place(t);
+  await p.write(240);
+  p.time = start + 50 * day;
+  const keep = 2 * day;
+  pruneAll(p.audit, { keep: { read: keep }, whenFull: 'deny' });
+  const denials = (): number =>
+    everything(p.audit).filter(({ class: each, text }) => each === 'denial' && text !== undefined).length;
+  t.equal(denials(), 80, 'nothing was said of them');
+  pruneAll(p.audit, { keep: { read: keep, denial: keep }, whenFull: 'deny' });
+  t.equal(denials(), 0);
+  t.match(await p.verify(), { ok: true });
+});
+
 t.test(
   'a clock that jumps a year ahead or back loses nothing that policy keeps, and stops nothing',
   async (t) => {

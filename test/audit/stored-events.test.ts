@@ -5,10 +5,14 @@ import { join } from 'node:path';
 import Sqlite from 'better-sqlite3';
 import t from 'tap';
 import type { Test } from 'tap';
+import { openDatabase } from '../../daemon/audit/database.ts';
 import { openAudit } from '../../daemon/audit/mod.ts';
 import type { Audit } from '../../daemon/audit/mod.ts';
+import { segmentSize } from '../../daemon/audit/offsets.ts';
+import { Templates } from '../../daemon/audit/templates.ts';
 import type { SessionRecord } from '../../daemon/model/mod.ts';
 import { recordOf } from '../../daemon/ocsf/mod.ts';
+import type { EventTemplate } from '../../daemon/ocsf/mod.ts';
 import { session, verifyFiles } from '../support/log-files.ts';
 import { sampleFrame, sampleRecord, sampleSession } from '../support/records.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
@@ -193,4 +197,36 @@ t.test('a database from before templates is verified as it is, and goes on', asy
   t.equal(texts.length, 20);
   t.ok(rows(database, templated).length > 10);
   t.match(await verifyFiles(database), { ok: true, entries: 20, problems: [] });
+});
+
+t.test('however often the disk takes nothing, templates go with their own segment only', async (t) => {
+  const { database } = await filled(t, 10);
+  const db = openDatabase(database);
+  t.teardown(() => db.close());
+  const templates = new Templates(db);
+  const many = Array.from({ length: 200 }, (_, i) => ({ pieces: [`${i}`] }) as unknown as EventTemplate);
+  const use = (): (number | undefined)[] => {
+    for (const each of many) templates.idFor(each, 5000);
+    return many.map((each) => templates.idFor(each, 5001));
+  };
+  for (let i = 0; i < 400; i++) {
+    try {
+      db.transaction(() => {
+        use();
+        throw new Error('the disk is full');
+      })();
+    } catch {
+      templates.forget();
+    }
+  }
+  const used = db
+    .transaction(use)()
+    .filter((id) => id !== undefined);
+  // All of the next segment goes.
+  db.transaction(() => templates.drop([segmentSize, segmentSize + 1]))();
+  const there = db.prepare<[number], number>('SELECT count(*) FROM templates WHERE id = ?').pluck();
+  t.ok(
+    used.every((id) => there.get(id) === 1),
+    'what entries of this one are stored with is there',
+  );
 });

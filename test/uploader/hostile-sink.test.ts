@@ -125,6 +125,23 @@ t.test('partial success: what a sink says it will never take is on record, the r
   t.match(notes, [{ operation: 'upload-refused', reason: /2 records .* position 0 on: too \[2J old/ }]);
 });
 
+t.test('a sink that refuses everything does not make the log grow with each refusal', async (t) => {
+  const receiver = await startReceiver(t);
+  const log = fakeLog();
+  log.add(12);
+  const { uploads, info, notes } = startUploads(t, log, [otlp(receiver.url, { batch: 1 })]);
+  receiver.misbehave((request, response) =>
+    answer(response, 200, encodeResponse(request.records.length, 'no'), protobuf),
+  );
+  await until('all is dealt with', () => info('siem').next === 12);
+  const told = (): string[] =>
+    notes.filter(({ operation }) => operation === 'upload-refused').map(({ reason }) => reason);
+  t.match(info('siem'), { acknowledged: 0, refused: 12 });
+  t.strictSame(told(), ['sink siem refused 1 records from position 0 on: no'], 'the first is told at once');
+  uploads.stop();
+  t.match(told(), [/refused 1 records from position 0 /, /refused 11 records from position 1 /]);
+});
+
 t.test('a warning beside success is shown, and nothing is sent again', async (t) => {
   const receiver = await startReceiver(t);
   const log = fakeLog();
@@ -176,6 +193,25 @@ t.test('records that are too large for a sink are refused alone; smaller request
   t.match(info('siem'), { acknowledged: 40, refused: 5 });
   t.equal(receiver.unique().length, 40);
 });
+
+for (const status of [400, 413])
+  t.test(`one record that was refused with ${status} does not make every later request small`, async (t) => {
+    const receiver = await startReceiver(t);
+    const log = fakeLog();
+    log.add(20);
+    log.add(1, { padding: 100_000 });
+    log.add(1000);
+    const { info } = startUploads(t, log, [otlp(receiver.url)]);
+    const poison = log.all[20]!.uid;
+    receiver.misbehave(({ records }, response) =>
+      records.some(({ attributes }) => attributes['event.id'] === poison)
+        ? answer(response, status, '')
+        : false,
+    );
+    await until('all others are there', () => info('siem').next === 1021);
+    t.match(info('siem'), { acknowledged: 1020, refused: 1 });
+    t.ok(receiver.requests.length < 300, `${receiver.requests.length} requests`);
+  });
 
 for (const status of ['400', '413', '422'])
   t.test(`a sink that answers ${status} to everything gets nothing dropped`, async (t) => {

@@ -13,6 +13,8 @@ import type { LogOrigin } from './encode.ts';
 const refusedInARow = 3;
 /** Bytes from which on a record may be too large. Most have a fifth of it: who calls those too large refuses everything. */
 const large = 8192;
+/** Requests in a row that were taken, after which one is of twice as many records: what was too large may be past. */
+const steady = 16;
 
 export function otlpSink(
   settings: Pick<OtlpSink, 'headers' | 'token'>,
@@ -23,6 +25,7 @@ export function otlpSink(
   const headers = headersOf(settings);
   /** Records of one request: less once the collector has said that a request was too large. */
   let chunk = Infinity;
+  let inARow = 0;
 
   const send = async (entries: readonly Entry[], checkpoint: Checkpoint | undefined): Promise<Sent> => {
     const body = gzipSync(encodeLogs(origin, entries, checkpoint, now()), { level: 6 });
@@ -40,8 +43,11 @@ export function otlpSink(
     tally.bytes += bytes;
     if (answer !== undefined) {
       tally.take(entries.length, answer);
+      inARow += 1;
+      if (inARow % steady === 0) chunk *= 2;
       return undefined;
     }
+    inARow = 0;
     if (!(error instanceof BadRequest)) return error;
     const [first] = entries;
     if (entries.length === 1 && first !== undefined) return tally.refuse(error, first.text.length >= large);
