@@ -52,7 +52,7 @@ function bytePath(path: Uint8Array): BytePath {
     !text.startsWith('/') ||
     text.includes('\0') ||
     text.length > 4096 ||
-    /\/\.{0,2}(\/|$)/.test(text.slice(0, -1))
+    (text !== '/' && /\/\.{0,2}(?:\/|$)/.test(text))
   )
     throw new CordonError('protocol', 'the path is not absolute and normalised');
   return text as BytePath;

@@ -10,6 +10,7 @@ import {
   PermissionGroup,
   S,
   SyscallError,
+  awaitAll,
   awaitExit,
   credentials,
   errnoName,
@@ -244,7 +245,7 @@ function start(order: Spawn): number {
   return startProgram({ ...imageOf(order, file), environment, stdio, newSession, uid, gid });
 }
 
-/** From here on there is nothing that this thread is to do but to wait for the command's end. */
+/** From here on there is nothing that this thread is to do but to wait for the command's end, and for what it made ours. */
 function run(order: Spawn): void {
   let pid: number;
   try {
@@ -256,7 +257,9 @@ function run(order: Spawn): void {
     return;
   }
   say({ type: 'spawned', pid });
-  say({ type: 'exited', ...awaitExit(pid) });
+  awaitAll((child, ended) => {
+    if (child === pid) say({ type: 'exited', ...ended });
+  });
 }
 
 function handle(message: ToLaunchThread): void {

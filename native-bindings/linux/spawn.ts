@@ -99,14 +99,40 @@ export interface Ended {
 }
 
 const EINTR = 4;
+const ECHILD = 10;
 /** Blocks until a child of ours has ended. Throws ECHILD when it is none. */
 export function awaitExit(pid: number): Ended {
   const arena = new Arena(STRINGS);
-  let got = libc.waitpid(pid, arena.at(STATUS), 0);
-  while (got < 0 && errno() === EINTR) got = libc.waitpid(pid, arena.at(STATUS), 0);
-  check(got, 'waitpid');
-  const status = arena.view.getInt32(STATUS, true);
+  check(waited(arena, pid, 0), 'waitpid');
+  const ended = endedAs(arena.view.getInt32(STATUS, true));
   arena.free();
+  return ended;
+}
+
+/** wait(2), Linux: children of the calling thread, not of others (__WNOTHREAD); whatever they signal (__WALL). */
+const OF_THIS_THREAD = 0x2000_0000 | 0x4000_0000;
+
+/**
+ * Blocks until the calling thread has no child any more, and tells of each that has ended. A process that it started can make
+ * others its children (clone(2), CLONE_PARENT): without somebody who waits for them they would stay, dead, with their numbers.
+ */
+export function awaitAll(tell: (pid: number, ended: Ended) => void): void {
+  const arena = new Arena(STRINGS);
+  for (let got = 0; got >= 0;) {
+    got = waited(arena, -1, OF_THIS_THREAD);
+    if (got > 0) tell(got, endedAs(arena.view.getInt32(STATUS, true)));
+    else if (errno() !== ECHILD) check(got, 'waitpid');
+  }
+  arena.free();
+}
+
+function waited(arena: Arena, pid: number, options: number): number {
+  let got = libc.waitpid(pid, arena.at(STATUS), options);
+  while (got < 0 && errno() === EINTR) got = libc.waitpid(pid, arena.at(STATUS), options);
+  return got;
+}
+
+function endedAs(status: number): Ended {
   const signal = status & 0x7f;
   return signal === 0 ? { code: (status >> 8) & 0xff, signal: null } : { code: null, signal };
 }

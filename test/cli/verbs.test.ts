@@ -1,6 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import t from 'tap';
 import type { Bodies, Kind } from '../../daemon/wire/mod.ts';
+import { temporaryDirectory } from '../support/temporary.ts';
 import { cordon } from './cordon.ts';
 import { fakeDaemon, type FakeDaemon } from './fake-daemon.ts';
 import { golden } from './golden.ts';
@@ -284,6 +286,18 @@ t.test('doctor without a daemon checks what it can, says so and fails', async (t
   t.match(JSON.parse(json.stdout), { ok: false, daemon: false });
 });
 
+t.test('what is sealed is the bytes of the file, text or not', async (t) => {
+  const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+  const directory = temporaryDirectory(t);
+  const file = join(directory, 'key.der');
+  writeFileSync(file, bytes);
+  const daemon = await answering('attestAnswer', { text: '{}' });
+  t.teardown(() => daemon.close());
+  const out = join(directory, 'sealed');
+  t.match(await cordon(['attest', 'seal', file, '--out', out, '--socket', daemon.admin]), { status: 0 });
+  t.match(daemon.received, [{ kind: 'attest', body: { verb: 'seal', text: bytes.toString('base64') } }]);
+});
+
 t.test('mistakes on the command line end with status 2 and say what to write', async (t) => {
   const attempts: readonly [readonly string[], RegExp][] = [
     [['explian'], /Did you mean explain/],
@@ -292,6 +306,9 @@ t.test('mistakes on the command line end with status 2 and say what to write', a
     [['kill', 'abcd', '--all'], /needs one session, or --all, and not both/],
     [['blocks', '--since', 'yesterday'], /is not a time\n.*10m, 2h/],
     [['blocks', '--limit', '0'], /is not a number between/],
+    [['audit', 'verify', '--key', 'k'], /--key/],
+    [['audit', 'verify', '--file', 'x', '--checkpoint', 'c'], /--checkpoint/],
+    [['audit', 'verify', '--file', 'x', '--database', 'd'], /--database/],
     [['blocks', '--colour'], /unknown option '--colour'/],
   ];
   for (const [args, expected] of attempts) {

@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import type { Test } from 'tap';
+import { openAudit } from '../../daemon/audit/mod.ts';
 import { createTokenVerifier, TokenRefused } from '../../daemon/tokens/token-verifier.ts';
 import type { TokenVerifier } from '../../daemon/tokens/token-verifier.ts';
 import { newProofKey } from '../../daemon/wire/mod.ts';
@@ -88,6 +89,34 @@ const outcomeOf = (verifier: TokenVerifier, said: Said): Promise<string> =>
 
 const tokenRecords = async (daemon: TestDaemon, session: string) =>
   (await daemon.records({ session })).filter(({ kind }) => kind === 'token');
+
+t.test('however many and long tokens are, all are listed', async (t) => {
+  const text = 'x'.repeat(2000);
+  const now = Math.floor(Date.now() / 1000);
+  const token = {
+    session: 's',
+    agent: 'a',
+    digest: 'd',
+    audience: 'https://api.example',
+    parent: '',
+    why: '',
+  };
+  const jtis = Array.from({ length: 1000 }, (_, idx) => `token-${idx}`);
+  const daemon = await startDaemon(t, undefined, (stateDir) => {
+    mkdirSync(stateDir, { mode: 0o700 });
+    const audit = openAudit(join(stateDir, 'cordon.db'), { now: Date.now });
+    const times = { iat: now, exp: now + 900, uses: 1, used: 0, revoked: 0 };
+    jtis.forEach((jti, idx) =>
+      audit.tokens.add({ ...token, ...times, jti, idx, details: text, purpose: '' }),
+    );
+    audit.close();
+  });
+  const listed: string[] = [];
+  for await (const { kind, body } of (await daemon.connect()).stream('tokens', { all: true }))
+    if (kind === 'tokensAnswer')
+      listed.push(...body.tokens.map((json) => (JSON.parse(json) as { jti: string }).jti));
+  t.strictSame(listed.toSorted(), jtis.toSorted());
+});
 
 t.test('an agent gets a token that a stranger accepts; every grant and refusal is on record', async (t) => {
   const daemon = await startDaemon(t);

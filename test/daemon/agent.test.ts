@@ -30,6 +30,7 @@ t.test(
       answers: {
         read: { effect: 'allow', rule: 'open/files[0]' },
         write: { effect: 'deny', rule: 'builtin/default-deny' },
+        short: { effect: 'allow' },
         connect: { effect: 'deny' },
       },
       strange: /no such record/,
@@ -38,6 +39,7 @@ t.test(
     t.match(told, [
       { operation: 'ask', object: '/etc/hosts', detail: { effect: 'allow' } },
       { operation: 'ask', object: '/etc/hosts', detail: { effect: 'deny' } },
+      { operation: 'ask', object: '/a', detail: { effect: 'allow' } },
       { operation: 'ask', object: 'example.com:443' },
       {
         operation: 'call',

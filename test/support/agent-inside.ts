@@ -6,6 +6,7 @@ const cordon = await connectAgent(path);
 const answers = {
   read: await cordon.mayRead('/etc/hosts'),
   write: await cordon.mayWrite('/etc/hosts'),
+  short: await cordon.mayRead('/a'),
   connect: await cordon.mayConnect('example.com', 443),
 };
 await cordon.reportToolCall({ callId: 'c1', tool: 'bash', arguments: '{"command":"ls"}', result: 'a b' });

@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { CordonError } from '../../model/mod.ts';
 import { maxEvidence, quoteFiles, readEvidence } from '../../evidence/mod.ts';
 
-export function readText(path: string, what: string): string {
+export const readText = (path: string, what: string): string => readBytes(path, what).toString('utf8');
+
+export function readBytes(path: string, what: string): Buffer {
   try {
     if (statSync(path).size > maxEvidence)
       throw new CordonError('limit', `${path} is too large for ${what}`, { file: path });
-    return readFileSync(path, 'utf8');
+    return readFileSync(path);
   } catch (error) {
     if (error instanceof CordonError) throw error;
     throw new CordonError(

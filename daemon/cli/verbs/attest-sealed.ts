@@ -1,7 +1,7 @@
 // `cordon attest seal`, `unseal`, `recover`: a file that this machine's TPM opens while the machine starts as it does now,
 // and that the escrow key opens afterwards.
 import { writeFileSync } from 'node:fs';
-import { readText } from '../attest/files.ts';
+import { readBytes, readText } from '../attest/files.ts';
 import { openWithEscrow, readSealed, sealedIn } from '../../evidence/mod.ts';
 import type { Sealed } from '../../evidence/mod.ts';
 import { CordonError } from '../../model/mod.ts';
@@ -28,7 +28,7 @@ function done(context: VerbContext, content: string | Buffer): number {
 const operand = ({ operands }: VerbContext): string => operands[0] ?? '';
 
 export const attestSeal: VerbAction = async (context) => {
-  const data = Buffer.from(readText(operand(context), 'what is to be sealed')).toString('base64');
+  const data = readBytes(operand(context), 'what is to be sealed').toString('base64');
   return done(context, await ask(context, 'seal', data));
 };
 

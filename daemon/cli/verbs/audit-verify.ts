@@ -190,8 +190,21 @@ async function verifyFile(context: VerbContext, file: string): Promise<boolean> 
   return ok;
 }
 
+/** An option that nobody looked at would have people believe what was not checked. */
+function onlyFor(file: string | undefined, context: VerbContext): void {
+  const others = file === undefined ? ['key'] : ['checkpoint', 'database'];
+  const other = others.find((name) => textOption(context, name) !== undefined);
+  if (other === undefined) return;
+  throw new CordonError(
+    'config-invalid',
+    `--${other} is ${file === undefined ? 'for an exported file' : 'not for an exported file'}`,
+    { fix: file === undefined ? 'name it: --file EXPORT' : `leave out --file, or --${other}` },
+  );
+}
+
 export const auditVerify: VerbAction = async (context) => {
   const file = textOption(context, 'file');
+  onlyFor(file, context);
   if (file !== undefined) return (await verifyFile(context, file)) ? 0 : 1;
   const result = await resultOf(context);
   if (context.json) context.out(JSON.stringify(result));

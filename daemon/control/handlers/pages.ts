@@ -34,7 +34,7 @@ export const sendChunk = (
 ): boolean =>
   connection.send({ request: incoming.request, more, message: message('recordsAnswer', { records: chunk }) });
 
-export function chunked(kept: readonly KeptRecord[]): string[][] {
+export function chunked(kept: readonly Pick<KeptRecord, 'json'>[]): string[][] {
   const chunks: string[][] = [];
   let size = Infinity;
   for (const { json } of kept) {

@@ -6,6 +6,7 @@ import type { Message } from '../../wire/mod.ts';
 import { mayTouch, touchable } from '../access.ts';
 import type { AdminContext, AdminHandler } from '../admin-table.ts';
 import type { Asker } from '../tokens.ts';
+import { chunked, readOrLeave } from './pages.ts';
 
 const maxListed = 1000;
 
@@ -27,13 +28,25 @@ const own = ({ daemon, actor }: AdminContext, tokens: readonly IssuedToken[]): I
     return actor.admin || (row !== undefined && mayTouch(actor, row));
   });
 
-export const tokens: AdminHandler<'tokens'> = (context, { session, all }) => {
+/** In answers of bounded size: how long tokens are is up to agents. */
+export const tokens: AdminHandler<'tokens'> = async (context, { session, all }, reply) => {
   const found = own(
     context,
     context.daemon.tokens.select(session === '' ? { by: 'all' } : { by: 'session', value: session }),
   );
   const shown = found.filter((token) => all || (token.revoked === 0 && token.used < token.uses));
-  return message('tokensAnswer', { tokens: shown.slice(0, maxListed).map((token) => JSON.stringify(token)) });
+  const pages = chunked(shown.slice(0, maxListed).map((token) => ({ json: JSON.stringify(token) })));
+  const last = pages.pop() ?? [];
+  for (const page of pages) {
+    const { connection, incoming } = reply;
+    connection.send({
+      request: incoming.request,
+      more: true,
+      message: message('tokensAnswer', { tokens: page }),
+    });
+    await readOrLeave(reply);
+  }
+  return message('tokensAnswer', { tokens: last });
 };
 
 const named: ReadonlySet<string> = new Set(['id', 'session', 'agent', 'policy']);

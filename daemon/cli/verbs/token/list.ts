@@ -31,9 +31,10 @@ const row = (token: Listed): string[] => [
 export const tokenList: VerbAction = async (context) => {
   const { daemon, colours, json, out } = context;
   const request = { session: textOption(context, 'session') ?? '', all: isSet(context, 'all') };
-  const answer = await daemon.ask('tokens', request, 'tokensAnswer');
-  // Written by cordond.
-  const tokens = answer.tokens.map((text) => JSON.parse(text) as Listed);
+  const tokens: Listed[] = [];
+  for await (const { kind, body } of daemon.stream('tokens', request))
+    // Written by cordond.
+    if (kind === 'tokensAnswer') tokens.push(...body.tokens.map((text) => JSON.parse(text) as Listed));
   if (json) out(JSON.stringify({ tokens }));
   else if (tokens.length === 0) out('There are no tokens.');
   else {
