@@ -21,13 +21,18 @@ export function openDatabase(path: string): Database {
     migrate(db, path);
     return db;
   } catch (error) {
-    if (error instanceof CordonError) throw error;
-    const text = error instanceof Error ? error.message : String(error);
-    throw new CordonError('internal', `cannot open ${path}: ${text}`, {
-      fix: 'check the disk; a damaged file may be moved away, the records in it are then lost to this daemon',
-      cause: error,
-    });
+    throw unusable(path, error);
   }
+}
+
+/** What is said of a database that cannot be worked with. */
+export function unusable(path: string, error: unknown): CordonError {
+  if (error instanceof CordonError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  return new CordonError('internal', `cannot open ${path}: ${text}`, {
+    fix: 'check the disk; a damaged file may be moved away, the records in it are then lost to this daemon',
+    cause: error,
+  });
 }
 
 function migrate(db: Database, path: string): void {
@@ -53,3 +58,7 @@ export function durably<T>(db: Database, work: () => T): T {
     db.pragma('synchronous = NORMAL');
   }
 }
+
+/** SQLite's word for pages that are not what it wrote. */
+export const isDamage = (error: unknown): boolean =>
+  error instanceof Sqlite.SqliteError && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code);

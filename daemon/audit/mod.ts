@@ -14,7 +14,7 @@ import {
 import { Checkpoints } from './checkpoints.ts';
 import type { CheckpointRow } from './checkpoints.ts';
 import { convertRecords } from './convert.ts';
-import { openDatabase } from './database.ts';
+import { isDamage, openDatabase, unusable } from './database.ts';
 import type { Database } from './database.ts';
 import { EntrySource } from './entry-source.ts';
 import type { EntriesRequest, LogEntry } from './entry-source.ts';
@@ -151,8 +151,17 @@ interface Parts {
 
 /** Opens (or makes) the daemon's database at `path`. One process only: the caller holds the state directory's lock. */
 export function openAudit(path: string, options: AuditOptions): Audit {
-  const { now, host = unknownHost, signer, redaction = keepAll, redactionKey, seal, onSigned } = options;
   const db = openDatabase(path);
+  try {
+    return auditIn(db, path, options);
+  } catch (error) {
+    db.close();
+    throw isDamage(error) ? unusable(path, error) : error;
+  }
+}
+
+function auditIn(db: Database, path: string, options: AuditOptions): Audit {
+  const { now, host = unknownHost, signer, redaction = keepAll, redactionKey, seal, onSigned } = options;
   const key = signer ?? softwareSigner(`${path}.key`);
   const headFile = `${path}.head`;
   const { log, broken } = startLog({ db, signer: key, headFile, now });
