@@ -2,6 +2,7 @@
 // Stops without touching the sessions: they go on, journal, and are taken up by the next daemon.
 import { createHash } from 'node:crypto';
 import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { tryLock } from '../../native-bindings/linux/mod.ts';
 import { daemonStream, openAudit } from '../audit/mod.ts';
 import type { Audit, SessionFacts } from '../audit/mod.ts';
@@ -64,6 +65,8 @@ const drainInterval = 250;
 const poolInterval = 2000;
 const pruneInterval = 1000;
 const policyAgain = 5000;
+/** That the sockets wait for the token keys: a TPM that hangs keeps tokens waiting, and nothing else. */
+const tokensPatience = 10_000;
 /** Of which pruning takes so much, when there is much to prune. */
 const pruneShare = 100;
 
@@ -200,7 +203,7 @@ export class Daemon {
   async start(): Promise<void> {
     for (const record of openedRecords(this.audit, this.version)) this.note(daemonStream, record);
     const left = await this.sessions.restore();
-    await this.tokens.start();
+    await Promise.race([this.tokens.start(), delay(tokensPatience, undefined, { ref: false })]);
     this.#removeStrayDirectories();
     removeStrays(this.paths.runDir);
     rotateLog(this.paths.supervisorLog);

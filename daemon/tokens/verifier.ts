@@ -3,6 +3,7 @@
 import { claimsOf, maxLifetime, maxToken, tokenType } from './claims.ts';
 import type { Claims } from './claims.ts';
 import { headerOf, payloadOf } from './compact.ts';
+import { isAmbiguousPath } from './details.ts';
 import { textOf } from './fields.ts';
 import { keySource } from './jwks.ts';
 import type { KeySource } from './jwks.ts';
@@ -133,6 +134,10 @@ function credentials(authorization: string | undefined): { token: string; bound:
 
 function requestOf({ method, url }: Presented): TokenAction {
   if (!URL.canParse(url)) throw new TokenRefused('not-covered', 'the URL of the request is not one');
+  // As it was sent: a URL resolves dot segments away, and who serves the request may not.
+  const sent = /^[^:/?#]+:\/\/[^/?#\\]*([^?#]*)/.exec(url)?.[1];
+  if (sent === undefined || isAmbiguousPath(sent) || /[\t\n\r]/.test(sent))
+    throw new TokenRefused('not-covered', 'the path of the request is not in its one spelling');
   const { protocol, hostname, port, pathname } = new URL(url);
   const usual = protocol === 'https:' ? 443 : 80;
   return {

@@ -152,3 +152,21 @@ t.test('tokens by the verifier, end to end', { skip, timeout: 170_000 }, async (
     t.match(await verdictOn(token), { code: 1, stdout: /Refused \(revoked\)/ });
   });
 });
+
+t.test(
+  'a machine whose token keys are files attests to a verifier that mints',
+  { skip, timeout: 170_000 },
+  async (t) => {
+    const swtpm = await startSwtpm(t);
+    const minting = join(temporaryDirectory(t), 'minting.json');
+    writeFileSync(minting, JSON.stringify({ rules: [] }));
+    const { online, key } = await startVerifier(t, swtpm, ['--minting', minting]);
+    const attestation = `attestation:\n  tpm: "${swtpm.name}"\n  verifier-key: ${key}\n`;
+    const cordon = await TestCordon.start({ settings: `${attestation}tokens: { keys: file }\n` });
+    t.teardown(() => cordon.stop().then(() => undefined));
+    t.equal((await cordon.cli(['attest', 'enroll', ...online])).code, 0);
+    const { code, stdout, stderr } = await cordon.cli(['attest', 'quote', ...online]);
+    t.match(stdout, /accepted/);
+    t.equal(code, 0, stderr);
+  },
+);

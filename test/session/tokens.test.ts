@@ -117,6 +117,7 @@ t.test('tokens in a session', { skip }, async (t) => {
     published: join(cordon.runDir, 'tokens'),
     issuer: 'urn:this-machine',
     audience: 'urn:api',
+    host: 'api.test',
   });
   cordon.writeProfile('tokens', profile({ api, files, secure }, join(directory, 'ca.pem')));
   const workspace = mkdtempSync(join(user.home, 'ws-'));

@@ -7,6 +7,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -125,7 +126,10 @@ export class TestCordon {
   }
 
   writeProfile(name: string, text: string): void {
-    writeFileSync(join(this.profilesDir, `${name}.yaml`), text);
+    // Whole or not at all: cordond looks as soon as there is something.
+    const made = join(this.root, 'profile');
+    writeFileSync(made, text);
+    renameSync(made, join(this.profilesDir, `${name}.yaml`));
   }
 
   async startDaemon(): Promise<void> {

@@ -104,7 +104,7 @@ export async function startDaemon(
     for (const connection of open) connection.close();
     if (child.exitCode !== null || child.signalCode !== null) await daemon.start();
     const connection = await daemon.connect();
-    await connection.ask('control', { verb: 'kill', all: true }, { deadline: 10_000 });
+    await connection.ask('control', { verb: 'kill', all: true }, { deadline: 120_000 });
     connection.close();
     await until(async () => (await daemon.records({ limit: 1 })).length >= 0 && (await live(daemon)) === 0);
     child.kill('SIGTERM');

@@ -16,7 +16,7 @@ const tokens: TokenPolicy = {
 };
 
 /** Milliseconds. */
-const dear = 20;
+const dear = 100;
 
 export interface FakeProfiles extends Profiles {
   reload(problem?: string): void;

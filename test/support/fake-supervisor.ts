@@ -38,9 +38,10 @@ function journal(
   daemon?.notify('journalHint', { seq });
 }
 
-/** The first child of `unshare`, once there is one. */
-async function firstChild(pid: number): Promise<number> {
-  for (let i = 0; i < 500; i++) {
+/** The first child of `unshare`, once there is one, however long that takes. */
+async function firstChild(unshare: ChildProcess): Promise<number> {
+  const { pid } = unshare;
+  while (unshare.exitCode === null && unshare.signalCode === null) {
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim();
     if (children !== '') return Number(children.split(' ')[0]);
     await delay(5);
@@ -65,7 +66,7 @@ async function begin(connection: Connection, incoming: Incoming, body: Launch): 
   const ended = new Promise<[number | null, string | null]>((resolve) => {
     child!.once('exit', (code, signal) => resolve([code, signal]));
   });
-  initPid = await firstChild(child.pid!);
+  initPid = await firstChild(child);
   journal('launch', 'allowed');
   for (let i = 0; i < Number(FAKE_RECORDS); i++) journal('open', i % 2 === 0 ? 'denied' : 'allowed');
   if (FAKE_EVERY !== undefined) setInterval(() => journal('open', 'denied'), Number(FAKE_EVERY));

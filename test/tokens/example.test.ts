@@ -1,5 +1,9 @@
+import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
+import { request as httpRequest } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import t from 'tap';
 import {
@@ -58,4 +62,14 @@ t.test('the example of a backend in TOKENS.md is short, and does what it says', 
   );
   t.equal(await ask(await token(9)), '401 the token was revoked');
   t.match(await (await fetch(url)).text(), /no Authorization/);
+
+  // What a client says in Host must not become a path that its token permits.
+  const other = await token(3);
+  const dpop = proofKey.prove({ method: 'GET', url, token: other, now: Date.now() });
+  const asked = httpRequest({
+    ...{ host: '127.0.0.1', port, path: '/admin' },
+    headers: { host: `127.0.0.1:${port}/v1/x?`, authorization: `DPoP ${other}`, dpop },
+  }).end();
+  const [answer] = (await once(asked, 'response')) as [IncomingMessage];
+  t.equal(`${answer.statusCode} ${await text(answer)}`, '401 the token does not permit this');
 });

@@ -34,6 +34,8 @@ export interface Example {
   readonly published: string;
   readonly issuer: string;
   readonly audience: string;
+  /** What its clients call it; 127.0.0.1 when not given. */
+  readonly host?: string;
 }
 
 /** Starts it on a free port of 127.0.0.1, which it gives. */
@@ -45,6 +47,10 @@ export async function startExample(t: Test, directory: string, example: Example)
     ['/run/cordon/tokens', example.published],
     ['urn:uuid:00000000-0000-0000-0000-000000000000', example.issuer],
     ["audience: 'https://api.example'", `audience: ${JSON.stringify(example.audience)}`],
+    [
+      "origin = 'https://api.example'",
+      `origin = ${JSON.stringify(`http://${example.host ?? '127.0.0.1'}:${port}`)}`,
+    ],
   ];
   const file = join(directory, 'example.mjs');
   writeFileSync(file, changedExample(t, exampleText(), changes));

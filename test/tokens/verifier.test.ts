@@ -147,6 +147,21 @@ t.test('widened: a changed claim breaks the signature, and what is not covered i
       verifierOf(from).verify(request(from, token, { url: `https://api.example${path}` })),
       'not-covered',
     );
+  // What a URL makes of these is covered; a server that reads them as they are sent is elsewhere.
+  for (const path of [
+    '/admin/../v1/x',
+    '/admin/%2E%2e/v1/x',
+    '/v2/..\\v1/x',
+    '/./v1/x',
+    '/admin/.\t./v1/x',
+  ]) {
+    const sent = {
+      url: `https://api.example${path}`,
+      dpop: from.proof(token, { url: 'https://api.example/v1/x' }),
+    };
+    await refused(t, verifierOf(from).verify(request(from, token, sent)), 'not-covered');
+  }
+  t.ok(await verifierOf(from).verify(request(from, token, { url: `${url}?next=/a/../b` })));
 });
 
 t.test('minted under an old policy, or by an endpoint that did not attest', async (t) => {

@@ -12,12 +12,15 @@ const { values } = parseArgs({
     database: { type: 'string' },
     witness: { type: 'string', multiple: true },
     checkpoint: { type: 'string' },
+    key: { type: 'string' },
   },
 });
-const { database = '', witness = [], checkpoint } = values;
+const { database = '', witness = [], checkpoint, key } = values;
 const say = (line: object): void => void process.stdout.write(`${JSON.stringify(line)}\n`);
 
+/** As cordond says: its key may be in the TPM. Else that of the file. */
 function keyInUse(): Uint8Array | undefined {
+  if (key !== undefined) return parseVerifierKey(key).publicKey;
   const pem = readIfThere(`${database}.key`);
   return pem === undefined ? undefined : rawPublicKey(createPublicKey(createPrivateKey(pem)));
 }

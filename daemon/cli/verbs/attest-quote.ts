@@ -12,10 +12,22 @@ import type { VerbAction, VerbContext } from '../verb.ts';
 const evidenceFor = async ({ daemon }: VerbContext, nonce: string): Promise<string> =>
   (await daemon.ask('attest', { verb: 'quote', text: nonce }, 'attestAnswer')).text;
 
-/** To a verifier that mints: its tokens end with those of this machine that they were made from. */
-async function tellRevocations({ daemon }: VerbContext, verifier: VerifierClient): Promise<void> {
+const partOf = (jwt: string, index: 0 | 1): Readonly<Record<string, unknown>> =>
+  JSON.parse(Buffer.from(jwt.split('.')[index] ?? '', 'base64url').toString()) as Record<string, unknown>;
+
+/**
+ * To a verifier that mints: its tokens end with those of this machine that they were made from. Of a key that it did not see
+ * in the TPM there are none, and no list by it is believed.
+ */
+async function tellRevocations(
+  { daemon }: VerbContext,
+  verifier: VerifierClient,
+  result: string,
+): Promise<void> {
   const { statusList } = await daemon.ask('tokenKeys', {}, 'tokenKeysAnswer');
-  await verifier.post('/v1/token-revocations', JSON.stringify({ statusList }));
+  const { tokenKeys } = (partOf(result, 1)['cordon'] ?? {}) as { readonly tokenKeys?: unknown };
+  if (Array.isArray(tokenKeys) && tokenKeys.includes(partOf(statusList, 0)['kid']))
+    await verifier.post('/v1/token-revocations', JSON.stringify({ statusList }));
 }
 
 async function round(context: VerbContext, verifier: VerifierClient): Promise<number> {
@@ -25,11 +37,11 @@ async function round(context: VerbContext, verifier: VerifierClient): Promise<nu
   const result = field(answer, 'result');
   const kept = await context.daemon.ask('attest', { verb: 'result', text: result }, 'attestAnswer');
   const accepted = answer['accepted'] === true;
-  if (accepted && answer['mints'] === true) await tellRevocations(context, verifier);
   const checks = checksIn(answer['checks']);
   if (context.json)
     context.out(JSON.stringify({ accepted, checks, result, state: JSON.parse(kept.text) as object }));
   else context.out(...checkLines(checks, context), accepted ? 'accepted' : 'REFUSED');
+  if (accepted && answer['mints'] === true) await tellRevocations(context, verifier, result);
   return accepted ? 0 : 1;
 }
 

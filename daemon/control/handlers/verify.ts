@@ -29,7 +29,11 @@ export const verify: AdminHandler<'verify'> = async ({ daemon, actor }, _body, {
   running = true;
   try {
     await daemon.audit.spool.drainAll();
-    const args = ['--disable-warning=ExperimentalWarning', program(), '--database', daemon.paths.database];
+    const { audit, paths } = daemon;
+    const args = [
+      ...['--disable-warning=ExperimentalWarning', program()],
+      ...['--database', paths.database, '--key', audit.verifierKey()],
+    ];
     const witnesses = (daemon.settings.records?.witnesses ?? []).flatMap((key) => ['--witness', key]);
     const child = spawn(process.execPath, [...args, ...witnesses], { stdio: ['ignore', 'pipe', 'inherit'] });
     await once(child, 'spawn').catch((error: unknown) => {

@@ -2,7 +2,7 @@
 // over its socket, from inside.
 import { once } from 'node:events';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -91,7 +91,7 @@ export async function startEndpoint(t: Test): Promise<Endpoint> {
       return directory;
     },
     loosen: async (rules) => {
-      writeFileSync(join(cordon.profilesDir, 'delegate.yaml'), profile(2, rules));
+      cordon.writeProfile('delegate', profile(2, rules));
       process.kill(cordon.daemonPid, 'SIGHUP');
       await until('the session has the new policy', async () =>
         (await cordon.records(session)).some(({ operation }) => operation === 'policy'),
