@@ -45,6 +45,7 @@ function detailOf(value: unknown): Detail {
 
 function factOf(fact: unknown): Detail[string] {
   if (typeof fact === 'boolean' || Number.isFinite(fact)) return fact as boolean | number;
+  if (Array.isArray(fact)) return fact.slice(0, maxFacts).map(textOf);
   return textOf(fact);
 }
 

@@ -228,12 +228,18 @@ function connectDatagram(m: Mediation, call: SocketCall, to: Inet, socket: numbe
 /** tcp(7) */
 export const MSG_FASTOPEN = 0x2000_0000;
 
+/** An address of no family is an IPv4 one to udp(7) (net/ipv4/udp.c, udp_sendmsg). */
+const asDatagram = (bytes: Buffer): Buffer =>
+  bytes.length < 16 || familyOf(bytes) !== sockets.AF.UNSPEC
+    ? bytes
+    : Buffer.concat([Buffer.from([sockets.AF.INET, 0]), bytes.subarray(2)]);
+
 /**
  * sendto(2), sendmsg(2), sendmmsg(2). The network namespace has no route, and unix datagram sockets cannot be made, so
  * letting the kernel run the call gives nothing away; this is where the attempt is recorded.
  */
 export function mediateSend(m: Mediation, call: SocketCall, fastOpen = false): Answer {
-  const address = call.bytes.length === 0 ? undefined : parseAddress(call.bytes);
+  const address = call.bytes.length === 0 ? undefined : parseAddress(asDatagram(call.bytes));
   if (address?.family === 'inet' && !address.loopback && fastOpen) {
     const reason =
       'a connection that begins with its first data (TCP Fast Open) cannot be mediated: connect first';

@@ -90,8 +90,7 @@ export class KeyRing {
 
   /** A new key, published from now on. It signs after `keyLead`; `atOnce`: now, and all older keys are worthless. */
   async rotate(now: number, atOnce: boolean): Promise<SigningKey> {
-    if (atOnce) this.#held = [];
-    return this.#add(atOnce || this.#held.length === 0 ? now : now + keyLead);
+    return this.#add(atOnce || this.#held.length === 0 ? now : now + keyLead, atOnce);
   }
 
   /** True when the key is old enough for a new one, or held elsewhere than new ones are, and none is on its way. */
@@ -100,10 +99,11 @@ export class KeyRing {
     return last === undefined || last.from + keyAge <= now || last.key.held !== this.#keeper.holds;
   }
 
-  async #add(from: number): Promise<SigningKey> {
+  /** `alone`: the older ones go, once there is the new one. */
+  async #add(from: number, alone = false): Promise<SigningKey> {
     const kept = await this.#keeper.make();
     const key = await this.#keeper.revive(kept);
-    const before = this.#held
+    const before = (alone ? [] : this.#held)
       .map((each) => ({ ...each, until: each.until === 0 ? from + keyTail : each.until }))
       .filter(({ until }) => until > from - keyLead);
     const held = [...before, { kept, from, until: 0, key }];

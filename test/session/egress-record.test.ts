@@ -16,7 +16,7 @@ const record = {
   count: 2,
   rule: { id: 'net[0]', source: { file: '/p.yaml', line: 3, key: 'network[0]' } },
   process: { pid: 7, exe: '/usr/bin/curl' },
-  detail: { flow: 's-1', up: 1, down: 2.5, kept: true },
+  detail: { flow: 's-1', up: 1, down: 2.5, kept: true, alpn: ['h2', 'http/1.1'] },
 };
 
 t.test('what egress can have seen is taken as it is', async (t) => {
@@ -41,6 +41,7 @@ const wrong: readonly (readonly [string, unknown])[] = [
   ['process', { pid: '7', exe: '' }],
   ['detail', [1]],
   ['detail', { a: { b: 1 } }],
+  ['detail', { a: [{ b: 1 }] }],
   ['detail', Object.fromEntries(Array.from({ length: 33 }, (_, i) => [`n${i}`, i]))],
 ];
 

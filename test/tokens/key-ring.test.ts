@@ -63,3 +63,23 @@ t.test('a rotation at once leaves no older key', async (t) => {
   t.equal(ring.isDue(now + 29 * 24 * hour), false);
   t.equal(ring.isDue(now + 30 * 24 * hour), true);
 });
+
+t.test('a rotation at once that fails leaves the keys as they were, here and in the file', async (t) => {
+  const file = join(temporaryDirectory(t), 'keys.json');
+  const keeper = softwareKeeper();
+  let broken = false;
+  const make = (): Promise<unknown> =>
+    broken ? Promise.reject(new Error('the TPM is busy')) : keeper.make();
+  const ring = await KeyRing.open(file, { ...keeper, make }, now);
+  const { kid } = ring.signing(now);
+  broken = true;
+  await t.rejects(ring.rotate(now, true), { message: 'the TPM is busy' });
+  t.equal(ring.signing(now).kid, kid);
+  t.equal((await KeyRing.open(file, keeper, now)).signing(now).kid, kid);
+  broken = false;
+  const next = await ring.rotate(now, true);
+  t.same(
+    ring.published(now).map((each) => each.kid),
+    [next.kid],
+  );
+});
