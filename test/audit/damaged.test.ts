@@ -42,7 +42,7 @@ t.test(
         told.named += 1;
         const { message, facts } = error as CordonError;
         t.ok(
-          error instanceof CordonError && message.includes(path) && /moved away/.test(String(facts?.['fix'])),
+          error instanceof CordonError && message.includes(path) && /moved away/.test(String(facts['fix'])),
           `${number}: ${message}`,
         );
       }
