@@ -91,8 +91,9 @@ const spoken: ReadonlySet<string> = new Set([
 function scrubbed(record: SessionRecord): SessionRecord {
   if (!spoken.has(record.kind)) return record;
   const { object, reason, detail } = record;
+  const whole = withoutSecrets(object);
   const clean = {
-    object: withoutSecrets(isLaunch(record) ? lineWithoutSecrets(object) : object),
+    object: isLaunch(record) ? lineWithoutSecrets(whole) : whole,
     reason: withoutSecrets(reason),
     detail: detail && mapFacts(detail, scrubbedFact),
   };
@@ -103,7 +104,7 @@ function scrubbed(record: SessionRecord): SessionRecord {
 const isLaunch = ({ kind, operation }: SessionRecord): boolean =>
   kind === 'session' && operation === 'launch';
 
-/** A command line: an option's value is the next word. */
+/** A command line, when what is secret over several words is gone: an option's value is the next word. */
 const lineWithoutSecrets = (line: string): string => argumentsWithoutSecrets(line.split(' ')).join(' ');
 
 const argumentLists: ReadonlySet<string> = new Set(['argv', 'judged']);

@@ -82,6 +82,16 @@ t.test('arguments are hashed one by one, behind the name of the program', async 
     object: 'deploy --token opensesame --verbose',
   });
   t.equal(redact(told, keepAll, key).object, 'deploy --token [redacted:option] --verbose');
+  const random = 'aB3dE6gH9jK2mN5pQ8sT1vW4yZ7bC0fG';
+  for (const secret of [
+    `Cookie: sid=${random}; other=opensesame`,
+    `Authorization: ${random} opensesame`,
+    ['-----BEGIN PRIVATE', ` KEY-----${random}/opensesame/x-----END PRIVATE`, ' KEY-----'].join(''),
+  ]) {
+    const object = `curl -H ${secret}`;
+    const over = sampleRecord('s1', 8, { kind: 'session', operation: 'launch', object });
+    t.notMatch(redact(over, keepAll, key).object, /opensesame/, 'a secret of several words goes whole');
+  }
 });
 
 t.test('what was said is hashed or dropped', async (t) => {
