@@ -154,6 +154,19 @@ t.test('a clock that is set back does not keep a file from being rotated', async
   t.equal(readdirSync(directory).length, 2);
 });
 
+t.test('a clock that was set, either way, does not have a new file begun with each batch', async (t) => {
+  for (const year of [365 * 86_400_000, -365 * 86_400_000]) {
+    const directory = own(temporaryDirectory(t));
+    const log = fakeLog();
+    log.add(10);
+    // The kernel dates files; who writes them goes by the time at which he began.
+    const sink = fileSink(settings(directory, { rotateAge: 60_000 }), origin, () => Date.now() + year);
+    t.teardown(() => sink.close());
+    for (const entry of log.all) await sink.deliver([entry], undefined);
+    t.equal(readdirSync(directory).length, 1);
+  }
+});
+
 t.test('no file takes the place of another, and the newest is not the one to go', async (t) => {
   const directory = own(temporaryDirectory(t));
   const log = fakeLog();

@@ -41,10 +41,10 @@ export function fileSink(
   let current: Current | undefined;
 
   const write = async (entries: readonly Entry[], checkpoint: Checkpoint | undefined): Promise<Delivery> => {
-    current ??= await openCurrent(path, settings, origin);
+    current ??= await openCurrent(path, settings, origin, now);
     if (isFull(current, settings, now())) {
       rotated(await rotate(current, path, settings));
-      current = await openCurrent(path, settings, origin);
+      current = await openCurrent(path, settings, origin, now);
     }
     const fresh = notYetThere(current, entries);
     const lines = [
@@ -76,7 +76,12 @@ export function fileSink(
   };
 }
 
-async function openCurrent(path: string, settings: FileSink, origin: string): Promise<Current> {
+async function openCurrent(
+  path: string,
+  settings: FileSink,
+  origin: string,
+  now: () => number,
+): Promise<Current> {
   const { directory } = settings;
   await requireOwn(directory);
   const { O_RDWR, O_APPEND, O_CREAT, O_NOFOLLOW } = constants;
@@ -88,7 +93,9 @@ async function openCurrent(path: string, settings: FileSink, origin: string): Pr
     if (whole < size) await handle.truncate(whole);
     // A file that was just begun: what was written last is in the one before it.
     const found = own.found ?? (await lastRotated(settings, origin));
-    return { handle, size: whole, begun: birthtimeMs, found, last: found?.position ?? 0 };
+    // By our own clock where we know: the kernel's may have been set since, and each new file would be old at once.
+    const begun = whole === 0 ? now() : birthtimeMs;
+    return { handle, size: whole, begun, found, last: found?.position ?? 0 };
   } catch (error) {
     await handle.close();
     throw error;
