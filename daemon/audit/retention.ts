@@ -111,6 +111,8 @@ function groupByAge(
   let cursor = before;
   let waits = false;
   for (const each of candidates(db, before, Math.min(confirmed, signed - 1), stepSize)) {
+    // What was pruned before it does not come back: it is not walked over again each time.
+    if (!waits) cursor = each.position - 1;
     const old = each.time < now - span;
     if (goes(each) && !old) {
       if (each.time <= now) break;

@@ -128,6 +128,21 @@ t.test('events go by their age and class, say so in the log, and stay provable',
   t.ok(p.audit.spool.byId(`${session}-240`));
 });
 
+t.test('what was pruned is not walked over again at each step', async (t) => {
+  const p = place(t);
+  await p.write(240);
+  p.time = start + 9 * day;
+  const database = new Sqlite(p.database, { readonly: true });
+  t.teardown(() => database.close());
+  const looked = database.prepare<[string], string>('SELECT value FROM settings WHERE name = ?').pluck();
+  pruneAll(p.audit, { keep: { default: 2 * day }, whenFull: 'deny' });
+  const last = Math.max(...gone(p.audit));
+  t.ok(last > 100);
+  // Nothing of what is left is that old: where it begins is remembered all the same.
+  pruneAll(p.audit, { keep: { default: 5 * day }, whenFull: 'deny' });
+  t.equal(Number(looked.get(`retention.aged.${5 * day}`)), last);
+});
+
 t.test('a class that is given the span of another goes as well', async (t) => {
   const p = place(t);
   await p.write(240);
