@@ -68,6 +68,16 @@ const keyPatience = 10_000;
 /** Milliseconds for which keys are known: one that leaked is taken out of the set, and must end with that. */
 const keysAge = 300_000;
 
+/** Milliseconds for which whoever has a known key waits for that: a server that hangs must not hold up every request. */
+const renewalPatience = 2000;
+
+async function awhile(work: Promise<unknown>): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(resolve, renewalPatience);
+  await Promise.race([work.catch(() => undefined), promise]);
+  clearTimeout(timer);
+}
+
 /** `jwks`: the key set, or a function that gets it. */
 export function keySource(jwks: unknown, now: () => number): KeySource {
   const fetch = (): Promise<unknown> =>
@@ -78,15 +88,17 @@ export function keySource(jwks: unknown, now: () => number): KeySource {
   // What is known stays known when there is no answer: a stranger's token must not make us forget either.
   const load = (): Promise<ReadonlyMap<string, VerifyingKey>> => {
     fetched = now();
-    loading = fetch()
+    const mine = fetch()
       .then(verifyingKeys)
-      .then((keys) => (known = keys))
-      .finally(() => (loading = undefined));
-    return loading;
+      .then((keys) => (loading === mine ? (known = keys) : keys))
+      .finally(() => {
+        if (loading === mine) loading = undefined;
+      });
+    return (loading = mine);
   };
   return async (kid) => {
     if (known !== undefined && typeof jwks === 'function' && now() - fetched >= keysAge)
-      await (loading ?? load()).catch(() => undefined);
+      await awhile(load());
     const found = (known ?? (await (loading ?? load()))).get(kid);
     if (found !== undefined || typeof jwks !== 'function') return found;
     if (loading === undefined && now() - fetched < keyPatience) return undefined;

@@ -271,6 +271,29 @@ t.test('a key that was taken out of the set ends with that, though no other is m
   await refused(t, verifier.verify(request(leaked, forged, { dpop })), 'key');
 });
 
+t.test('a server of keys that does not answer holds up nobody whose key is known', async (t) => {
+  const [first, next] = [await endpoint(), await endpoint()];
+  let clock = now;
+  let asked = 0;
+  const jwks = (): Promise<object> => {
+    asked += 1;
+    if (asked === 2) return new Promise(() => undefined);
+    return Promise.resolve(asked === 1 ? first.jwks : next.jwks);
+  };
+  const verifier = createTokenVerifier({ jwks, issuer, audience, now: () => clock });
+  const later = async (from: Endpoint, jti: string): Promise<unknown> => {
+    const iat = Math.floor(clock / 1000);
+    const token = await from.token({ iat, nbf: iat, exp: iat + 300, jti: jti.repeat(22) });
+    return verifier.verify(request(from, token, { dpop: from.proof(token, { now: clock }) }));
+  };
+  t.ok(await later(first, 'A'));
+  clock += 300_000;
+  t.ok(await later(first, 'B'), 'it hangs');
+  clock += 300_000;
+  t.ok(await later(next, 'C'), 'and is asked again when it is time');
+  await refused(t, later(first, 'D'), 'key');
+});
+
 t.test('RFC 9449: the proof of section 4.1 and the thumbprint of section 6.1', async (t) => {
   const { checkProof } = await import('../../daemon/tokens/mod.ts');
   const proof = [
