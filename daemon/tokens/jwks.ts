@@ -73,7 +73,7 @@ const renewalPatience = 2000;
 
 async function awhile(work: Promise<unknown>): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<undefined>();
-  const timer = setTimeout(resolve, renewalPatience);
+  const timer = setTimeout(() => resolve(undefined), renewalPatience);
   await Promise.race([work.catch(() => undefined), promise]);
   clearTimeout(timer);
 }
@@ -88,7 +88,7 @@ export function keySource(jwks: unknown, now: () => number): KeySource {
   // What is known stays known when there is no answer: a stranger's token must not make us forget either.
   const load = (): Promise<ReadonlyMap<string, VerifyingKey>> => {
     fetched = now();
-    const mine = fetch()
+    const mine: Promise<ReadonlyMap<string, VerifyingKey>> = fetch()
       .then(verifyingKeys)
       .then((keys) => (loading === mine ? (known = keys) : keys))
       .finally(() => {
@@ -97,8 +97,7 @@ export function keySource(jwks: unknown, now: () => number): KeySource {
     return (loading = mine);
   };
   return async (kid) => {
-    if (known !== undefined && typeof jwks === 'function' && now() - fetched >= keysAge)
-      await awhile(load());
+    if (known !== undefined && typeof jwks === 'function' && now() - fetched >= keysAge) await awhile(load());
     const found = (known ?? (await (loading ?? load()))).get(kid);
     if (found !== undefined || typeof jwks !== 'function') return found;
     if (loading === undefined && now() - fetched < keyPatience) return undefined;
