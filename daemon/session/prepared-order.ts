@@ -11,13 +11,15 @@ export interface PreparedOrder {
 /** SHA-256 (hex) of the plan's JSON. */
 export const planDigest = (plan: string): string => createHash('sha256').update(plan).digest('hex');
 
-/** What is known only at the launch: the command, its surroundings, the size of its terminal. */
+/** What is known only at the launch: the command, its surroundings, the size of its terminal, what it has of who asks. */
 const ofTheLaunch = new Set<keyof Launch>([
   'argv',
   'environment',
   'cwd',
   'rows',
   'columns',
+  'umask',
+  'oomScoreAdj',
   'plan',
   'prepared',
 ]);

@@ -6,7 +6,7 @@ import { processes } from '../../native-bindings/linux/mod.ts';
 import { resizeTerminal } from '../launcher/mod.ts';
 import { CordonError, type CapabilitySet, type NewRecord, type Plan } from '../model/mod.ts';
 import { leftRunning } from './left-running.ts';
-import { JournalWriter, SHARED } from '../supervisor/mod.ts';
+import { JournalWriter, SHARED, isWrittenTo } from '../supervisor/mod.ts';
 import type { Bodies, Connection, Incoming } from '../wire/mod.ts';
 import { AttachSocket, type Client } from './attach.ts';
 import { AuditLoop } from './audit-loop.ts';
@@ -191,7 +191,7 @@ export class Supervisor {
   private unfit(order: LaunchOrder): string | undefined {
     const { prepared, ground, plan } = this;
     if (prepared === undefined || ground === undefined || plan === undefined) return 'what was asked for';
-    if (this.counters.some((count) => count !== 0n)) return 'the journal, which was written to,';
+    if (isWrittenTo(this.shared)) return 'the journal, which was written to,';
     return (
       fits(prepared, order) ??
       ground.change() ??

@@ -19,6 +19,10 @@ export const SHARED = {
   words: 8,
 } as const;
 
+/** Something was recorded, or could not be. Whose turn it is is no record. */
+export const isWrittenTo = (shared: SharedArrayBuffer): boolean =>
+  new BigInt64Array(shared, 0, SHARED.remembering).some((count) => count !== 0n);
+
 export interface JournalState {
   readonly fd: number;
   readonly session: string;

@@ -6,7 +6,7 @@ import { Files, O } from '../../native-bindings/linux/mod.ts';
 import { decide } from '../../daemon/monitor/mod.ts';
 import type { BytePath, FileQuery, Journal, SessionRecord, Verdict } from '../../daemon/model/mod.ts';
 import type { Mediation } from '../../daemon/supervisor/mediation.ts';
-import { Remembering, SHARED } from '../../daemon/supervisor/mod.ts';
+import { isWrittenTo, Remembering, SHARED } from '../../daemon/supervisor/mod.ts';
 import { rename } from '../../daemon/supervisor/mutations.ts';
 import { temporaryDirectory } from '../support/temporary.ts';
 
@@ -91,6 +91,10 @@ t.test('a directory is remembered, or a name is made: never both at a time', (t)
     'nothing is remembered meanwhile',
   );
   t.ok(other.teach(() => true));
+  t.notOk(
+    one.make(() => isWrittenTo(shared)),
+    'for a launch that is prepared it is no record',
+  );
   t.throws(() =>
     other.teach(() => {
       throw new Error('no');
@@ -101,5 +105,7 @@ t.test('a directory is remembered, or a name is made: never both at a time', (t)
     7,
     'a turn ends however it ends',
   );
+  new BigInt64Array(shared)[SHARED.seq] = 1n;
+  t.ok(isWrittenTo(shared), 'what the journal counts is one');
   t.end();
 });

@@ -111,6 +111,20 @@ t.test('a prepared sandbox', { skip }, async (t) => {
     t.match(await cordon.blocks(session), [{ operation: 'read', object: join(workspace, '.token') }]);
   });
 
+  await t.test('serves also who has another umask, or may go sooner when memory ends', async (t) => {
+    const before = await g.foresee();
+    const how = { user, workspace, profile: 'review' };
+    const command = cordon.runCommand(['sh', '-c', 'umask; cat /proc/self/oom_score_adj'], how);
+    const asks = 'umask 027; echo 300 > /proc/self/oom_score_adj; exec "$@"';
+    const ran = spawnSync('sh', ['-c', asks, 'sh', ...command], {
+      env: cordon.runEnvironment(how),
+      cwd: workspace,
+      encoding: 'utf8',
+    });
+    t.equal(ran.stdout, '0027\n300\n', ran.stderr);
+    t.equal((await g.pool()).used, before.used + 1, 'it was the prepared one');
+  });
+
   await t.test('was made in the background, and works with the usual priority', async (t) => {
     await g.foresee();
     const nice =
