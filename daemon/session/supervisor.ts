@@ -24,6 +24,7 @@ import { Sandbox } from './sandbox.ts';
 import { confineSession, groundOf, latin1 } from './session-confinement.ts';
 import { tokensBy } from './token-ask.ts';
 import { withOomScore } from './oom-score.ts';
+import { umaskOf } from './umask.ts';
 import { actAfter } from './wall-time.ts';
 
 export interface SupervisorOptions {
@@ -331,7 +332,7 @@ export class Supervisor {
         gid: order.gid,
         stdio: [...stdio],
         terminal: terminal !== undefined,
-        umask: order.umask & 0o777,
+        umask: umaskOf(order.umask),
       }),
     );
     for (const fd of new Set(stdio)) closeSync(fd);

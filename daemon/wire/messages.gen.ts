@@ -231,7 +231,7 @@ export interface Launch {
   readonly upstream: readonly string[];
   readonly hosts: string;
   readonly prepared: string;
-  readonly umask: number;
+  readonly umask: string;
   readonly oomScoreAdj: number;
 }
 
@@ -780,7 +780,7 @@ export const fieldTables: Readonly<Record<string, readonly FieldRow[]>> = {
     { no: 18, name: 'upstream', type: 'string', repeated: true },
     { no: 19, name: 'hosts', type: 'string', repeated: false },
     { no: 20, name: 'prepared', type: 'string', repeated: false },
-    { no: 21, name: 'umask', type: 'uint32', repeated: false },
+    { no: 21, name: 'umask', type: 'string', repeated: false },
     { no: 22, name: 'oomScoreAdj', type: 'uint32', repeated: false },
   ],
   LaunchAnswer: [
