@@ -158,21 +158,23 @@ t.test('escapes', { skip: skip ?? false }, async (t) => {
 
   await t.test('umask and the place in the queue for memory are those of who asks', async (t) => {
     const asks = 'umask 077; echo "$1" > /proc/self/oom_score_adj; shift; exec "$@"';
-    const says = 'umask; cat /proc/self/oom_score_adj; touch private; stat -c %a private';
+    const says = 'umask; cat /proc/self/oom_score_adj; touch private; stat -c %a private; read line';
     const [file = '', ...args] = cordon.runCommand(['sh', '-c', says], options);
-    const before = readFileSync(`/proc/${cordon.daemonPid}/oom_score_adj`, 'utf8');
-    for (const [asked, had] of [
-      ['700', '700'],
-      ['0', '0'],
-    ] as const) {
-      const ran = spawnSync('sh', ['-c', asks, 'sh', asked, file, ...args], {
-        env: cordon.runEnvironment(options),
-        cwd: workspace,
-        encoding: 'utf8',
-      });
-      t.strictSame(ran.stdout.trim().split('\n'), ['0077', had, '600'], ran.stderr);
+    const scoreOf = (pid: number): string => readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8');
+    for (const asked of ['700', '0']) {
+      const env = cordon.runEnvironment(options);
+      const child = spawn('sh', ['-c', asks, 'sh', asked, file, ...args], { env, cwd: workspace });
+      const ended = once(child, 'exit');
+      let said = '';
+      for (const stream of [child.stdout, child.stderr])
+        stream.on('data', (chunk: Buffer) => (said += chunk.toString()));
+      await until('it has said all', () => said.split('\n').length > 3, { evidence: () => said });
+      t.strictSame(said.trim().split('\n'), ['0077', asked, '600']);
+      const { supervisorPid } = await cordon.sessionIn(workspace);
+      await until('its supervisor is as cordond', () => scoreOf(supervisorPid) === scoreOf(cordon.daemonPid));
+      child.stdin.end('go\n');
+      await ended;
       rmSync(join(workspace, 'private'));
     }
-    t.equal(readFileSync(`/proc/${cordon.daemonPid}/oom_score_adj`, 'utf8'), before);
   });
 });
