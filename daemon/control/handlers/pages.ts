@@ -2,6 +2,7 @@
 import { setImmediate } from 'node:timers/promises';
 import type { KeptRecord } from '../../audit/mod.ts';
 import { message } from '../../wire/mod.ts';
+import type { Message } from '../../wire/mod.ts';
 import type { Reply } from '../table.ts';
 
 /** Records read at a time, so that no answer is held whole nor holds others up. */
@@ -20,6 +21,20 @@ export async function readOrLeave({ connection }: Reply): Promise<void> {
   await connection.drained();
   clearTimeout(timer);
   await setImmediate();
+}
+
+/** All pages but the last, which is the answer. */
+export async function paged<T>(
+  reply: Reply,
+  pages: readonly (readonly T[])[],
+  answer: (page: readonly T[]) => Message,
+): Promise<Message> {
+  const { connection, incoming } = reply;
+  for (const page of pages.slice(0, -1)) {
+    connection.send({ request: incoming.request, more: true, message: answer(page) });
+    await readOrLeave(reply);
+  }
+  return answer(pages.at(-1) ?? []);
 }
 
 /** More will follow. False: the reader is behind. */

@@ -6,7 +6,7 @@ import type { SessionInfo } from '../../wire/mod.ts';
 import { mayTouch, touchable } from '../access.ts';
 import type { AdminHandler } from '../admin-table.ts';
 import type { Daemon } from '../daemon.ts';
-import { readOrLeave } from './pages.ts';
+import { paged } from './pages.ts';
 
 const maxListed = 500;
 /** Characters of sessions in one answer, as JSON: what a user made long keeps nobody from the list. */
@@ -21,17 +21,8 @@ export const sessions: AdminHandler<'sessions'> = async ({ daemon, actor }, { se
     session === ''
       ? registry.recent(maxListed).filter((row) => mayTouch(actor, row))
       : [touchable(actor, session, registry.get(session))];
-  const [last = [], ...others] = answersOf(listed(daemon, rows)).reverse();
-  for (const page of others.reverse()) {
-    const { connection, incoming } = reply;
-    connection.send({
-      request: incoming.request,
-      more: true,
-      message: message('sessionsAnswer', { sessions: page }),
-    });
-    await readOrLeave(reply);
-  }
-  return message('sessionsAnswer', { sessions: last });
+  const pages = answersOf(listed(daemon, rows));
+  return paged(reply, pages, (page) => message('sessionsAnswer', { sessions: page }));
 };
 
 function listed(daemon: Daemon, rows: readonly SessionRow[]): SessionInfo[] {

@@ -6,7 +6,7 @@ import type { Message } from '../../wire/mod.ts';
 import { mayTouch, touchable } from '../access.ts';
 import type { AdminContext, AdminHandler } from '../admin-table.ts';
 import type { Asker } from '../tokens.ts';
-import { chunked, readOrLeave } from './pages.ts';
+import { chunked, paged } from './pages.ts';
 
 const maxListed = 1000;
 
@@ -36,17 +36,7 @@ export const tokens: AdminHandler<'tokens'> = async (context, { session, all }, 
   );
   const shown = found.filter((token) => all || (token.revoked === 0 && token.used < token.uses));
   const pages = chunked(shown.slice(0, maxListed).map((token) => ({ json: JSON.stringify(token) })));
-  const last = pages.pop() ?? [];
-  for (const page of pages) {
-    const { connection, incoming } = reply;
-    connection.send({
-      request: incoming.request,
-      more: true,
-      message: message('tokensAnswer', { tokens: page }),
-    });
-    await readOrLeave(reply);
-  }
-  return message('tokensAnswer', { tokens: last });
+  return paged(reply, pages, (page) => message('tokensAnswer', { tokens: page }));
 };
 
 const named: ReadonlySet<string> = new Set(['id', 'session', 'agent', 'policy']);
